@@ -1,0 +1,155 @@
+"""What a place for nodes and processes has to be able to do: the `NodeRuntime` protocol.
+
+A node runtime knows nothing of workspaces, states or queues. It starts and stops nodes, starts a run's processes on
+nodes, tells when they have ended, and finds all of it again after the emulator was killed. Verbs are idempotent.
+
+Files of a run (made by the job layer, one folder per run, the same path on every node):
+
+    <run folder>/work       the snapshot; the processes' current folder, shared by all nodes
+    <run folder>/logs       azureml-logs of this run: 60_control_log*.txt, 80_driver_log*.txt, 56_batchai_stderr.txt
+    <run folder>/control    for the runtime: launcher scripts, process ids, exit records
+    <run folder>/tmp        TMPDIR of the processes, one sub-folder per node
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from localaml.domain.job import Launch
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """A node to start: ids that are unique in the state dir, and the size to imitate."""
+
+    workspace_id: str
+    cluster: str
+    node_id: str
+    host_name: str
+    vm_size: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchPlan:
+    """Everything needed to start a run's processes.
+
+    Attributes:
+        label: identifies the run among all processes of the machine; is in the environment of each of its processes as
+            ``LOCALAML_RUN_LABEL``.
+        argv: the command of one process (for MPI: of one rank).
+        environment: the complete environment of the processes (nothing of the emulator's own leaks in).
+        open_mpi_prefix: root of the Open MPI installation (``bin/mpirun`` in it), for MPI.
+        launch_timeout_seconds: an MPI launch in which a rank shows no sign of life for so long is ended.
+    """
+
+    label: str
+    launch: Launch
+    nodes: tuple[NodeSpec, ...]
+    processes_per_node: int
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    run_dir: Path = Path()
+    open_mpi_prefix: Path | None = None
+    launch_timeout_seconds: float = 60.0
+
+    @property
+    def process_count(self) -> int:
+        return len(self.nodes) * self.processes_per_node
+
+
+@dataclass(frozen=True, slots=True)
+class RankExit:
+    """The exit record of one process: rank (0 for a single process), its exit code (128+n for signal n)."""
+
+    rank: int
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchResult:
+    """How a run's processes ended.
+
+    Attributes:
+        exit_code: of the launcher (the process itself, or mpirun); None when it left no record (it was killed).
+        ranks: the exit records that were left, by rank.
+        expected_ranks: how many there should be.
+        error: what the launcher says went wrong, for people; empty when nothing did.
+        reason: UPPER_SNAKE_CASE of `error` (``USER_SCRIPT_FAILED``, ``PROCESS_KILLED``, ``RANK_FAILED``, ``NODE_LOST``,
+            ``LAUNCH_TIMED_OUT``, ``LAUNCH_FAILED``), empty when nothing went wrong.
+    """
+
+    exit_code: int | None
+    ranks: tuple[RankExit, ...]
+    expected_ranks: int
+    error: str = ""
+    reason: str = ""
+
+    @property
+    def succeeded(self) -> bool:
+        """Exit code 0 alone proves nothing: every rank must have left a record that says 0."""
+        return (
+            not self.reason
+            and self.exit_code == 0
+            and len(self.ranks) == self.expected_ranks
+            and all(rank.exit_code == 0 for rank in self.ranks)
+        )
+
+
+class RunningJob(Protocol):
+    """A run's processes."""
+
+    @property
+    def handle(self) -> Mapping[str, Any]:
+        """JSON object from which `NodeRuntime.adopt` finds the processes again."""
+        ...
+
+    async def wait(self) -> LaunchResult:
+        """Returns when every process of the run has ended (also those that it left behind: they are ended). May be called
+        more than once, and by several tasks."""
+        ...
+
+    async def terminate(self, grace_seconds: float) -> None:
+        """SIGTERM to all, SIGKILL after the grace. Returns when all have ended. Idempotent."""
+        ...
+
+    async def lose_node(self, node_id: str) -> None:
+        """Ends everything of this run on one node at once, as if the node had gone."""
+        ...
+
+
+class NodeRuntime(Protocol):
+    """A place for nodes and processes."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def start(self) -> None:
+        """Makes the runtime ready; once, before anything else."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of what belongs to this process (threads, watchers). Jobs and nodes go on."""
+        ...
+
+    async def start_node(self, node: NodeSpec) -> None:
+        """Starts a node; a started one is left as it is. Raises LocalAmlError when it cannot be had."""
+        ...
+
+    async def stop_node(self, node: NodeSpec) -> None:
+        """Ends everything on the node and removes it; a missing one is fine."""
+        ...
+
+    async def launch(self, plan: LaunchPlan) -> RunningJob:
+        """Starts the processes. Returns once they are started (for MPI: mpirun is). Raises LocalAmlError when not."""
+        ...
+
+    async def adopt(self, plan: LaunchPlan, handle: Mapping[str, Any]) -> RunningJob:
+        """Takes over processes that an earlier emulator started; those that ended meanwhile are reported by `wait`."""
+        ...
+
+    async def end_leftovers(self, keep_labels: frozenset[str]) -> int:
+        """Ends all processes of this state dir whose label is not in `keep_labels`; returns how many."""
+        ...

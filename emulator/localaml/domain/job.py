@@ -1,0 +1,73 @@
+"""What a submitted run asks for, once its definition has been checked: the input of scheduling and launching."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Launch(str, Enum):
+    """How a run's processes are started."""
+
+    SINGLE = "single"
+    MPI = "mpi"
+
+
+class DataMode(str, Enum):
+    """What a data reference is on the node."""
+
+    MOUNT = "mount"
+    DOWNLOAD = "download"
+    UPLOAD = "upload"
+
+
+@dataclass(frozen=True, slots=True)
+class DataReference:
+    name: str
+    datastore: str
+    mode: DataMode
+    path_on_datastore: str = ""  # "" is the datastore's root
+    path_on_compute: str = ""
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PythonEnvironmentSpec:
+    """The Python that a job runs in.
+
+    Attributes:
+        user_managed: take `interpreter` as it is and install nothing.
+        interpreter: path or command name, for `user_managed`.
+        conda_dependencies: the content of a conda environment file, else empty.
+        extra_pip_packages: requirements that the launch itself needs (``mpi4py`` for MPI), added unless named already.
+    """
+
+    user_managed: bool = False
+    interpreter: str = "python"
+    conda_dependencies: Mapping[str, Any] = field(default_factory=dict)
+    extra_pip_packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """A checked run definition.
+
+    Attributes:
+        arguments: words; ``$AZUREML_DATAREFERENCE_<name>`` inside one stands for a path on the node.
+        max_run_duration_seconds: 0 for no limit.
+    """
+
+    script: str
+    command: tuple[str, ...]
+    arguments: tuple[str, ...]
+    launch: Launch
+    node_count: int
+    processes_per_node: int
+    environment: PythonEnvironmentSpec
+    environment_variables: Mapping[str, str]
+    data_references: tuple[DataReference, ...]
+    max_run_duration_seconds: int = 0
+    collect_outputs: bool = True
+    directories_to_watch: tuple[str, ...] = ("logs",)

@@ -1,0 +1,85 @@
+"""Every error that LocalAML reports to a caller, in one place.
+
+A `LocalAmlError` is raised anywhere below the services; the transports turn it into a gRPC status with a
+`google.rpc.ErrorInfo`, or into the Connect protocol's JSON error. The SDK picks the exception class from `reason`.
+
+    LocalAmlError
+        InvalidArgument      INVALID_ARGUMENT      the request can never work: change it
+        NotFound             NOT_FOUND             a named thing does not exist
+        AlreadyExists        ALREADY_EXISTS        the name is taken, with other settings
+        FailedPrecondition   FAILED_PRECONDITION   not in this state of things
+        PermissionDenied     PERMISSION_DENIED     the token is good, but not for this
+        Unauthenticated      UNAUTHENTICATED       no token, or a bad one
+        ResourceExhausted    RESOURCE_EXHAUSTED    over a limit, or the disk is full
+        Unavailable          UNAVAILABLE           try again later
+        Unimplemented        UNIMPLEMENTED         LocalAML does not support it; the message names it
+        Internal             INTERNAL              a defect of LocalAML
+
+`reason` is UPPER_SNAKE_CASE and stable; clients may rely on it. `message` says what was wrong and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class LocalAmlError(Exception):
+    """Base of all errors with a meaning for the caller.
+
+    Args:
+        reason: stable UPPER_SNAKE_CASE word, e.g. ``RUN_NOT_FOUND``.
+        message: for people: what was wrong and what to do.
+        metadata: further facts as strings (names, limits), never secrets.
+    """
+
+    grpc_code = "INTERNAL"
+    http_status = 500
+
+    def __init__(self, reason: str, message: str, metadata: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.metadata: dict[str, str] = dict(metadata or {})
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InvalidArgument(LocalAmlError):
+    grpc_code, http_status = "INVALID_ARGUMENT", 400
+
+
+class NotFound(LocalAmlError):
+    grpc_code, http_status = "NOT_FOUND", 404
+
+
+class AlreadyExists(LocalAmlError):
+    grpc_code, http_status = "ALREADY_EXISTS", 409
+
+
+class FailedPrecondition(LocalAmlError):
+    grpc_code, http_status = "FAILED_PRECONDITION", 400
+
+
+class PermissionDenied(LocalAmlError):
+    grpc_code, http_status = "PERMISSION_DENIED", 403
+
+
+class Unauthenticated(LocalAmlError):
+    grpc_code, http_status = "UNAUTHENTICATED", 401
+
+
+class ResourceExhausted(LocalAmlError):
+    grpc_code, http_status = "RESOURCE_EXHAUSTED", 429
+
+
+class Unavailable(LocalAmlError):
+    grpc_code, http_status = "UNAVAILABLE", 503
+
+
+class Unimplemented(LocalAmlError):
+    grpc_code, http_status = "UNIMPLEMENTED", 501
+
+
+class Internal(LocalAmlError):
+    grpc_code, http_status = "INTERNAL", 500

@@ -1,0 +1,128 @@
+"""Where things lie in a state dir. The only place that knows.
+
+    <state dir>/
+        metadata.sqlite3          records (with -wal and -shm beside it)
+        endpoint.json             addresses and pid of the running emulator
+        token                     bearer token of the owner, mode 0600
+        signing.key               key of signed URLs and run tokens, mode 0600
+        lock                      held by the running emulator
+        emulator.log              log of `localaml start -d`
+        objects/                  the disk object store, one folder per container (keys below)
+        incoming/                 objects being written
+        runs/<workspace id>/<run id>/{work,logs,control,tmp,mounts}
+
+    Keys in the object store:
+        <account>/<container>/<path>                                          data of a datastore
+        <account>/<default container>/azureml/ExperimentRun/dcid.<run id>/<path>   artifacts of a run
+        contents/<workspace id>/<first two>/<sha256>                          contents of snapshots
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from localaml.domain.models import RunKey
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaths:
+    """Folders of one run."""
+
+    root: Path
+
+    @property
+    def work(self) -> Path:
+        return self.root / "work"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def control(self) -> Path:
+        return self.root / "control"
+
+    @property
+    def tmp(self) -> Path:
+        return self.root / "tmp"
+
+    @property
+    def mounts(self) -> Path:
+        return self.root / "mounts"
+
+
+@dataclass(frozen=True, slots=True)
+class StatePaths:
+    """Files and folders of one state dir."""
+
+    root: Path
+
+    @property
+    def metadata(self) -> Path:
+        return self.root / "metadata.sqlite3"
+
+    @property
+    def endpoint(self) -> Path:
+        return self.root / "endpoint.json"
+
+    @property
+    def token(self) -> Path:
+        return self.root / "token"
+
+    @property
+    def signing_key(self) -> Path:
+        return self.root / "signing.key"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "emulator.log"
+
+    @property
+    def objects(self) -> Path:
+        return self.root / "objects"
+
+    @property
+    def incoming(self) -> Path:
+        return self.root / "incoming"
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    def run(self, key: RunKey) -> RunPaths:
+        """Folders of a run (its ids were checked by `domain.names`)."""
+        return RunPaths(self.runs / key.workspace_id / key.run_id)
+
+
+ACCOUNT = "localaml"
+
+
+def default_container(workspace_id: str) -> str:
+    """Name of the container behind a workspace's default datastore, as Azure names it."""
+    return f"azureml-blobstore-{workspace_id}"
+
+
+def default_file_share(workspace_id: str) -> str:
+    """Name of the share behind a workspace's `workspacefilestore`."""
+    return f"azureml-filestore-{workspace_id}"
+
+
+def datastore_prefix(account: str, container: str) -> str:
+    """Key prefix of a datastore's data; ends with `/`."""
+    return f"{account}/{container}/"
+
+
+def artifact_key(run: RunKey, path: str) -> str:
+    """Key of a run's artifact."""
+    container = datastore_prefix(ACCOUNT, default_container(run.workspace_id))
+    return f"{container}azureml/ExperimentRun/dcid.{run.run_id}/{path}"
+
+
+def content_key(workspace_id: str, sha256: str) -> str:
+    """Key of a snapshot file's content."""
+    return f"contents/{workspace_id}/{sha256[:2]}/{sha256}"
