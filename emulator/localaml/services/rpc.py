@@ -1,0 +1,223 @@
+"""How calls reach servicers: one table, made from the protobuf descriptors, for every transport.
+
+A servicer is an object with `SERVICE` (the full name of a proto service) and one coroutine method per rpc, named in
+snake_case: ``async def get_run(self, request, caller) -> Run``. For a server-streaming rpc it is an async generator. It says what
+went wrong by raising a `LocalAmlError`; how that looks on the wire is decided in `rpc_errors` (gRPC) and `gateway.connect` (HTTP).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.message import DecodeError, Message
+from localaml_proto.admin.v1 import admin_pb2
+from localaml_proto.v1 import (
+    artifact_pb2,
+    compute_pb2,
+    datastore_pb2,
+    experiment_pb2,
+    metric_pb2,
+    run_pb2,
+    snapshot_pb2,
+    workspace_pb2,
+)
+
+from localaml.domain.models import RunKey
+from localaml.errors import InvalidArgument, LocalAmlError, Unimplemented
+from localaml.services.rpc_errors import grpc_status, to_localaml_error
+
+# Importing these registers their descriptors; naming them here keeps the imports.
+_MODULES = (
+    admin_pb2,
+    artifact_pb2,
+    compute_pb2,
+    datastore_pb2,
+    experiment_pb2,
+    metric_pb2,
+    run_pb2,
+    snapshot_pb2,
+    workspace_pb2,
+)
+_OUR_PREFIX = "/localaml."
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls.
+
+    Attributes:
+        is_owner: whether the caller showed the owner's token (or none is required).
+        run: the run whose token the caller showed.
+    """
+
+    is_owner: bool
+    run: RunKey | None = None
+
+
+# From the value of the `authorization` header (None when there is none) to the caller. Raises Unauthenticated.
+Authenticate = Callable[[str | None], Caller]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One rpc, bound to the servicer that answers it.
+
+    Attributes:
+        path: ``/localaml.v1.RunService/GetRun``.
+        handler: the servicer's method; None when it has none.
+    """
+
+    path: str
+    request_class: type[Message]
+    response_class: type[Message]
+    server_streaming: bool
+    handler: Callable[[Any, Caller], Any] | None
+
+    def _handler(self) -> Callable[[Any, Caller], Any]:
+        if self.handler is None:
+            raise unimplemented(self.path)
+        return self.handler
+
+    def _check(self, response: object) -> Message:
+        if not isinstance(response, self.response_class):
+            raise TypeError(f"{self.path} answered with {type(response).__name__}, not {self.response_class.__name__}")
+        return response
+
+    async def call(self, request: Message, caller: Caller) -> Message:
+        """Answers a unary call. Raises LocalAmlError and nothing else (but CancelledError)."""
+        try:
+            answer: Awaitable[object] = self._handler()(request, caller)
+            return self._check(await answer)
+        except Exception as error:
+            raise to_localaml_error(error, self.path) from error
+
+    async def stream(self, request: Message, caller: Caller) -> AsyncGenerator[Message, None]:
+        """Answers a server-streaming call. Raises LocalAmlError and nothing else (but CancelledError)."""
+        try:
+            answers: AsyncGenerator[object, None] = self._handler()(request, caller)
+            # Closing here, not at garbage collection, ends the servicer's subscriptions with the call.
+            async with aclosing(answers):
+                async for answer in answers:
+                    yield self._check(answer)
+        except Exception as error:
+            raise to_localaml_error(error, self.path) from error
+
+
+def unimplemented(path: str) -> Unimplemented:
+    """The error for an rpc that nothing answers."""
+    return Unimplemented(
+        "METHOD_NOT_IMPLEMENTED",
+        f"This emulator has no method {path[:200]}. Is the client newer than the emulator?",
+        {"method": path[:200]},
+    )
+
+
+def snake_case(name: str) -> str:
+    """`CreateDatastoreUploadUrls` -> `create_datastore_upload_urls`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def method_table(services: Iterable[object]) -> dict[str, Method]:
+    """All rpcs of the servicers' services by path.
+
+    Raises:
+        TypeError: a servicer without `SERVICE`.
+        ValueError: a second servicer of one service, or a client-streaming rpc (we have none).
+        KeyError: a service that no proto file has.
+    """
+    table: dict[str, Method] = {}
+    for servicer in services:
+        name = getattr(servicer, "SERVICE", None)
+        if not isinstance(name, str):
+            raise TypeError(f"{type(servicer).__name__} has no SERVICE")
+        for method in descriptor_pool.Default().FindServiceByName(name).methods:
+            path = f"/{name}/{method.name}"
+            if path in table:
+                raise ValueError(f"two servicers answer {name}")
+            if method.client_streaming:
+                raise ValueError(f"{path} is client-streaming, which the transports cannot do")
+            table[path] = Method(
+                path,
+                message_factory.GetMessageClass(method.input_type),
+                message_factory.GetMessageClass(method.output_type),
+                bool(method.server_streaming),
+                getattr(servicer, snake_case(method.name), None),
+            )
+    return table
+
+
+def bind_grpc(server: grpc.aio.Server, services: Iterable[object], authenticate: Authenticate) -> list[str]:
+    """Lets a gRPC server answer for the servicers; returns the names of their services."""
+    table = method_table(services)
+    server.add_generic_rpc_handlers((_Handlers(table, authenticate),))
+    return sorted({path.split("/")[1] for path in table})
+
+
+class _Handlers(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the stubs only
+    """Finds the handler of a call. Knows all of our names, so that an unknown one is refused by name."""
+
+    def __init__(self, table: Mapping[str, Method], authenticate: Authenticate) -> None:
+        self._handlers = {path: _grpc_handler(method, authenticate) for path, method in table.items()}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+        path = handler_call_details.method
+        found = self._handlers.get(path)
+        if found is None and path.startswith(_OUR_PREFIX):
+
+            async def refuse(_request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+                await _abort(context, unimplemented(path))
+                raise AssertionError("unreachable: abort raises")
+
+            return grpc.unary_unary_rpc_method_handler(refuse)
+        return found
+
+
+def _grpc_handler(method: Method, authenticate: Authenticate) -> grpc.RpcMethodHandler[Any, Any]:
+    def start(data: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> tuple[Message, Caller]:
+        authorization = None
+        for key, value in context.invocation_metadata() or ():
+            if key == "authorization":
+                authorization = value if isinstance(value, str) else value.decode("latin-1")
+        caller = authenticate(authorization)
+        request = method.request_class()
+        try:
+            request.ParseFromString(data)
+        except DecodeError:
+            raise InvalidArgument(
+                "MALFORMED_REQUEST", f"The request is not a {method.request_class.DESCRIPTOR.full_name} message."
+            ) from None
+        return request, caller
+
+    async def unary(data: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+        try:
+            request, caller = start(data, context)
+            return (await method.call(request, caller)).SerializeToString()
+        except LocalAmlError as error:
+            await _abort(context, error)
+            raise AssertionError("unreachable: abort raises") from error
+
+    async def stream(data: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[bytes]:
+        try:
+            request, caller = start(data, context)
+            async with aclosing(method.stream(request, caller)) as answers:
+                async for answer in answers:
+                    yield answer.SerializeToString()
+        except LocalAmlError as error:
+            await _abort(context, error)
+
+    # Bytes in and out: parsing here, not in the library, makes a malformed request INVALID_ARGUMENT and not INTERNAL.
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(stream)
+    return grpc.unary_unary_rpc_method_handler(unary)
+
+
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: LocalAmlError) -> None:
+    code, message, trailing = grpc_status(error)
+    await context.abort(code, message, trailing)

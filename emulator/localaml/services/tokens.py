@@ -1,0 +1,165 @@
+"""Proofs without a database: signed URLs for bytes, tokens of runs, and who a caller is. All are HMAC-SHA256 with the state dir's key."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+from urllib.parse import quote
+
+from localaml.clock import Clock
+from localaml.domain.models import RunKey
+from localaml.errors import PermissionDenied, Unauthenticated
+from localaml.services.rpc import Authenticate, Caller
+
+Access = Literal["read", "write"]
+_TOKEN_PREFIX = "lar1"  # "LocalAML run", format 1
+BYTES_ROOT = "/bytes"
+
+
+def _mac(key: bytes, purpose: str, parts: Sequence[str]) -> str:
+    # Length-prefixed parts: no two lists of parts give the same text.
+    text = "".join(f"{len(part)}:{part}" for part in (purpose, *parts))
+    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+class UrlSigner:
+    """Makes and checks the signed URLs of the byte plane: ``<base>/bytes/<kind>/<part>/...?access=..&expires=..&signature=..``.
+
+    Kinds and the parts of their paths:
+        content     workspace id, sha256                      PUT (write), GET/HEAD (read)
+        artifact    workspace id, run id, artifact path       PUT (write; option ``overwrite=1`` allows replacing), GET/HEAD (read)
+        datastore   account, container, path                  PUT (write), GET/HEAD (read)
+        log         workspace id, run id, log name            GET/HEAD (read)
+
+    Args:
+        base_url: tells the HTTP address, ``http://127.0.0.1:1234`` (asked at each signing: it may not be known at the start).
+        lifetime_seconds: how long a URL is good.
+    """
+
+    def __init__(self, key: bytes, base_url: Callable[[], str], clock: Clock, lifetime_seconds: int) -> None:
+        self._key = key
+        self._base_url = base_url
+        self._clock = clock
+        self._lifetime = lifetime_seconds
+
+    def sign(
+        self, kind: str, path_parts: Sequence[str], access: Access, options: Mapping[str, str] | None = None
+    ) -> tuple[str, int]:
+        """The URL and the second since the epoch after which it is refused.
+
+        Args:
+            kind: ``content``, ``artifact``, ``datastore`` or ``log``.
+            path_parts: what names the object; a part may contain ``/`` (it stays as it is in the URL) only in the last place.
+            access: what the URL is good for.
+            options: further signed query values, e.g. ``{"overwrite": "1"}``.
+        """
+        expires = int(self._clock.now().timestamp()) + self._lifetime
+        path = "/".join([*(quote(part, safe="") for part in path_parts[:-1]), quote(path_parts[-1], safe="/")])
+        extra = dict(sorted((options or {}).items()))
+        query = [f"access={access}", f"expires={expires}"]
+        query += [f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in extra.items()]
+        signature = self._signature(kind, "/".join(path_parts), access, str(expires), extra)
+        return f"{self._base_url()}{BYTES_ROOT}/{kind}/{path}?{'&'.join(query)}&signature={signature}", expires
+
+    def verify(self, kind: str, path: str, access: Access, query: Mapping[str, str]) -> dict[str, str]:
+        """Checks a URL's query and returns its signed options.
+
+        Args:
+            path: what follows ``/bytes/<kind>/``, percent-decoded.
+            query: all query values of the URL.
+
+        Raises:
+            PermissionDenied: ``SIGNED_URL_EXPIRED``, ``SIGNED_URL_WRONG_ACCESS`` (made for the other access) or ``SIGNED_URL_INVALID``
+                (altered, or not made by this emulator).
+        """
+        extra = {name: value for name, value in sorted(query.items()) if name not in ("access", "expires", "signature")}
+        granted, expires = query.get("access", ""), query.get("expires", "")
+        wanted = self._signature(kind, path, granted, expires, extra)
+        if not hmac.compare_digest(wanted.encode(), query.get("signature", "").encode("utf-8", "surrogatepass")):
+            raise PermissionDenied(
+                "SIGNED_URL_INVALID",
+                "The URL's signature does not fit: it was altered, or comes from another emulator. Ask for a new URL.",
+            )
+        if granted != access:
+            raise PermissionDenied(
+                "SIGNED_URL_WRONG_ACCESS", f"The URL is good for {granted} access only, not to {access}."
+            )
+        if self._clock.now().timestamp() > int(expires):
+            raise PermissionDenied("SIGNED_URL_EXPIRED", "The URL has expired. Ask for a new one.")
+        return extra
+
+    def _signature(self, kind: str, path: str, access: str, expires: str, extra: Mapping[str, str]) -> str:
+        return _mac(self._key, "url", [kind, path, access, expires, *(x for item in extra.items() for x in item)])
+
+
+class RunTokens:
+    """Makes and checks the tokens that processes of runs have. Whether the run still goes on is for the caller to check."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def make(self, run: RunKey) -> str:
+        """A token that proves to come from this run's processes; the same each time."""
+        name = base64.urlsafe_b64encode("\n".join(run).encode()).decode().rstrip("=")
+        return f"{_TOKEN_PREFIX}.{name}.{self._proof(run)}"
+
+    def verify(self, token: str) -> RunKey | None:
+        """The run of a token; None when the token is not one of ours."""
+        prefix, _, rest = token.partition(".")
+        name, _, proof = rest.partition(".")
+        if prefix != _TOKEN_PREFIX:
+            return None
+        try:
+            workspace_id, run_id = base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode().split("\n")
+        except ValueError:
+            return None
+        run = RunKey(workspace_id, run_id)
+        return run if hmac.compare_digest(self._proof(run).encode(), proof.encode("utf-8", "surrogatepass")) else None
+
+    def _proof(self, run: RunKey) -> str:
+        return _mac(self._key, "run", run)
+
+
+def authenticator(
+    owner_token: str, run_tokens: RunTokens, is_going_on: Callable[[RunKey], bool], *, require_token: bool = True
+) -> Authenticate:
+    """A function from the `authorization` header to the `Caller`.
+
+    Args:
+        is_going_on: whether a run exists and has not ended: only then its token is good.
+        require_token: when False, a caller without a good token is the owner.
+
+    The function raises Unauthenticated: ``TOKEN_MISSING``, ``TOKEN_INVALID`` or ``RUN_TOKEN_EXPIRED``.
+    """
+    owner = owner_token.encode()
+
+    def authenticate(authorization: str | None) -> Caller:
+        scheme, _, token = (authorization or "").partition(" ")
+        token = token.strip()
+        if scheme.lower() == "bearer" and token:
+            if hmac.compare_digest(token.encode("utf-8", "surrogatepass"), owner):
+                return Caller(is_owner=True)
+            run = run_tokens.verify(token)
+            if run is not None:
+                if not is_going_on(run):
+                    raise Unauthenticated(
+                        "RUN_TOKEN_EXPIRED",
+                        f"The token of run {run.run_id} is no longer good: the run has ended.",
+                        {"run_id": run.run_id},
+                    )
+                return Caller(is_owner=False, run=run)
+        if not require_token:
+            return Caller(is_owner=True)
+        if not authorization:
+            raise Unauthenticated(
+                "TOKEN_MISSING",
+                "The call has no token. Send the content of the file <state dir>/token as 'authorization: Bearer <token>'.",
+            )
+        raise Unauthenticated(
+            "TOKEN_INVALID", "The call's token is not one of this emulator. Does it belong to another state dir?"
+        )
+
+    return authenticate
