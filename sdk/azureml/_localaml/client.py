@@ -1,0 +1,268 @@
+"""The one object through which the SDK talks to an emulator: control calls, streams and bytes.
+
+    client = get_client()
+    run = client.call("RunService", "GetRun", {"name": name})
+    with client.stream("RunService", "WatchRun", {"name": name}) as runs: ...
+    client.transfer.upload_file(url, path)
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Tuple, TypeVar
+
+from azureml._localaml.endpoint import EmulatorNotFound, Endpoint, find_endpoint, in_job, not_reachable
+from azureml._localaml.errors import ConnectionFailed, ServiceError, sdk_exception
+from azureml._localaml.transport import JsonObject, Stream, Transport
+
+if TYPE_CHECKING:
+    from azureml._localaml.transfer import Transfer
+
+_T = TypeVar("_T")
+
+# For how many seconds a call that lost its connection is repeated. A job outlives a restart of its emulator.
+RETRY_SECONDS = 5.0
+RETRY_SECONDS_IN_JOB = 120.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+
+
+class Client:
+    """A connection to one emulator. Safe to use from several threads and in a forked child.
+
+    Every call is repeated when the connection is lost, with the emulator's address looked up again: all calls of the
+    protocol are idempotent, the creating ones by their `requestId`.
+    """
+
+    def __init__(self, endpoint: Endpoint, find: Callable[[bool], Endpoint]) -> None:
+        self._endpoint = endpoint
+        self._find = find
+        self._lock = threading.RLock()
+        self._transport = None  # type: Optional[Transport]
+        self._transfer = None  # type: Optional[Transfer]
+        self._pid = os.getpid()
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the emulator was last seen."""
+        return self._endpoint
+
+    @property
+    def transfer(self) -> Transfer:
+        """Uploads and downloads over signed URLs."""
+        self._after_fork()
+        if self._transfer is None:
+            from azureml._localaml.transfer import Transfer
+
+            with self._lock:
+                if self._transfer is None:
+                    self._transfer = Transfer(self)
+        return self._transfer
+
+    def call(
+        self, service: str, method: str, request: Optional[JsonObject] = None, timeout: Optional[float] = None
+    ) -> JsonObject:
+        """A unary call; see `azureml._localaml.transport` for the form of `request` and answer.
+
+        Raises:
+            AzureMLException: a subclass that fits the emulator's error, with attributes `reason`, `grpc_code`, `metadata`;
+                UserErrorException when no emulator can be reached.
+        """
+        return self.retrying(lambda: self._get_transport().call(service, method, request or {}, timeout))
+
+    def stream(self, service: str, method: str, request: Optional[JsonObject] = None) -> Stream:
+        """A server-streaming call. When the connection is lost on the way the iteration raises ConnectionFailed: the caller
+        knows from where to go on. Errors of the emulator are raised as `call` raises them.
+        """
+        stream = self.retrying(lambda: self._get_transport().stream(service, method, request or {}))
+        return _TranslatedStream(stream)
+
+    def pages(self, service: str, method: str, request: JsonObject, items: str) -> Iterator[JsonObject]:
+        """All items of a list call, page by page as they are asked for.
+
+        Args:
+            items: the answer's field that holds them, e.g. ``runs``.
+        """
+        request = dict(request)
+        page = dict(request.get("page") or {})
+        while True:
+            if page:
+                request["page"] = page
+            answer = self.call(service, method, request)
+            for item in answer.get(items) or ():
+                yield item
+            token = answer.get("nextPageToken")
+            if not token:
+                return
+            page["pageToken"] = token
+
+    def retrying(self, action: Callable[[], _T]) -> _T:
+        """Does something that may lose its connection until it works or the time for it is over."""
+        deadline = None  # type: Optional[float]
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return action()
+            except ServiceError as error:
+                if error.grpc_code == "UNAUTHENTICATED" and self.look_again():
+                    continue
+                raise sdk_exception(error) from error
+            except ConnectionFailed as error:
+                now = time.monotonic()
+                if deadline is None:
+                    deadline = now + (RETRY_SECONDS_IN_JOB if in_job() else RETRY_SECONDS)
+                if now + pause > deadline or (not in_job() and self._is_gone()):
+                    from azureml.exceptions import UserErrorException
+
+                    raise UserErrorException(not_reachable(self._endpoint, error)) from error
+            time.sleep(pause * random.uniform(0.7, 1.0))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            self.look_again()
+
+    def look_again(self) -> bool:
+        """Looks the emulator's address and token up again; whether they have changed."""
+        try:
+            endpoint = self._find(True)
+        except EmulatorNotFound:
+            return False
+        return self.move_to(endpoint)
+
+    def move_to(self, endpoint: Endpoint) -> bool:
+        """Uses another address or token from now on; whether anything changed."""
+        with self._lock:
+            if endpoint == self._endpoint:
+                return False
+            self._endpoint = endpoint
+            old, self._transport = self._transport, None
+        # Not closed here: another thread may be in the middle of a call on it. It ends with its last user.
+        del old
+        return True
+
+    def close(self) -> None:
+        """Gives up all connections; the next call opens new ones."""
+        with self._lock:
+            transport, self._transport = self._transport, None
+            transfer, self._transfer = self._transfer, None
+        if transport is not None:
+            transport.close()
+        if transfer is not None:
+            transfer.close()
+
+    def _is_gone(self) -> bool:
+        """Whether nothing is left to wait for: the emulator's endpoint file is gone (it was stopped)."""
+        try:
+            self._find(True)
+        except EmulatorNotFound:
+            return True
+        return False
+
+    def _after_fork(self) -> None:
+        if self._pid != os.getpid():
+            # Connections of the parent: shared sockets, and grpcio's threads do not exist here. Drop them unclosed.
+            self._lock = threading.RLock()
+            self._pid = os.getpid()
+            self._transport = None
+            self._transfer = None
+
+    def _get_transport(self) -> Transport:
+        self._after_fork()
+        transport = self._transport
+        if transport is None:
+            with self._lock:
+                transport = self._transport
+                if transport is None:
+                    transport = self._transport = make_transport(self._endpoint)
+        return transport
+
+
+class _TranslatedStream(Stream):
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def __next__(self) -> JsonObject:
+        try:
+            return next(self._stream)
+        except ServiceError as error:
+            raise sdk_exception(error) from error
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def make_transport(endpoint: Endpoint) -> Transport:
+    """gRPC where it can be had, else HTTP. `LOCALAML_TRANSPORT` = `grpc` or `http` decides otherwise.
+
+    Inside a job HTTP is the default: training code forks workers and brings its own protobuf, and both get on badly with
+    a second user of grpcio in the process.
+    """
+    wanted = os.environ.get("LOCALAML_TRANSPORT", "").strip().lower()
+    if wanted not in ("", "grpc", "http"):
+        raise ServiceError("INVALID_ARGUMENT", "LOCALAML_TRANSPORT must be 'grpc' or 'http', not {!r}.".format(wanted))
+    if wanted == "grpc" or (not wanted and endpoint.grpc_address and not in_job()):
+        try:
+            from azureml._localaml.transport_grpc import GrpcTransport
+
+            if endpoint.grpc_address:
+                return GrpcTransport(endpoint)
+            raise ImportError("the emulator's gRPC address is not known (LOCALAML_GRPC_ENDPOINT)")
+        except Exception as error:  # protobuf raises TypeError and others when its versions do not fit
+            if wanted == "grpc":
+                raise ServiceError("FAILED_PRECONDITION", "LOCALAML_TRANSPORT=grpc: {}.".format(error)) from error
+    from azureml._localaml.transport_http import HttpTransport
+
+    return HttpTransport(endpoint)
+
+
+class _Clients:
+    """The clients of this process, one per named emulator."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._clients = {}  # type: Dict[Tuple[str, int], Client]
+
+    def get(self) -> Client:
+        try:
+            endpoint = find_endpoint()
+        except EmulatorNotFound as error:
+            from azureml.exceptions import UserErrorException
+
+            raise UserErrorException(str(error)) from error
+        key = (endpoint.source, os.getpid())
+        client = self._clients.get(key)
+        if client is None:
+            with self._lock:
+                client = self._clients.setdefault(key, Client(endpoint, _finder(endpoint.source)))
+        elif client.endpoint != endpoint and not os.environ.get("LOCALAML_ENDPOINT"):
+            client.move_to(endpoint)
+        return client
+
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()
+
+
+def _finder(source: str) -> Callable[[bool], Endpoint]:
+    """Looks an emulator up again by what named it, also when the environment names another one meanwhile."""
+
+    def find(use_file: bool) -> Endpoint:
+        endpoint = find_endpoint(use_file)
+        if endpoint.source != source:
+            raise EmulatorNotFound("Another emulator is named now: {}.".format(endpoint.source))
+        return endpoint
+
+    return find
+
+
+_clients = _Clients()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_clients.after_fork)
+
+
+def get_client(**_: Any) -> Client:
+    """The client of the emulator that the environment names; the same object as long as it names the same one.
+
+    Raises:
+        UserErrorException: no emulator is named; the text says how to start one.
+    """
+    return _clients.get()

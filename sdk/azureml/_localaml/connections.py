@@ -1,0 +1,72 @@
+"""Plain HTTP/1.1 connections of the standard library, kept alive, one per thread and address."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+from typing import Any, Dict, Tuple
+from urllib.parse import urlsplit
+
+# What a lost or refused connection looks like. A time-out is told apart first: `socket.timeout` is an OSError, too.
+LOST = (OSError, http.client.HTTPException)
+
+BLOCK_SIZE = 1 << 20
+
+
+def split_address(url: str) -> Tuple[str, int]:
+    """Host and port of an `http://` address. Raises ValueError for any other scheme."""
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname:
+        raise ValueError("{!r} is not an http:// address.".format(url))
+    return parts.hostname, parts.port or 80
+
+
+def is_idle_dead(connection: http.client.HTTPConnection) -> bool:
+    """Whether a kept connection was closed by the other side meanwhile (it has something to read: the end)."""
+    if connection.sock is None:
+        return False
+    connection.sock.setblocking(False)
+    try:
+        return len(connection.sock.recv(1, socket.MSG_PEEK)) <= 1
+    except (BlockingIOError, InterruptedError):
+        return False
+    except OSError:
+        return True
+
+
+class ConnectionPool:
+    """Gives each thread its own connection to an address. Connections end with their thread or at `close`."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._generation = 0
+
+    def get(self, address: Tuple[str, int], timeout: float) -> http.client.HTTPConnection:
+        """This thread's connection, with `timeout` seconds for each wait on it."""
+        held = getattr(self._local, "held", None)  # type: Any
+        if held is None or held[0] != self._generation:
+            held = (self._generation, {})
+            self._local.held = held
+        connections = held[1]  # type: Dict[Tuple[str, int], http.client.HTTPConnection]
+        connection = connections.get(address)
+        if connection is None:
+            connection = connections[address] = new_connection(address, timeout)
+        elif is_idle_dead(connection):
+            connection.close()
+        connection.timeout = timeout
+        if connection.sock is not None:
+            connection.sock.settimeout(timeout)
+        return connection
+
+    def close(self) -> None:
+        """Lets go of all connections; also after a fork, in the child."""
+        with self._lock:
+            self._generation += 1
+        self._local = threading.local()
+
+
+def new_connection(address: Tuple[str, int], timeout: Any) -> http.client.HTTPConnection:
+    """A connection that is opened at its first request. Proxies of the environment are not asked: it is this machine."""
+    return http.client.HTTPConnection(address[0], address[1], timeout=timeout, blocksize=BLOCK_SIZE)

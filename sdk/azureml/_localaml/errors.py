@@ -1,0 +1,173 @@
+"""From an error of the emulator to the exception class that Azure's SDK raises.
+
+    ServiceError        the emulator answered with an error: gRPC code, stable reason, message, facts
+    ConnectionFailed    no answer: nothing listens, or the connection was lost (the caller may repeat the call)
+
+`Client.call` turns the first into an exception of `azureml.exceptions` (`sdk_exception`), which keeps the facts as the
+attributes `reason`, `grpc_code` and `metadata`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
+
+if TYPE_CHECKING:
+    from azureml.exceptions import AzureMLException
+
+_HTTP_CODES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
+    409: "ALREADY_EXISTS",
+    416: "OUT_OF_RANGE",
+    429: "RESOURCE_EXHAUSTED",
+    501: "UNIMPLEMENTED",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "UNAVAILABLE",
+    507: "RESOURCE_EXHAUSTED",
+}
+
+
+class ServiceError(Exception):
+    """The emulator refused a call.
+
+    Attributes:
+        grpc_code: canonical code in upper case, e.g. ``NOT_FOUND``.
+        reason: stable UPPER_SNAKE_CASE word, e.g. ``RUN_NOT_FOUND``; empty when the emulator sent none.
+        message: a sentence for people.
+        metadata: further facts as strings.
+    """
+
+    def __init__(
+        self, grpc_code: str, message: str, reason: str = "", metadata: Optional[Mapping[str, str]] = None
+    ) -> None:
+        super().__init__(message)
+        self.grpc_code = grpc_code
+        self.message = message
+        self.reason = reason
+        self.metadata = dict(metadata or {})
+
+
+class ConnectionFailed(Exception):
+    """The emulator could not be reached, or went away in the middle of a call."""
+
+
+def connect_error(status: int, body: bytes) -> ServiceError:
+    """Reads the Connect protocol's JSON error (https://connectrpc.com/docs/protocol#error-end-stream)."""
+    code = _HTTP_CODES.get(status, "INTERNAL" if status >= 500 else "UNKNOWN")
+    try:
+        answer = json.loads(body.decode("utf-8"))
+    except ValueError:
+        answer = None
+    if isinstance(answer, dict):
+        return connect_error_object(answer, code)
+    text = body[:300].decode("utf-8", "replace").strip()
+    return ServiceError(code, "The emulator answered with HTTP status {}. {}".format(status, text).strip())
+
+
+def connect_error_object(answer: Mapping[str, Any], default_code: str = "UNKNOWN") -> ServiceError:
+    """Reads an error that is decoded already: of a unary answer or of the end of a stream."""
+    code = str(answer.get("code") or default_code).upper()
+    if code == "CANCELED":
+        code = "CANCELLED"
+    message = str(answer.get("message") or "The emulator gave no reason.")
+    for detail in answer.get("details") or ():
+        if detail.get("type") != "google.rpc.ErrorInfo":
+            continue
+        debug = detail.get("debug")
+        if isinstance(debug, dict) and debug.get("reason"):
+            return ServiceError(code, message, str(debug["reason"]), debug.get("metadata"))
+        value = str(detail.get("value", ""))
+        reason, metadata = parse_error_info(base64.b64decode(value + "=" * (-len(value) % 4)))
+        return ServiceError(code, message, reason, metadata)
+    return ServiceError(code, message)
+
+
+def parse_error_info(data: bytes) -> Tuple[str, Dict[str, str]]:
+    """Reads a serialised `google.rpc.ErrorInfo` without protobuf: reason and metadata."""
+    reason, metadata = "", {}  # type: str, Dict[str, str]
+    for number, value in _fields(data):
+        if number == 1:
+            reason = value.decode("utf-8", "replace")
+        elif number == 3:
+            entry = dict(_fields(value))
+            metadata[entry.get(1, b"").decode("utf-8", "replace")] = entry.get(2, b"").decode("utf-8", "replace")
+    return reason, metadata
+
+
+def parse_status_details(data: bytes) -> Tuple[str, Dict[str, str]]:
+    """Reads reason and metadata out of a serialised `google.rpc.Status` (gRPC's `grpc-status-details-bin`)."""
+    for number, value in _fields(data):
+        if number == 3:  # details: Any
+            entry = dict(_fields(value))
+            if entry.get(1, b"").endswith(b"/google.rpc.ErrorInfo"):
+                return parse_error_info(entry.get(2, b""))
+    return "", {}
+
+
+def _fields(data: bytes) -> Any:
+    """The length-delimited fields of a protobuf message as (number, bytes); others are passed over."""
+    position, end = 0, len(data)
+    while position < end:
+        key, position = _varint(data, position)
+        kind = key & 7
+        if kind == 2:
+            length, position = _varint(data, position)
+            yield key >> 3, data[position : position + length]
+            position += length
+        elif kind == 0:
+            _, position = _varint(data, position)
+        elif kind == 1:
+            position += 8
+        elif kind == 5:
+            position += 4
+        else:
+            return
+
+
+def _varint(data: bytes, position: int) -> Tuple[int, int]:
+    result = shift = 0
+    while position < len(data):
+        byte = data[position]
+        position += 1
+        result |= (byte & 127) << shift
+        if byte < 128:
+            break
+        shift += 7
+    return result, position
+
+
+# By reason, or by the start of it up to `*`. What is not named here follows from the gRPC code.
+_CLASSES = {
+    "COMPUTE_TARGET_*": "ComputeTargetException",
+    "CLUSTER_*": "ComputeTargetException",
+    "WORKSPACE_*": "WorkspaceException",
+    "SNAPSHOT_*": "SnapshotException",
+    "MODEL_NOT_FOUND": "ModelNotFoundException",
+}
+
+
+def sdk_exception(error: ServiceError) -> AzureMLException:
+    """The exception of `azureml.exceptions` that stands for an error of the emulator."""
+    import azureml.exceptions as exceptions
+
+    name = _CLASSES.get(error.reason) or _CLASSES.get(error.reason.split("_")[0] + "_*")
+    if name is None and error.reason.startswith("COMPUTE_TARGET_"):
+        name = "ComputeTargetException"
+    if name is None:
+        name = "AzureMLException" if error.grpc_code in ("INTERNAL", "UNKNOWN", "UNAVAILABLE") else "UserErrorException"
+    exception = getattr(exceptions, name)(error.message)  # type: AzureMLException
+    return annotate(exception, error)
+
+
+def annotate(exception: AzureMLException, error: ServiceError) -> AzureMLException:
+    """Keeps the facts of the emulator's error on the SDK's exception."""
+    exception.reason = error.reason
+    exception.grpc_code = error.grpc_code
+    exception.metadata = error.metadata
+    return exception

@@ -1,0 +1,1 @@
+"""Snapshots of source folders (being built)."""

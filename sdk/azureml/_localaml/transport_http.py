@@ -1,0 +1,155 @@
+"""Control calls as JSON over HTTP: the Connect protocol (https://connectrpc.com/docs/protocol) with the standard library."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from http.client import HTTPConnection, HTTPResponse
+from typing import Any, Dict, Optional
+
+from azureml._localaml.connections import LOST, ConnectionPool, new_connection, split_address
+from azureml._localaml.endpoint import Endpoint
+from azureml._localaml.errors import ConnectionFailed, ServiceError, connect_error, connect_error_object
+from azureml._localaml.transport import DEFAULT_TIMEOUT_SECONDS, JsonObject, Stream, Transport, full_service_name
+
+_PREFIX = struct.Struct(">BI")
+_COMPRESSED, _END_OF_STREAM = 1, 2
+_MAX_MESSAGE_BYTES = 64 << 20
+
+
+class HttpTransport(Transport):
+    """Calls over one kept-alive connection per thread; each stream has a connection of its own."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._address = split_address(endpoint.http_address)
+        self._token = endpoint.token
+        self._pool = ConnectionPool()
+
+    def call(self, service: str, method: str, request: JsonObject, timeout: Optional[float] = None) -> JsonObject:
+        seconds = DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout
+        connection = self._pool.get(self._address, seconds)
+        path = "/{}/{}".format(full_service_name(service), method)
+        headers = self._headers("application/json")
+        headers["Connect-Timeout-Ms"] = str(max(1, int(seconds * 1000)))
+        try:
+            connection.request("POST", path, json.dumps(request).encode("utf-8"), headers)
+            response = connection.getresponse()
+            body = response.read()
+        except socket.timeout as error:
+            connection.close()
+            raise _timed_out(method, seconds) from error
+        except LOST as error:
+            connection.close()
+            raise ConnectionFailed(_describe(error)) from error
+        except BaseException:
+            connection.close()  # e.g. KeyboardInterrupt: what is left of the answer must not meet the next call
+            raise
+        if response.status != 200:
+            raise connect_error(response.status, body)
+        return _decode(body)
+
+    def stream(self, service: str, method: str, request: JsonObject) -> Stream:
+        connection = new_connection(self._address, DEFAULT_TIMEOUT_SECONDS)
+        body = json.dumps(request).encode("utf-8")
+        path = "/{}/{}".format(full_service_name(service), method)
+        try:
+            headers = self._headers("application/connect+json")
+            connection.request("POST", path, _PREFIX.pack(0, len(body)) + body, headers)
+            connection.sock.settimeout(None)
+            response = connection.getresponse()
+            if response.status != 200:
+                raise connect_error(response.status, response.read())
+        except LOST as error:
+            connection.close()
+            raise ConnectionFailed(_describe(error)) from error
+        except BaseException:
+            connection.close()
+            raise
+        return _HttpStream(connection, response)
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def _headers(self, content_type: str) -> Dict[str, str]:
+        headers = {"Content-Type": content_type, "Connect-Protocol-Version": "1"}
+        if self._token:
+            headers["Authorization"] = "Bearer " + self._token
+        return headers
+
+
+class _HttpStream(Stream):
+    def __init__(self, connection: HTTPConnection, response: HTTPResponse) -> None:
+        # The response takes the connection's socket over when the server will close it: keep it for `close`.
+        self._socket = connection.sock  # type: Any
+        if self._socket is None:
+            raw = getattr(response.fp, "raw", None)
+            self._socket = getattr(raw, "_sock", None)
+        self._connection = connection
+        self._response = response
+        self._ended = False
+
+    def __next__(self) -> JsonObject:
+        if self._ended:
+            raise StopIteration
+        try:
+            flags, length = _PREFIX.unpack(self._read(_PREFIX.size))
+            if length > _MAX_MESSAGE_BYTES or flags & _COMPRESSED:
+                raise ConnectionFailed("the stream is garbled")
+            data = self._read(length)
+        except LOST as error:
+            if self._ended:
+                raise StopIteration from None
+            self.close()
+            raise ConnectionFailed(_describe(error)) from error
+        except ConnectionFailed:
+            if self._ended:
+                raise StopIteration from None
+            self.close()
+            raise
+        message = _decode(data)
+        if not flags & _END_OF_STREAM:
+            return message
+        self.close()
+        if message.get("error"):
+            raise connect_error_object(message["error"])
+        raise StopIteration
+
+    def close(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)  # wakes a reader in another thread
+        except OSError:
+            pass
+        self._connection.close()
+
+    def _read(self, size: int) -> bytes:
+        parts = []
+        while size:
+            part = self._response.read(size)
+            if not part:
+                raise ConnectionFailed("the stream broke off")
+            parts.append(part)
+            size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _decode(body: bytes) -> JsonObject:
+    try:
+        message = json.loads(body.decode("utf-8")) if body else {}
+    except ValueError:
+        message = None
+    if not isinstance(message, dict):
+        raise ServiceError("UNKNOWN", "What answered is no LocalAML emulator: {!r}...".format(body[:100]))
+    return message
+
+
+def _timed_out(method: str, seconds: float) -> ServiceError:
+    return ServiceError("DEADLINE_EXCEEDED", "{} had no answer within {:g} seconds.".format(method, seconds))
+
+
+def _describe(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
