@@ -1,0 +1,66 @@
+"""The emulator's records on SQLite: one repository per kind of record, one connection, one change feed.
+
+Everything is synchronous and short, and belongs to the thread that opened the store: the event loop's. A call that has
+returned is committed.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from localaml.store.artifacts import Artifacts
+from localaml.store.changes import ChangeFeed, Subscription
+from localaml.store.clusters import Clusters, Nodes
+from localaml.store.database import Database
+from localaml.store.datastores import Datastores
+from localaml.store.experiments import Experiments
+from localaml.store.metrics import Metrics
+from localaml.store.run_filter import RunFilter
+from localaml.store.runs import RunPage, Runs
+from localaml.store.schema import FORMAT_VERSION
+from localaml.store.snapshots import Snapshots
+from localaml.store.workspaces import Workspaces
+
+__all__ = ["FORMAT_VERSION", "ChangeFeed", "RunFilter", "RunPage", "Store", "Subscription"]
+
+
+class Store:
+    """All records of one state dir. Made by `Store.open`."""
+
+    def __init__(self, database: Database, changes: ChangeFeed) -> None:
+        self._database = database
+        self.changes = changes
+        self.workspaces = Workspaces(database)
+        self.clusters = Clusters(database)
+        self.nodes = Nodes(database)
+        self.datastores = Datastores(database)
+        self.experiments = Experiments(database)
+        self.runs = Runs(database)
+        self.metrics = Metrics(database, self.runs.row_number)
+        self.artifacts = Artifacts(database)
+        self.snapshots = Snapshots(database)
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """Opens the metadata file, making it or bringing it to the current format as needed.
+
+        Raises:
+            FailedPrecondition: ``STATE_DIR_TOO_NEW``: a newer LocalAML wrote it; ``STATE_DIR_DAMAGED``.
+            ResourceExhausted: ``DISK_FULL``.
+        """
+        changes = ChangeFeed()
+        return cls(Database.open(path, changes), changes)
+
+    def close(self) -> None:
+        """Closes the file. Idempotent."""
+        self._database.close()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """What is done inside happens as a whole or not at all; may be nested. Do not `await` inside."""
+        return self._database.transaction()
+
+    def wipe(self) -> None:
+        """Removes all records."""
+        self._database.execute("DELETE FROM workspaces")
+        self._database.publish_all()

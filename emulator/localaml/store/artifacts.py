@@ -1,0 +1,59 @@
+"""Artifacts: which files a run has, and under which key their bytes are."""
+
+from __future__ import annotations
+
+from localaml.domain.models import Artifact, RunKey
+from localaml.store.codec import from_micros, to_micros
+from localaml.store.database import Database, Row
+
+_COLUMNS = "workspace_id, run_id, path, size_bytes, created_at, object_key"
+# Greater than every character that can follow a prefix.
+_LAST = "\U0010ffff"
+
+
+class Artifacts:
+    """Keyed by run and path. Publishes the run's key after each change."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def put(self, artifact: Artifact) -> None:
+        """Inserts or replaces. Raises NotFound ``PARENT_NOT_FOUND`` when its run is gone."""
+        values = (
+            *artifact.run,
+            artifact.path,
+            artifact.size_bytes,
+            to_micros(artifact.created_at),
+            artifact.object_key,
+        )
+        self._db.insert(
+            f"INSERT OR REPLACE INTO artifacts ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
+            values,
+            f"Artifact {artifact.path!r}",
+        )
+        self._db.publish(artifact.run)
+
+    def find(self, run: RunKey, path: str) -> Artifact | None:
+        row = self._db.one(
+            f"SELECT {_COLUMNS} FROM artifacts WHERE workspace_id = ? AND run_id = ? AND path = ?", (*run, path)
+        )
+        return None if row is None else _load(row)
+
+    def list(self, run: RunKey, prefix: str = "", after: str = "", limit: int = 1000) -> list[Artifact]:
+        """By path (in the order of code points), those after the path `after`; `prefix` is a prefix of the string."""
+        rows = self._db.all(
+            f"SELECT {_COLUMNS} FROM artifacts WHERE workspace_id = ? AND run_id = ? AND path > ? "
+            "AND path >= ? AND path < ? ORDER BY path LIMIT ?",
+            (*run, after, prefix, prefix + _LAST, limit),
+        )
+        return [_load(row) for row in rows]
+
+    def delete_run(self, run: RunKey) -> None:
+        """Forgets all artifacts of a run; the bytes stay."""
+        self._db.execute("DELETE FROM artifacts WHERE workspace_id = ? AND run_id = ?", run)
+        self._db.publish(run)
+
+
+def _load(row: Row) -> Artifact:
+    workspace_id, run_id, path, size, created, key = row
+    return Artifact(RunKey(workspace_id, run_id), path, size, from_micros(created), key)

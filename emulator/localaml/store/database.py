@@ -1,0 +1,197 @@
+"""One SQLite connection: opening, migrating, transactions, and the errors that mean something to a caller."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from localaml.errors import FailedPrecondition, NotFound, ResourceExhausted
+from localaml.store.changes import ChangeFeed
+from localaml.store.schema import FORMAT_VERSION, MIGRATIONS
+
+Row = tuple[Any, ...]
+
+
+class Database:
+    """A connection in autocommit mode. Belongs to the thread that opened it: the emulator's event loop.
+
+    A statement outside of `transaction` is a transaction of its own. What `publish` is told reaches `changes` after the
+    commit, and never when it is rolled back.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, changes: ChangeFeed) -> None:
+        self._connection = connection
+        self._path = path
+        self._changes = changes
+        self._depth = 0
+        self._to_publish: dict[Hashable, None] = {}
+        self._to_publish_all = False
+
+    @classmethod
+    def open(cls, path: Path, changes: ChangeFeed) -> Database:
+        """Opens the file, making and migrating it as needed.
+
+        Raises:
+            FailedPrecondition: ``STATE_DIR_TOO_NEW``, or ``STATE_DIR_DAMAGED`` when the file is no SQLite database.
+            ResourceExhausted: ``DISK_FULL``.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=10.0, cached_statements=256)
+        database = cls(connection, path, changes)
+        try:
+            database._prepare()
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            raise FailedPrecondition(
+                "STATE_DIR_DAMAGED",
+                f"{path} is not a metadata file of LocalAML ({error}). "
+                "Start with another --state-dir, or move the file away.",
+            ) from error
+        except BaseException:
+            connection.close()
+            raise
+        return database
+
+    def _prepare(self) -> None:
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > FORMAT_VERSION:
+            raise FailedPrecondition(
+                "STATE_DIR_TOO_NEW",
+                f"{self._path} was written by a newer LocalAML (format {version}; "
+                f"this one reads up to {FORMAT_VERSION}). "
+                "Upgrade LocalAML, or start with another --state-dir.",
+                {"format_version": str(version), "supported_format_version": str(FORMAT_VERSION)},
+            )
+        for pragma in (
+            "journal_mode = WAL",
+            # In WAL mode a commit survives the death of the process at any moment; only a crash of the machine can take
+            # the last ones back (https://sqlite.org/pragma.html#pragma_synchronous).
+            "synchronous = NORMAL",
+            "foreign_keys = ON",
+            "cache_size = -16384",
+            "temp_store = MEMORY",
+        ):
+            self._connection.execute(f"PRAGMA {pragma}")
+        for number in range(version + 1, FORMAT_VERSION + 1):
+            with self.transaction():
+                for statement in _statements(MIGRATIONS[number - 1]):
+                    self.execute(statement)
+                self.execute(f"PRAGMA user_version = {number}")
+
+    def close(self) -> None:
+        """Closes the connection. Idempotent."""
+        self._connection.close()
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """One statement."""
+        try:
+            return self._connection.execute(sql, values)
+        except sqlite3.OperationalError as error:
+            raise _translated(error, self._path) from error
+
+    def execute_many(self, sql: str, rows: Iterable[Row]) -> None:
+        """One statement for many rows. Not atomic unless inside `transaction`."""
+        try:
+            self._connection.executemany(sql, rows)
+        except sqlite3.OperationalError as error:
+            raise _translated(error, self._path) from error
+
+    def insert(
+        self, sql: str, values: Sequence[Any], what: str, taken: Callable[[], Exception] | None = None
+    ) -> sqlite3.Cursor:
+        """An INSERT. `what` names the row in the error about a missing parent; `taken` makes that for a taken key."""
+        try:
+            return self.execute(sql, values)
+        except sqlite3.IntegrityError as error:
+            if "FOREIGN KEY" in str(error):
+                raise missing_parent(what) from error
+            if taken is not None and "UNIQUE" in str(error):
+                raise taken() from error
+            raise
+
+    def one(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
+        """The first row, or None."""
+        row: Row | None = self.execute(sql, values).fetchone()
+        return row
+
+    def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """All rows."""
+        return self.execute(sql, values).fetchall()
+
+    def publish(self, topic: Hashable) -> None:
+        """Tells `changes` after the commit; at once outside of a transaction."""
+        if self._depth:
+            self._to_publish[topic] = None
+        else:
+            self._changes.publish(topic)
+
+    def publish_all(self) -> None:
+        """Wakes every waiter after the commit; at once outside of a transaction."""
+        if self._depth:
+            self._to_publish_all = True
+        else:
+            self._changes.publish_all()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing. Inside another one: a part of it that can be rolled back alone. Do not await inside."""
+        depth = self._depth
+        begin, commit, rollback = (
+            ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
+            if depth == 0
+            else (f"SAVEPOINT s{depth}", f"RELEASE s{depth}", (f"ROLLBACK TO s{depth}", f"RELEASE s{depth}"))
+        )
+        self.execute(begin)
+        self._depth = depth + 1
+        try:
+            yield
+            self.execute(commit)
+        except BaseException:
+            # A full disk can have ended the transaction already.
+            if self._connection.in_transaction:
+                for statement in rollback:
+                    self._connection.execute(statement)
+            if depth == 0:
+                self._to_publish.clear()
+                self._to_publish_all = False
+            raise
+        finally:
+            self._depth = depth
+        if depth == 0:
+            topics, self._to_publish = self._to_publish, {}
+            everything, self._to_publish_all = self._to_publish_all, False
+            if everything:
+                self._changes.publish_all()
+            else:
+                for topic in topics:
+                    self._changes.publish(topic)
+
+
+def missing_parent(what: str) -> NotFound:
+    """The error for a row whose workspace, run or cluster is not there (any more)."""
+    return NotFound("PARENT_NOT_FOUND", f"{what} cannot be stored: what it belongs to does not exist (any more).")
+
+
+def _statements(script: str) -> Iterator[str]:
+    # `executescript` would commit the transaction that it runs in.
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _translated(error: sqlite3.OperationalError, path: Path) -> Exception:
+    if "full" in str(error):
+        return ResourceExhausted(
+            "DISK_FULL",
+            f"There is no room left on the disk for {path}. "
+            "Nothing of this call was stored; make room, then try again.",
+        )
+    return error

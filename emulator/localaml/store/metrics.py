@@ -1,0 +1,65 @@
+"""Metric records: appended in batches, read in the order of acceptance."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from localaml.domain.models import MetricRecord, RunKey
+from localaml.store.database import Database, missing_parent
+
+_INSERT = (
+    "INSERT INTO metrics (run_seq, seq, name, metric_type, value_json, time_micros, step, description) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_SELECT = (
+    "SELECT seq, name, metric_type, value_json, time_micros, step, description FROM metrics "
+    "WHERE run_seq = ? AND seq > ?"
+)
+
+
+class Metrics:
+    """Records of a run are numbered from 1."""
+
+    def __init__(self, database: Database, run_seq: Callable[[RunKey], int]) -> None:
+        self._db = database
+        self._run_seq = run_seq
+
+    def append(self, run: RunKey, records: Sequence[MetricRecord], writer_id: str, batch_number: int) -> int:
+        """Takes all records or none; returns how many: 0 when this batch of this writer was taken before. With an empty
+        `writer_id` nothing is recognised as a repeat.
+
+        Raises:
+            NotFound: ``RUN_NOT_FOUND``.
+            ResourceExhausted: ``DISK_FULL``.
+        """
+        run_seq = self._run_seq(run)
+        with self._db.transaction():
+            if writer_id:
+                try:
+                    self._db.execute("INSERT INTO metric_batches VALUES (?, ?, ?)", (run_seq, writer_id, batch_number))
+                except sqlite3.IntegrityError as error:
+                    if "FOREIGN KEY" in str(error):
+                        raise missing_parent("A metric") from error
+                    return 0
+            last = self._db.one("SELECT seq FROM metrics WHERE run_seq = ? ORDER BY seq DESC LIMIT 1", (run_seq,))
+            self._db.execute_many(
+                _INSERT,
+                (
+                    (run_seq, seq, r.name, r.metric_type, r.value_json, r.time_micros, r.step, r.description)
+                    for seq, r in enumerate(records, 1 if last is None else last[0] + 1)
+                ),
+            )
+        return len(records)
+
+    def list(
+        self, run: RunKey, name: str | None = None, after: int = 0, limit: int = 1000
+    ) -> list[tuple[int, MetricRecord]]:
+        """Records with their numbers, in the order of acceptance, those after number `after`. Raises NotFound
+        ``RUN_NOT_FOUND``."""
+        run_seq = self._run_seq(run)
+        if name is None:
+            rows = self._db.execute(f"{_SELECT} ORDER BY seq LIMIT ?", (run_seq, after, limit))
+        else:
+            rows = self._db.execute(f"{_SELECT} AND name = ? ORDER BY seq LIMIT ?", (run_seq, after, name, limit))
+        return [(row[0], MetricRecord(*row[1:])) for row in rows]
