@@ -1,0 +1,1 @@
+"""Base classes that Azure's SDK has in this package."""
