@@ -111,6 +111,8 @@ class Client:
                 raise sdk_exception(error) from error
             except ConnectionFailed as error:
                 now = time.monotonic()
+                if error.progressed:
+                    deadline, pause = None, _FIRST_PAUSE
                 if deadline is None:
                     deadline = now + (RETRY_SECONDS_IN_JOB if in_job() else RETRY_SECONDS)
                 if now + pause > deadline or (not in_job() and self._is_gone()):

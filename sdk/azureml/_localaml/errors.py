@@ -54,7 +54,13 @@ class ServiceError(Exception):
 
 
 class ConnectionFailed(Exception):
-    """The emulator could not be reached, or went away in the middle of a call."""
+    """The emulator could not be reached, or went away in the middle of a call.
+
+    Attributes:
+        progressed: whether this attempt got further than the one before (part of a file): its patience begins anew.
+    """
+
+    progressed = False
 
 
 def connect_error(status: int, body: bytes) -> ServiceError:

@@ -104,11 +104,11 @@ class Transfer:
         os.makedirs(folder, exist_ok=True)
         if os.path.isdir(target):
             raise IsADirectoryError("{} is a folder: name the file to write.".format(target))
-        handle, part = tempfile.mkstemp(prefix="." + os.path.basename(target)[:80] + ".", suffix=".part", dir=folder)
+        # Not made by `tempfile`: the file is to have the rights that the user's umask gives.
+        part = os.path.join(folder, ".{}.{}.part".format(os.path.basename(target)[:80], os.urandom(6).hex()))
         try:
-            with open(handle, "wb", buffering=0) as file:
+            with open(part, "xb", buffering=0) as file:
                 size = self._download_to(url, file)
-            os.chmod(part, 0o666 & ~_umask())
             os.replace(part, target)
         except BaseException:
             _remove(part)
@@ -185,7 +185,12 @@ class Transfer:
         state = _Progress()
 
         def attempt() -> int:
-            return self._get(url, file, state)
+            before = state.received
+            try:
+                return self._get(url, file, state)
+            except ConnectionFailed as error:
+                error.progressed = state.received > before
+                raise
 
         return self._client.retrying(attempt)
 
@@ -271,20 +276,17 @@ class Transfer:
                 if done is not None:
                     done(index)
             return
-        from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+        from concurrent.futures import ThreadPoolExecutor, as_completed
 
         with ThreadPoolExecutor(min(_PARALLEL, len(work)), thread_name_prefix="azureml-transfer") as pool:
             futures = {pool.submit(action, item): index for index, item in enumerate(work)}
-            pending = set(futures)
             try:
-                while pending:
-                    finished, pending = wait(pending, return_when=FIRST_EXCEPTION if done is None else "FIRST_COMPLETED")
-                    for future in finished:
-                        yield future.result()
-                        if done is not None:
-                            done(futures[future])
+                for future in as_completed(futures):
+                    yield future.result()
+                    if done is not None:
+                        done(futures[future])
             finally:
-                for future in pending:
+                for future in futures:
                     future.cancel()
 
 
@@ -365,12 +367,6 @@ def _seekable(stream: IO[bytes]) -> bool:
         return bool(stream.seekable())
     except AttributeError:
         return False
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _remove(path: str) -> None:
