@@ -1,4 +1,4 @@
-"""The records that the emulator keeps, as plain immutable data. `store` saves and loads them; everything above passes them on.
+"""The records that the emulator keeps, as plain immutable data. `store` saves and loads them.
 
 Changes are made with `dataclasses.replace`. Times are aware UTC datetimes.
 """
@@ -147,7 +147,8 @@ class Run:
     target: str = ""
     error: ErrorInfo | None = None
     warnings: tuple[ErrorInfo, ...] = ()
-    # A serialised `localaml.v1.RunDefinition` (empty for runs that were not submitted). Never holds a registry password.
+    # A serialised `localaml.v1.RunDefinition` (empty for runs that were not submitted). Never holds a registry
+    # password.
     definition: bytes = b""
     snapshot_id: str = ""
     node_ids: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """Resource names: the one place where names that come from callers are checked and taken apart.
 
-Rules per kind: Azure ML documentation for workspaces (3–33 letters, digits, `-`, `_`) and compute (2–16 for AmlCompute in
-the cloud; up to 32 here); experiment names and run ids as observed on azureml-core 1.61.
+Rules per kind: Azure ML documentation for workspaces (3–33 letters, digits, `-`, `_`) and compute (2–16 for
+AmlCompute in the cloud; up to 32 here); experiment names and run ids as observed on azureml-core 1.61.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def check_relative_path(value: str, what: str = "path") -> str:
     """Returns a normalised relative path with `/` (a leading `./` and doubled slashes are taken away).
 
     Raises:
-        InvalidArgument: reason ``INVALID_PATH``: empty, absolute, `..`, a backslash, control characters, a part over 255 bytes, or
+        InvalidArgument: reason ``INVALID_PATH``: empty, absolute, `..`, a backslash, control characters, a part over
+        255 bytes, or
             over 1024 characters in all.
     """
     shown = value if len(value) <= 64 else value[:61] + "..."
@@ -109,9 +110,7 @@ class WorkspaceName:
     workspace: str
 
     def __str__(self) -> str:
-        return (
-            f"subscriptions/{self.subscription}/resourceGroups/{self.resource_group}/workspaces/{self.workspace}"
-        )
+        return f"subscriptions/{self.subscription}/resourceGroups/{self.resource_group}/workspaces/{self.workspace}"
 
 
 @dataclass(frozen=True, slots=True)

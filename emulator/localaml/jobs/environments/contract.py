@@ -37,11 +37,13 @@ class EnvironmentBuilder(Protocol):
         self, spec: PythonEnvironmentSpec, *, mpi: bool, log: Callable[[str], None]
     ) -> PreparedEnvironment:
         """Returns the environment of `spec`, building it when it is not in the cache. `log` gets the build log line by line. Safe to
-        call at the same time from several tasks and several emulators on one cache; a cancelled call leaves nothing half-built.
+        call at the same time from several tasks and several emulators on one cache; a cancelled call leaves nothing
+        half-built.
 
         Raises:
-            InvalidArgument: ``ENVIRONMENT_INVALID`` (the spec itself cannot be read or asks for what cannot be had here, by name).
-            FailedPrecondition: ``ENVIRONMENT_BUILD_FAILED`` with the resolver's own reason in the message;
+            InvalidArgument: ``ENVIRONMENT_INVALID`` (the spec itself cannot be read or asks for what cannot be had
+            here, by name). FailedPrecondition: ``ENVIRONMENT_BUILD_FAILED`` with the resolver's own reason in the
+            message;
                 ``PYTHON_NOT_FOUND`` when no interpreter of the wanted version exists.
         """
         ...

@@ -1,0 +1,298 @@
+"""Performs one submitted run on its nodes: environment, layout, data, launch, watch, collect.
+
+Every step can be interrupted by `JobExecution.stop`; what the run's end means is decided in `domain.outcome`.
+Cancelling the task that runs `JobExecution.perform` leaves the job's processes alone: that is how an emulator stops
+without its jobs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from localaml.compute.runtime import LaunchPlan, LaunchResult, NodeRuntime, NodeSpec, RunningJob
+from localaml.domain.job import JobSpec, Launch
+from localaml.domain.models import ErrorInfo, Run, RunKey
+from localaml.domain.outcome import Outcome, ProcessesEnd, Stop, StopReason, decide
+from localaml.domain.run_lifecycle import RunEvent
+from localaml.domain.states import RunState
+from localaml.errors import LocalAmlError
+from localaml.jobs.collect import OutputCollector
+from localaml.jobs.data import PreparedData, prepare_data
+from localaml.jobs.environments.contract import EnvironmentBuilder, PreparedEnvironment
+from localaml.jobs.job_variables import Connection, inherited, job_variables
+from localaml.jobs.layout import lay_out_snapshot
+from localaml.jobs.run_book import RunBook
+from localaml.jobs.run_log import ControlLog, error_with_log_tail
+from localaml.paths import RunPaths
+from localaml.settings import Settings
+
+if TYPE_CHECKING:
+    from localaml.clock import Clock
+    from localaml.storage.object_store import ObjectStore
+    from localaml.store import Store
+
+logger = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class JobTools:
+    """What performing runs needs of the rest of the emulator.
+
+    Attributes:
+        connection: how the processes of a run reach the emulator (makes the run's token).
+        job_sdk: folder with the `azureml` package for jobs.
+        base_environment: the emulator's own environment variables.
+    """
+
+    store: Store
+    book: RunBook
+    objects: ObjectStore
+    runtime: NodeRuntime
+    environments: EnvironmentBuilder
+    settings: Settings
+    clock: Clock
+    connection: Callable[[RunKey], Connection]
+    job_sdk: Path
+    base_environment: Mapping[str, str]
+
+
+class _Stopped(Exception):
+    """The run was asked to end while a step was going on."""
+
+
+class JobExecution:
+    """One submitted run on its nodes.
+
+    Args:
+        nodes: what the runtime calls its nodes, rank 0's first.
+    """
+
+    def __init__(self, run: Run, spec: JobSpec, nodes: Sequence[NodeSpec], paths: RunPaths, tools: JobTools) -> None:
+        self.key = run.key
+        self.nodes = tuple(nodes)
+        self._run_id = run.run_id
+        self._spec = spec
+        self._paths = paths
+        self._tools = tools
+        self._stop: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+        self._log = ControlLog(paths.logs, distributed=spec.launch is Launch.MPI, clock=tools.clock)
+        self._collector = OutputCollector(
+            key=run.key,
+            paths=paths,
+            store=tools.store,
+            objects=tools.objects,
+            clock=tools.clock,
+            watched=spec.directories_to_watch,
+            collect_outputs=spec.collect_outputs,
+        )
+        self._data: PreparedData | None = None
+
+    def stop(self, stop: Stop) -> None:
+        """Makes the run end. Only the first wish counts."""
+        if not self._stop.done():
+            self._stop.set_result(stop)
+
+    async def perform(self) -> Outcome:
+        """Performs the run from the state that it is in, up to and with the collection of its files.
+
+        Returns what its last event is; the caller applies it and gives the nodes back.
+        """
+        end: ProcessesEnd | None = None
+        try:
+            run = self._tools.book.get(self.key)
+            handle = run.execution.get("handle")
+            job = await self._adopt(handle) if handle is not None else await self._begin(run)
+            end = self._assess(await self._watch(job))
+        except _Stopped:
+            pass
+        except (LocalAmlError, OSError) as error:
+            reason = error.reason if isinstance(error, LocalAmlError) else "JOB_SETUP_FAILED"
+            end = ProcessesEnd(ErrorInfo(reason, str(error)))
+            self._log.line(f"The run failed before its processes were started: {error}")
+        stop = self._stop.result() if self._stop.done() else None
+        return await self._finish(stop, end)
+
+    # -- from Preparing to Running ----------------------------------------------------------------------------------
+
+    async def _begin(self, run: Run) -> RunningJob:
+        tools, spec = self._tools, self._spec
+        # A begun attempt of an emulator that was killed leaves nothing behind that could be mistaken for this one's.
+        await asyncio.to_thread(self._empty_folders)
+        self._log.line(f"Run {self._run_id} got {', '.join(node.host_name for node in self.nodes)}.")
+        environment = await self._unless_stopped(self._prepare_environment())
+        run = tools.book.advance(self.key, RunEvent.LAUNCH, "environment ready")
+        await self._unless_stopped(
+            lay_out_snapshot(tools.store, tools.objects, run.workspace_id, run.snapshot_id, self._paths.work)
+        )
+        self._data = await self._unless_stopped(
+            prepare_data(spec, tools.store, tools.objects, run.workspace_id, self._paths)
+        )
+        plan = self._launch_plan(run, environment, self._data)
+        if self._stop.done():
+            raise _Stopped
+        job = await tools.runtime.launch(plan)
+        tools.book.advance(
+            self.key,
+            RunEvent.PROCESSES_STARTED,
+            "processes started",
+            execution={**run.execution, "handle": dict(job.handle)},
+        )
+        return job
+
+    async def _prepare_environment(self) -> PreparedEnvironment:
+        with self._log.build_log() as build_log:
+            return await self._tools.environments.prepare(
+                self._spec.environment, mpi=self._spec.launch is Launch.MPI, log=build_log
+            )
+
+    def _empty_folders(self) -> None:
+        shutil.rmtree(self._paths.root, ignore_errors=True)
+        for folder in (self._paths.work, self._paths.logs, self._paths.control, self._paths.tmp, self._paths.mounts):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def _launch_plan(self, run: Run, environment: PreparedEnvironment, data: PreparedData) -> LaunchPlan:
+        spec, tools = self._spec, self._tools
+        variables = job_variables(
+            run,
+            base=inherited(tools.base_environment),
+            connection=tools.connection(self.key),
+            bin_dir=environment.bin_dir,
+            python_path=(tools.job_sdk, self._paths.work),
+            host_names=[node.host_name for node in self.nodes],
+            work_dir=self._paths.work,
+            data=data.variables,
+            environment=environment.variables,
+            user=spec.environment_variables,
+        )
+        if spec.command:
+            argv = [data.substitute(word, variables) for word in spec.command]
+        else:
+            argv = [str(environment.python), spec.script]
+        argv += [data.substitute(word, variables) for word in spec.arguments]
+        return self._plan(tuple(argv), variables, environment.open_mpi_prefix)
+
+    def _plan(self, argv: tuple[str, ...], variables: Mapping[str, str], open_mpi: Path | None) -> LaunchPlan:
+        return LaunchPlan(
+            label=run_label(self.key),
+            launch=self._spec.launch,
+            nodes=self.nodes,
+            processes_per_node=self._spec.processes_per_node,
+            argv=argv,
+            environment=variables,
+            run_dir=self._paths.root,
+            open_mpi_prefix=open_mpi,
+            launch_timeout_seconds=self._tools.settings.launch_timeout_seconds,
+        )
+
+    async def _adopt(self, handle: Mapping[str, Any]) -> RunningJob:
+        self._log.line("The emulator was started again; it goes on watching the run's processes.")
+        self._data = await prepare_data(
+            self._spec, self._tools.store, self._tools.objects, self.key.workspace_id, self._paths, adopt=True
+        )
+        return await self._tools.runtime.adopt(self._plan((), {}, None), handle)
+
+    # -- Running ----------------------------------------------------------------------------------------------------
+
+    async def _watch(self, job: RunningJob) -> LaunchResult:
+        tools = self._tools
+        waiter = asyncio.ensure_future(job.wait())
+        timer = None
+        if limit := self._spec.max_run_duration_seconds:
+            started_at = tools.book.get(self.key).started_at or tools.clock.now()
+            left = limit - (tools.clock.now() - started_at).total_seconds()
+            text = f"The run took longer than its limit of {limit} seconds (max_run_duration_seconds) and was ended."
+            timer = tools.clock.call_later(left, lambda: self.stop(Stop(StopReason.TIMED_OUT, text)))
+        self._collector.start()
+        try:
+            await asyncio.wait({waiter, self._stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiter.done():
+                stop = self._stop.result()
+                self._log.line(stop.message)
+                if stop.reason is StopReason.NODE_LOST:
+                    await job.lose_node(stop.node_id)
+                else:
+                    await job.terminate(tools.settings.cancel_grace_seconds)
+            return await waiter
+        finally:
+            waiter.cancel()
+            if timer is not None:
+                timer.cancel()
+
+    def _assess(self, result: LaunchResult) -> ProcessesEnd:
+        if result.succeeded:
+            self._log.line("The experiment completed successfully. Finalizing run...")
+            return ProcessesEnd(None)
+        reason = result.reason or "USER_SCRIPT_FAILED"
+        message = result.error or _missing_records(result)
+        self._log.line(message)
+        return ProcessesEnd(ErrorInfo(reason, error_with_log_tail(message, self._paths.logs, result)))
+
+    # -- after Running ----------------------------------------------------------------------------------------------
+
+    async def _finish(self, stop: Stop | None, end: ProcessesEnd | None) -> Outcome:
+        book = self._tools.book
+        run = book.get(self.key)
+        if run.state is RunState.RUNNING:
+            run = book.advance(self.key, RunEvent.PROCESSES_ENDED, "processes ended")
+        self._log.close()
+        notes = list(self._data.notes) if self._data is not None else []
+        try:
+            if self._data is not None:
+                notes += await self._data.upload()
+            notes += await self._collector.finish()
+        except (LocalAmlError, OSError) as error:
+            reason = error.reason if isinstance(error, LocalAmlError) else "COLLECT_FAILED"
+            failure = ErrorInfo(reason, f"The run's files could not all be kept: {error}")
+            logger.warning("run %s: %s", self._run_id, failure.message)
+            if end is None or end.error is None:
+                end = ProcessesEnd(failure)
+            notes.append(failure.message)
+        if notes:
+            run = book.get(self.key)
+            warnings = tuple(ErrorInfo("RUN_FILES", note) for note in notes)
+            book.change(run, warnings=(*run.warnings, *warnings))
+        wish = book.get(self.key).execution.get("failed_by_script")
+        failed_by_script = ErrorInfo(wish["code"], wish["message"]) if wish else None
+        if stop is not None and run.state is RunState.FINALIZING and end is not None:
+            # It had already ended by itself when the wish came.
+            stop = stop if stop.reason is not StopReason.CANCELED else None
+        return decide(stop, end, failed_by_script)
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """The result of `work`, which is cancelled when the run is asked to end."""
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task, self._stop}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        raise _Stopped
+
+
+def run_label(key: RunKey) -> str:
+    """What the processes of a run carry in their environment."""
+    return f"{key.workspace_id}/{key.run_id}"
+
+
+def own_environment() -> dict[str, str]:
+    """The emulator's own environment variables, as they are now."""
+    return dict(os.environ)
+
+
+def _missing_records(result: LaunchResult) -> str:
+    told = len(result.ranks)
+    return (
+        f"The run's processes ended with exit code {result.exit_code}, but {told} of {result.expected_ranks} left a record "
+        "of their own end: this does not count as success."
+    )

@@ -1,0 +1,88 @@
+"""What the emulator itself writes into a run's logs, and what it quotes from them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from localaml.clock import Clock
+    from localaml.compute.runtime import LaunchResult
+
+BUILD_LOG = "20_image_build_log.txt"
+# Of a distributed run every rank has a control log of its own; what is about all of them goes into the service's log.
+CONTROL_LOG = "60_control_log.txt"
+DISTRIBUTED_CONTROL_LOG = "55_batchai_execution.txt"
+_TAIL_BYTES = 4096
+_TAIL_LINES = 12
+
+
+class ControlLog:
+    """The story of a run, line by line, in its log folder."""
+
+    def __init__(self, folder: Path, *, distributed: bool, clock: Clock) -> None:
+        self._folder = folder
+        self._path = folder / (DISTRIBUTED_CONTROL_LOG if distributed else CONTROL_LOG)
+        self._clock = clock
+        self._file: io.TextIOWrapper | None = None
+
+    def line(self, text: str) -> None:
+        """Appends a line with the time."""
+        if self._file is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("a", encoding="utf-8", errors="replace")
+        self._file.write(f"{self._clock.now():%Y-%m-%dT%H:%M:%S.%fZ} {text}\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Lets go of the file; a later line opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    @contextmanager
+    def build_log(self) -> Iterator[Callable[[str], None]]:
+        """Gives a function that writes a line to the build log, which exists from the first line on."""
+        opened: list[io.TextIOWrapper] = []
+
+        def write(text: str) -> None:
+            if not opened:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                opened.append((self._folder / BUILD_LOG).open("a", encoding="utf-8", errors="replace"))
+            opened[0].write(text.rstrip("\n") + "\n")
+            opened[0].flush()
+
+        try:
+            yield write
+        finally:
+            for file in opened:
+                file.close()
+
+
+def error_with_log_tail(message: str, logs: Path, result: LaunchResult) -> str:
+    """`message`, followed by the last lines of the log of the process that failed first."""
+    failed = next((rank.rank for rank in result.ranks if rank.exit_code), 0)
+    for name in (f"80_driver_log_rank_{failed}.txt", "80_driver_log.txt"):
+        tail = _tail(logs / name)
+        if tail:
+            return f"{message}\nThe end of azureml-logs/{name}:\n{tail}"
+    return message
+
+
+def _tail(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, io.SEEK_END)
+            file.seek(max(0, size - _TAIL_BYTES))
+            data = file.read(_TAIL_BYTES)
+    except OSError:
+        return ""
+    text = data.decode("utf-8", errors="replace")
+    lines = [line for line in text.splitlines() if line.strip()]
+    readable = (
+        "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line) for line in lines
+    )
+    return "\n".join(list(readable)[-_TAIL_LINES:])

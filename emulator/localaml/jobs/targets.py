@@ -1,0 +1,82 @@
+"""What a run can be submitted to: a cluster, `local`, or `amlcompute` (a cluster made for the run)."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from localaml.domain.job import JobSpec
+from localaml.domain.models import Cluster, Run, ScaleSettings
+from localaml.domain.names import ChildName
+from localaml.domain.states import ProvisioningState
+from localaml.domain.vm_sizes import find_vm_size
+from localaml.errors import FailedPrecondition, InvalidArgument
+
+LOCAL_TARGET = "local"
+RUN_BASED_TARGET = "amlcompute"
+
+
+def local_cluster(run: Run, slots: int) -> Cluster:
+    """The pretended cluster behind the `local` target of the run's workspace: this machine, `slots` runs at a time."""
+    return _cluster(run, LOCAL_TARGET, LOCAL_TARGET, "dedicated", slots, run.created_at)
+
+
+def cluster_for_run(run: Run, spec: JobSpec, vm_size: str, vm_priority: str, now: datetime) -> Cluster:
+    """The cluster that is made for one run and goes with it.
+
+    Raises:
+        InvalidArgument: ``VM_SIZE_REQUIRED`` or ``VM_SIZE_NOT_SUPPORTED``.
+    """
+    if not vm_size:
+        raise InvalidArgument(
+            "VM_SIZE_REQUIRED", "The target 'amlcompute' makes a cluster for the run: say which vm_size it is to have."
+        )
+    size = find_vm_size(vm_size).name
+    name = f"amlc-{hashlib.sha256(run.run_id.encode()).hexdigest()[:12]}"
+    priority = vm_priority.lower() or "dedicated"
+    made = _cluster(run, name, size, priority, spec.node_count, now, for_run=run.run_id)
+    return made
+
+
+def _cluster(
+    run: Run, name: str, vm_size: str, vm_priority: str, max_nodes: int, now: datetime, for_run: str | None = None
+) -> Cluster:
+    return Cluster(
+        name=ChildName(run.name.workspace, "computes", name),
+        workspace_id=run.workspace_id,
+        vm_size=vm_size,
+        vm_priority=vm_priority,
+        scale=ScaleSettings(0, max_nodes, 0),
+        provisioning_state=ProvisioningState.SUCCEEDED,
+        created_at=now,
+        updated_at=now,
+        provisioning_state_changed_at=now,
+        allocation_state_changed_at=now,
+        for_run=for_run,
+    )
+
+
+def check_fits(cluster: Cluster, spec: JobSpec) -> None:
+    """Checks that a run can ever be placed on a cluster.
+
+    Raises:
+        InvalidArgument: ``NODE_COUNT_TOO_LARGE``.
+        FailedPrecondition: ``COMPUTE_TARGET_DELETING``.
+    """
+    name = cluster.name.name
+    if cluster.provisioning_state is ProvisioningState.DELETING:
+        raise FailedPrecondition("COMPUTE_TARGET_DELETING", f"The compute target {name!r} is being deleted.")
+    if name == LOCAL_TARGET:
+        if spec.node_count > 1:
+            raise InvalidArgument(
+                "NODE_COUNT_TOO_LARGE",
+                f"The run asks for {spec.node_count} nodes, but 'local' is one machine. "
+                "Submit it to an AmlCompute cluster.",
+            )
+    elif spec.node_count > cluster.scale.max_node_count:
+        raise InvalidArgument(
+            "NODE_COUNT_TOO_LARGE",
+            f"The run asks for {spec.node_count} nodes, but the compute target {name!r} has at most "
+            f"{cluster.scale.max_node_count}. Raise the cluster's max_nodes or ask for fewer nodes.",
+            {"node_count": str(spec.node_count), "max_nodes": str(cluster.scale.max_node_count)},
+        )
