@@ -8,14 +8,10 @@ from collections.abc import Callable, Sequence
 from localaml.domain.models import MetricRecord, RunKey
 from localaml.store.database import Database, missing_parent
 
-_INSERT = (
-    "INSERT INTO metrics (run_seq, seq, name, metric_type, value_json, time_micros, step, description) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_SELECT = (
-    "SELECT seq, name, metric_type, value_json, time_micros, step, description FROM metrics "
-    "WHERE run_seq = ? AND seq > ?"
-)
+_COLUMNS = "id, name, metric_type, value_json, time_micros, step, description"
+_INSERT = f"INSERT INTO metrics ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_SELECT = f"SELECT {_COLUMNS} FROM metrics WHERE id > ? AND id < ?"
+_RUN_BITS = 32
 
 
 class Metrics:
@@ -42,12 +38,14 @@ class Metrics:
                     if "FOREIGN KEY" in str(error):
                         raise missing_parent("A metric") from error
                     return 0
-            last = self._db.one("SELECT seq FROM metrics WHERE run_seq = ? ORDER BY seq DESC LIMIT 1", (run_seq,))
+            first, end = _range(run_seq)
+            last = self._db.one("SELECT max(id) FROM metrics WHERE id >= ? AND id < ?", (first, end))
+            after = first if last is None or last[0] is None else last[0]
             self._db.execute_many(
                 _INSERT,
                 (
-                    (run_seq, seq, r.name, r.metric_type, r.value_json, r.time_micros, r.step, r.description)
-                    for seq, r in enumerate(records, 1 if last is None else last[0] + 1)
+                    (key, r.name, r.metric_type, r.value_json, r.time_micros, r.step, r.description)
+                    for key, r in enumerate(records, after + 1)
                 ),
             )
         return len(records)
@@ -57,9 +55,14 @@ class Metrics:
     ) -> list[tuple[int, MetricRecord]]:
         """Records with their numbers, in the order of acceptance, those after number `after`. Raises NotFound
         ``RUN_NOT_FOUND``."""
-        run_seq = self._run_seq(run)
+        first, end = _range(self._run_seq(run))
         if name is None:
-            rows = self._db.execute(f"{_SELECT} ORDER BY seq LIMIT ?", (run_seq, after, limit))
+            rows = self._db.execute(f"{_SELECT} ORDER BY id LIMIT ?", (first + after, end, limit))
         else:
-            rows = self._db.execute(f"{_SELECT} AND name = ? ORDER BY seq LIMIT ?", (run_seq, after, name, limit))
-        return [(row[0], MetricRecord(*row[1:])) for row in rows]
+            rows = self._db.execute(f"{_SELECT} AND name = ? ORDER BY id LIMIT ?", (first + after, end, name, limit))
+        return [(row[0] - first, MetricRecord(*row[1:])) for row in rows]
+
+
+def _range(run_seq: int) -> tuple[int, int]:
+    """The ids that records of a run can have: from and without."""
+    return run_seq << _RUN_BITS, (run_seq + 1) << _RUN_BITS
