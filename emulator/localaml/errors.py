@@ -20,6 +20,7 @@ A `LocalAmlError` is raised anywhere below the services; the transports turn it 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 
 
@@ -83,3 +84,15 @@ class Unimplemented(LocalAmlError):
 
 class Internal(LocalAmlError):
     grpc_code, http_status = "INTERNAL", 500
+
+
+def disk_full() -> ResourceExhausted:
+    """The error for a full disk (or an exhausted quota): reason ``DISK_FULL``."""
+    return ResourceExhausted(
+        "DISK_FULL", "There is no room left on the disk of the emulator. Free some space, then try again."
+    )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the operating system says that there is no room."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 import pytest
 from google.rpc import error_details_pb2, status_pb2
+
 from localaml.domain.models import RunKey
 from localaml.errors import NotFound
 from localaml.services.rpc import Caller, bind_grpc, method_table, snake_case

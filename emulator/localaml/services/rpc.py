@@ -1,8 +1,9 @@
 """How calls reach servicers: one table, made from the protobuf descriptors, for every transport.
 
 A servicer is an object with `SERVICE` (the full name of a proto service) and one coroutine method per rpc, named in
-snake_case: ``async def get_run(self, request, caller) -> Run``. For a server-streaming rpc it is an async generator. It says what
-went wrong by raising a `LocalAmlError`; how that looks on the wire is decided in `rpc_errors` (gRPC) and `gateway.connect` (HTTP).
+snake_case: ``async def get_run(self, request, caller) -> Run``. For a server-streaming rpc it is an async generator.
+It says what went wrong by raising a `LocalAmlError`; how that looks on the wire is decided in `rpc_errors` (gRPC) and
+`gateway.connect` (HTTP).
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ import grpc
 import grpc.aio
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, Message
+
+from localaml.domain.models import RunKey
+from localaml.errors import InvalidArgument, LocalAmlError, Unimplemented
+from localaml.services.rpc_errors import grpc_status, to_localaml_error
 from localaml_proto.admin.v1 import admin_pb2
 from localaml_proto.v1 import (
     artifact_pb2,
@@ -28,10 +33,6 @@ from localaml_proto.v1 import (
     snapshot_pb2,
     workspace_pb2,
 )
-
-from localaml.domain.models import RunKey
-from localaml.errors import InvalidArgument, LocalAmlError, Unimplemented
-from localaml.services.rpc_errors import grpc_status, to_localaml_error
 
 # Importing these registers their descriptors; naming them here keeps the imports.
 _MODULES = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import sqlite3
 import uuid
@@ -11,7 +10,7 @@ import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import code_pb2, error_details_pb2, status_pb2  # type: ignore[import-untyped]  # ships no types
 
-from localaml.errors import Internal, LocalAmlError, ResourceExhausted, Unimplemented
+from localaml.errors import Internal, LocalAmlError, Unimplemented, disk_full, is_disk_full
 
 DOMAIN = "localaml.dev"
 _LOG = logging.getLogger(__name__)
@@ -20,22 +19,11 @@ _MAX_MESSAGE_BYTES = 1800
 _MAX_METADATA_BYTES = 1800
 
 
-def disk_full() -> ResourceExhausted:
-    """The error for a full disk (or an exhausted quota)."""
-    return ResourceExhausted(
-        "DISK_FULL", "There is no room left on the disk of the emulator. Free some space, then try again."
-    )
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether the operating system or SQLite says that there is no room."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error)
-
-
 def to_localaml_error(error: Exception, where: str) -> LocalAmlError:
-    """What to tell the caller. An error without a meaning for callers is logged under an incident id, and only the id is told."""
+    """What to tell the caller.
+
+    An error without a meaning for callers is logged under an incident id, and only the id is told.
+    """
     if isinstance(error, LocalAmlError):
         return error
     if isinstance(error, NotImplementedError):
@@ -43,7 +31,7 @@ def to_localaml_error(error: Exception, where: str) -> LocalAmlError:
         return Unimplemented(
             "METHOD_NOT_IMPLEMENTED", str(error) or f"{where} is not supported by LocalAML yet.", {"method": where}
         )
-    if is_disk_full(error):
+    if is_disk_full(error) or (isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error)):
         _LOG.error("no room on the disk in %s", where, exc_info=error)
         return disk_full()
     incident = uuid.uuid4().hex[:12]
@@ -61,7 +49,7 @@ def error_info(error: LocalAmlError) -> error_details_pb2.ErrorInfo:
 
 
 def grpc_status(error: LocalAmlError) -> tuple[grpc.StatusCode, str, tuple[tuple[str, str | bytes], ...]]:
-    """Status code, message, and trailing metadata with the `google.rpc.Status` (shortened where a client could not take it)."""
+    """Status code, message, and trailing metadata with the `google.rpc.Status`; shortened to what clients can take."""
     message = _shorten(error.message, _MAX_MESSAGE_BYTES)
     info = error_info(error)
     if info.ByteSize() > _MAX_METADATA_BYTES:

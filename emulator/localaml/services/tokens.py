@@ -1,4 +1,7 @@
-"""Proofs without a database: signed URLs for bytes, tokens of runs, and who a caller is. All are HMAC-SHA256 with the state dir's key."""
+"""Proofs without a database: signed URLs for bytes, tokens of runs, and who a caller is.
+
+All are HMAC-SHA256 with the state dir's key.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from localaml.errors import PermissionDenied, Unauthenticated
 from localaml.services.rpc import Authenticate, Caller
 
 Access = Literal["read", "write"]
-_TOKEN_PREFIX = "lar1"  # "LocalAML run", format 1
+_RUN_FORMAT = "lar1"  # "LocalAML run", format 1
 BYTES_ROOT = "/bytes"
 
 
@@ -26,16 +29,19 @@ def _mac(key: bytes, purpose: str, parts: Sequence[str]) -> str:
 
 
 class UrlSigner:
-    """Makes and checks the signed URLs of the byte plane: ``<base>/bytes/<kind>/<part>/...?access=..&expires=..&signature=..``.
+    """Makes and checks the signed URLs of the byte plane.
+
+    They look like ``<base>/bytes/<kind>/<part>/...?access=..&expires=..&signature=..``.
 
     Kinds and the parts of their paths:
         content     workspace id, sha256                      PUT (write), GET/HEAD (read)
-        artifact    workspace id, run id, artifact path       PUT (write; option ``overwrite=1`` allows replacing), GET/HEAD (read)
+        artifact    workspace id, run id, artifact path       PUT (write), GET/HEAD (read)
         datastore   account, container, path                  PUT (write), GET/HEAD (read)
         log         workspace id, run id, log name            GET/HEAD (read)
+    A write URL of an artifact replaces an existing one only with the option ``overwrite=1``.
 
     Args:
-        base_url: tells the HTTP address, ``http://127.0.0.1:1234`` (asked at each signing: it may not be known at the start).
+        base_url: tells the HTTP address, ``http://127.0.0.1:1234``; asked at each signing, as it may not be known yet.
         lifetime_seconds: how long a URL is good.
     """
 
@@ -52,7 +58,7 @@ class UrlSigner:
 
         Args:
             kind: ``content``, ``artifact``, ``datastore`` or ``log``.
-            path_parts: what names the object; a part may contain ``/`` (it stays as it is in the URL) only in the last place.
+            path_parts: what names the object; only the last part may contain ``/``.
             access: what the URL is good for.
             options: further signed query values, e.g. ``{"overwrite": "1"}``.
         """
@@ -72,8 +78,8 @@ class UrlSigner:
             query: all query values of the URL.
 
         Raises:
-            PermissionDenied: ``SIGNED_URL_EXPIRED``, ``SIGNED_URL_WRONG_ACCESS`` (made for the other access) or ``SIGNED_URL_INVALID``
-                (altered, or not made by this emulator).
+            PermissionDenied: ``SIGNED_URL_EXPIRED``, ``SIGNED_URL_WRONG_ACCESS`` (made for the other access) or
+                ``SIGNED_URL_INVALID`` (altered, or not made by this emulator).
         """
         extra = {name: value for name, value in sorted(query.items()) if name not in ("access", "expires", "signature")}
         granted, expires = query.get("access", ""), query.get("expires", "")
@@ -96,7 +102,7 @@ class UrlSigner:
 
 
 class RunTokens:
-    """Makes and checks the tokens that processes of runs have. Whether the run still goes on is for the caller to check."""
+    """Makes and checks the tokens that processes of runs have. Whether the run still goes on is checked elsewhere."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -104,13 +110,13 @@ class RunTokens:
     def make(self, run: RunKey) -> str:
         """A token that proves to come from this run's processes; the same each time."""
         name = base64.urlsafe_b64encode("\n".join(run).encode()).decode().rstrip("=")
-        return f"{_TOKEN_PREFIX}.{name}.{self._proof(run)}"
+        return f"{_RUN_FORMAT}.{name}.{self._proof(run)}"
 
     def verify(self, token: str) -> RunKey | None:
         """The run of a token; None when the token is not one of ours."""
         prefix, _, rest = token.partition(".")
         name, _, proof = rest.partition(".")
-        if prefix != _TOKEN_PREFIX:
+        if prefix != _RUN_FORMAT:
             return None
         try:
             workspace_id, run_id = base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode().split("\n")
@@ -156,7 +162,7 @@ def authenticator(
         if not authorization:
             raise Unauthenticated(
                 "TOKEN_MISSING",
-                "The call has no token. Send the content of the file <state dir>/token as 'authorization: Bearer <token>'.",
+                "The call has no token. Send the content of <state dir>/token as 'authorization: Bearer <token>'.",
             )
         raise Unauthenticated(
             "TOKEN_INVALID", "The call's token is not one of this emulator. Does it belong to another state dir?"
