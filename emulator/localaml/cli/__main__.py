@@ -1,0 +1,5 @@
+"""`python -m localaml.cli`, for where the console script is not on the PATH."""
+
+from localaml.cli import main
+
+main()

@@ -1,0 +1,158 @@
+"""Calls to the emulator over gRPC, with errors that people can use."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from localaml.cli.endpoint import Presence, default_state_dir, look_up
+from localaml.cli.failure import CliError
+from localaml_proto.admin.v1 import admin_pb2_grpc
+from localaml_proto.v1 import artifact_pb2_grpc, compute_pb2_grpc, run_pb2_grpc, workspace_pb2_grpc
+
+_CALL_SECONDS = 60.0
+_START_HINT = "Start one with 'localaml start -d'."
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the emulator is, and what opens it."""
+
+    grpc_address: str
+    token: str
+    # What the user could change, for error messages.
+    source: str
+
+
+class Client:
+    """The emulator's services. Close it after use (`with`)."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._metadata = (("authorization", f"Bearer {target.token}"),)
+        self._channel = grpc.insecure_channel(target.grpc_address, options=[("grpc.enable_http_proxy", 0)])
+        self.admin = admin_pb2_grpc.AdminServiceStub(self._channel)
+        self.artifacts = artifact_pb2_grpc.ArtifactServiceStub(self._channel)
+        self.computes = compute_pb2_grpc.ComputeServiceStub(self._channel)
+        self.runs = run_pb2_grpc.RunServiceStub(self._channel)
+        self.workspaces = workspace_pb2_grpc.WorkspaceServiceStub(self._channel)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._channel.close()
+
+    def call(self, method: Any, request: Any, timeout: float | None = _CALL_SECONDS) -> Any:
+        """One unary call. Raises CliError."""
+        try:
+            return method(request, timeout=timeout, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise self._explain(error) from None
+
+    def stream(self, method: Any, request: Any) -> Generator[Any, None, None]:
+        """One server-streaming call; ends the call when the iterator is closed. Raises CliError."""
+        call = method(request, metadata=self._metadata)
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            raise self._explain(error) from None
+        finally:
+            call.cancel()
+
+    def pages(self, method: Any, request: Any, field: str, limit: int | None = None) -> list[Any]:
+        """All items of a list call, page by page (at most `limit`)."""
+        items: list[Any] = []
+        while True:
+            if limit is not None:
+                request.page.page_size = min(limit - len(items), 1000)
+            answer = self.call(method, request)
+            items.extend(getattr(answer, field))
+            if not answer.next_page_token or (limit is not None and len(items) >= limit):
+                return items if limit is None else items[:limit]
+            request.page.page_token = answer.next_page_token
+
+    def _explain(self, error: grpc.RpcError) -> CliError:
+        assert isinstance(error, grpc.Call)
+        code, details = error.code(), (error.details() or "").strip()
+        if code == grpc.StatusCode.UNAVAILABLE:
+            return CliError(
+                f"No emulator answers at {self._target.grpc_address} ({self._target.source}). {_START_HINT}"
+            )
+        if code == grpc.StatusCode.UNAUTHENTICATED:
+            return CliError(f"The emulator does not accept the token ({self._target.source}): {details}")
+        if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+            return CliError(f"The emulator at {self._target.grpc_address} did not answer in time; see 'localaml logs'.")
+        return CliError(details or f"The call failed: {code.name}.")
+
+
+def find_target(state_dir: Path | None) -> Target:
+    """The emulator of the given state folder; else of `LOCALAML_ENDPOINT`; else of the default state folder.
+
+    Raises:
+        CliError: none is running there; says how to start one.
+    """
+    http_address = os.environ.get("LOCALAML_ENDPOINT", "").strip()
+    if state_dir is None and http_address:
+        token = _token_of_environment()
+        source = f"LOCALAML_ENDPOINT={http_address}"
+        address = os.environ.get("LOCALAML_GRPC_ENDPOINT") or _ask_for_grpc_address(http_address, token, source)
+        return Target(address, token, source)
+    folder = default_state_dir() if state_dir is None else state_dir.expanduser().absolute()
+    presence, endpoint = look_up(folder)
+    if endpoint is None:
+        raise CliError(f"No emulator is running on {folder}. {_START_HINT}")
+    if presence is Presence.STALE:
+        raise CliError(
+            f"The emulator on {folder} (pid {endpoint.process_id}) was killed. "
+            "'localaml start -d' goes on where it was; 'localaml stop' only cleans up after it."
+        )
+    return Target(endpoint.grpc_address, _read_token(Path(endpoint.token_file)), f"state folder {folder}")
+
+
+def _token_of_environment() -> str:
+    token = os.environ.get("LOCALAML_TOKEN")
+    if token:
+        return token
+    file = os.environ.get("LOCALAML_TOKEN_FILE")
+    return _read_token(Path(file)) if file else ""
+
+
+def _read_token(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except OSError as error:
+        raise CliError(f"The token file {path} cannot be read: {error.strerror}.") from None
+
+
+def _ask_for_grpc_address(http_address: str, token: str, source: str) -> str:
+    if "://" not in http_address:
+        http_address = "http://" + http_address
+    if not http_address.startswith("http://"):
+        raise CliError(f"{source} must be an address such as http://127.0.0.1:8765.", exit_code=2)
+    request = urllib.request.Request(
+        http_address.rstrip("/") + "/localaml.admin.v1.AdminService/GetInfo",
+        data=b"{}",
+        headers={"Content-Type": "application/json", "Authorization": f"Bearer {token}"},
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=10) as response:
+            return str(json.load(response)["grpcAddress"])
+    except urllib.error.HTTPError as error:
+        raise CliError(f"The emulator refuses the call ({source}): HTTP {error.code}.") from None
+    except (OSError, ValueError, KeyError):
+        raise CliError(f"No emulator answers ({source}). {_START_HINT}") from None
+
+
+def connect(state_dir: Path | None) -> Client:
+    """A client of the emulator that `find_target` finds."""
+    return Client(find_target(state_dir))

@@ -1,0 +1,113 @@
+"""Settings from the environment (`LOCALAML_*`) and the command line, checked, as the emulator takes them.
+
+This is the only place that reads settings from the environment. `docs/configuration.md` lists what is declared here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import platformdirs
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from localaml.cli.endpoint import default_state_dir
+from localaml.cli.failure import CliError
+from localaml.settings import EnvironmentSettings, Settings
+
+PREFIX = "LOCALAML_"
+
+
+def _default_cache_dir() -> Path:
+    return Path(platformdirs.user_cache_dir("localaml", appauthor=False))
+
+
+class Configuration(BaseSettings):
+    """Every setting of an emulator, flat: the field `port` is the variable `LOCALAML_PORT`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
+
+    state_dir: Path = Field(
+        default_factory=default_state_dir, description="Folder of everything that must survive a restart."
+    )
+    cache_dir: Path = Field(
+        default_factory=_default_cache_dir,
+        description="Folder of what can be made again (Python environments of jobs); several emulators may share it.",
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(0, ge=0, le=65535, description="gRPC port; 0 takes any free one.")
+    http_port: int = Field(0, ge=0, le=65535, description="HTTP port; 0 takes any free one.")
+    ephemeral: bool = Field(False, description="Removes the state folder when the emulator stops.")
+    require_token: bool = Field(True, description="Whether callers must show the token of the state folder.")
+    signed_url_seconds: int = Field(3600, gt=0, description="How long a URL for bytes is good, in seconds.")
+    cancel_grace_seconds: float = Field(
+        5.0, ge=0, description="Seconds that a run's processes have between the request to end and SIGKILL."
+    )
+    launch_timeout_seconds: float = Field(
+        60.0, gt=0, description="Seconds after which a distributed start with a rank that shows no life is ended."
+    )
+    snapshot_size_limit_bytes: int = Field(
+        300 * 1024 * 1024, gt=0, description="Largest source folder of a run, in bytes (Azure: 300 MB)."
+    )
+    snapshot_file_limit: int = Field(2000, gt=0, description="Most files in the source folder of a run.")
+    exclude_newer: str | None = Field(
+        None,
+        pattern=r"^\d{4}-\d{2}-\d{2}(T\S+)?$",
+        description="ISO date: for jobs' environments, packages uploaded later do not exist.",
+    )
+    extra_index_urls: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Further package indexes for jobs' environments, separated by blanks."
+    )
+    constraints_file: Path | None = Field(None, description="pip constraints that hold for every environment of a job.")
+    offline: bool = Field(False, description="Builds jobs' environments only from what is cached already.")
+    python_interpreters: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="Further Python interpreters for jobs, separated as in PATH."
+    )
+
+    @field_validator("extra_index_urls", mode="before")
+    @classmethod
+    def _split_blanks(cls, value: Any) -> Any:
+        return tuple(value.split()) if isinstance(value, str) else value
+
+    @field_validator("python_interpreters", mode="before")
+    @classmethod
+    def _split_paths(cls, value: Any) -> Any:
+        return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
+
+    @field_validator("state_dir", "cache_dir", "constraints_file")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    def to_settings(self) -> Settings:
+        """As the emulator takes them."""
+        values = self.model_dump()
+        environments = EnvironmentSettings(**{name: values.pop(name) for name in EnvironmentSettings.__slots__})
+        return Settings(**values, environments=environments)
+
+
+def load_settings(**options: Any) -> Settings:
+    """Settings from the given options (None: not given), else the environment, else the defaults.
+
+    Raises:
+        CliError: exit code 2; names the option or the variable that is wrong, and why.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        settings = Configuration(**given).to_settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        source = "--" + name.replace("_", "-") if name in given else PREFIX + name.upper()
+        raise CliError(f"{source}={first['input']!r} is no good: {first['msg']}.", exit_code=2) from None
+    constraints = settings.environments.constraints_file
+    if constraints is not None and not constraints.is_file():
+        raise CliError(f"The constraints file {constraints} does not exist.", exit_code=2)
+    return settings
+
+
+def is_set(name: str) -> bool:
+    """Whether the environment has a value for this setting."""
+    return bool(os.environ.get(PREFIX + name.upper()))

