@@ -1,20 +1,21 @@
 """Where things lie in a state dir. The only place that knows.
 
-    <state dir>/
-        metadata.sqlite3          records (with -wal and -shm beside it)
-        endpoint.json             addresses and pid of the running emulator
-        token                     bearer token of the owner, mode 0600
-        signing.key               key of signed URLs and run tokens, mode 0600
-        lock                      held by the running emulator
-        emulator.log              log of `localaml start -d`
-        objects/                  the disk object store, one folder per container (keys below)
-        incoming/                 objects being written
-        runs/<workspace id>/<run id>/{work,logs,control,tmp,mounts}
+<state dir>/
+    metadata.sqlite3          records (with -wal and -shm beside it)
+    endpoint.json             addresses and pid of the running emulator
+    token                     bearer token of the owner, mode 0600
+    signing.key               key of signed URLs and run tokens, mode 0600
+    lock                      held by the running emulator
+    emulator.log              log of `localaml start -d`
+    objects/                  the disk object store, one folder per container (keys below)
+    incoming/                 objects being written
+    runs/<workspace id>/<run id>/{work,logs,control,tmp,mounts}
+    nodes/<workspace id>/<cluster>/<node id>/   folders of logical nodes
 
-    Keys in the object store:
-        <account>/<container>/<path>                                          data of a datastore
-        <account>/<default container>/azureml/ExperimentRun/dcid.<run id>/<path>   artifacts of a run
-        contents/<workspace id>/<first two>/<sha256>                          contents of snapshots
+Keys in the object store:
+    <account>/<container>/<path>                                          data of a datastore
+    <account>/<default container>/azureml/ExperimentRun/dcid.<run id>/<path>   artifacts of a run
+    contents/<workspace id>/<first two>/<sha256>                          contents of snapshots
 """
 
 from __future__ import annotations
@@ -93,6 +94,14 @@ class StatePaths:
     @property
     def runs(self) -> Path:
         return self.root / "runs"
+
+    @property
+    def nodes(self) -> Path:
+        return self.root / "nodes"
+
+    def node(self, workspace_id: str, cluster: str, node_id: str) -> Path:
+        """Folder of a logical node (its ids were checked by `domain.names`)."""
+        return self.nodes / workspace_id / cluster / node_id
 
     def run(self, key: RunKey) -> RunPaths:
         """Folders of a run (its ids were checked by `domain.names`)."""

@@ -77,8 +77,8 @@ class LaunchResult:
         ranks: the exit records that were left, by rank.
         expected_ranks: how many there should be.
         error: what the launcher says went wrong, for people; empty when nothing did.
-        reason: UPPER_SNAKE_CASE of `error` (``USER_SCRIPT_FAILED``, ``PROCESS_KILLED``, ``RANK_FAILED``, ``NODE_LOST``,
-            ``LAUNCH_TIMED_OUT``, ``LAUNCH_FAILED``), empty when nothing went wrong.
+        reason: UPPER_SNAKE_CASE of `error` (``USER_SCRIPT_FAILED``, ``PROCESS_KILLED``, ``RANK_FAILED``,
+            ``NODE_LOST``, ``LAUNCH_TIMED_OUT``, ``LAUNCH_FAILED``), empty when nothing went wrong.
     """
 
     exit_code: int | None
@@ -107,8 +107,8 @@ class RunningJob(Protocol):
         ...
 
     async def wait(self) -> LaunchResult:
-        """Returns when every process of the run has ended (also those that it left behind: they are ended). May be called
-        more than once, and by several tasks."""
+        """Returns when every process of the run has ended (also those that it left behind: they are ended). May be
+        called more than once, and by several tasks."""
         ...
 
     async def terminate(self, grace_seconds: float) -> None:

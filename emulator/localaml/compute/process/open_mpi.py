@@ -1,0 +1,126 @@
+"""What mpirun has to be told for logical nodes that share one machine.
+
+mpirun runs on the first node, starts that node's ranks itself and reaches the others through our agent: a script in
+place of ssh that enters the node's UTS namespace. Choices that are not obvious (each was measured):
+
+* ``--noprefix``: else mpirun changes PATH and LD_LIBRARY_PATH of the job. The agent knows where orted is.
+* The agent is ``/bin/sh ../control/agent``: mpirun splits the setting at spaces, so that the path of a state dir may
+  hold some only when it does not appear. Every node looks the agent up; the shell exists on all.
+* The command is in a script of its own: mpirun would take an argument ``:`` for the start of a second program.
+* ``pml=ob1`` and the list of transports: without, every rank spends a second looking for network cards.
+* ``yield_when_idle``, no binding: every node believes that it has the cores for itself.
+* Shared memory and session folders of each node are its own: ranks of two nodes must not find each other there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from localaml.compute.process.isolation import Isolation, host_name_command
+from localaml.compute.process.table import NODE
+from localaml.compute.runtime import LaunchPlan, NodeSpec
+
+# Names of Open MPI's own programs, as the process table shows them.
+DAEMONS = frozenset({"mpirun", "orterun", "orted", "mpiexec"})
+RANK = "OMPI_COMM_WORLD_RANK"
+# mpirun's exit code when it lost contact with a node.
+LOST_CONTACT = 205
+
+_SHARED_MEMORY = "OMPI_MCA_btl_vader_backing_directory"
+
+
+def mpi_environment(plan: LaunchPlan, prefix: Path, scratch: Path) -> dict[str, str]:
+    """Variables for mpirun and the ranks. What the job sets itself wins over them."""
+    loopback = "lo0" if sys.platform == "darwin" else "lo"
+    hosts = [node.host_name for node in plan.nodes]
+    return {
+        # mpi4py in an environment without an MPI of its own finds ours.
+        "LD_LIBRARY_PATH": str(prefix / "lib"),
+        "OPAL_PREFIX": str(prefix),
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "OMPI_MCA_pml": "ob1",
+        "OMPI_MCA_btl": "self,vader,tcp",
+        "OMPI_MCA_btl_tcp_if_include": loopback,
+        "OMPI_MCA_oob_tcp_if_include": loopback,
+        "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
+        "OMPI_MCA_mpi_yield_when_idle": "1",
+        "OMPI_MCA_plm_rsh_no_tree_spawn": "1",
+        _SHARED_MEMORY: str(node_scratch(scratch, plan.nodes[0])),
+        **_batch_variables(plan, hosts),
+    }
+
+
+def _batch_variables(plan: LaunchPlan, hosts: list[str]) -> dict[str, str]:
+    """The variables by which jobs of Azure Batch find each other (documented at learn.microsoft.com/azure/batch,
+    "compute node environment variables"). Host names of logical nodes do not resolve, but all share the loopback
+    interface: the master's address is there, with a port that differs between runs."""
+    port = 20000 + int.from_bytes(hashlib.sha256(plan.label.encode()).digest()[:4], "big") % 12000
+    return {
+        "AZ_BATCH_HOST_LIST": ",".join(hosts),
+        "AZ_BATCH_NODE_LIST": ";".join(hosts),
+        "AZ_BATCH_MASTER_NODE": f"127.0.0.1:{port}",
+        "AZ_BATCHAI_MPI_MASTER_NODE": "127.0.0.1",
+    }
+
+
+def node_scratch(scratch: Path, node: NodeSpec) -> Path:
+    """The folder of a node's shared-memory segments."""
+    return scratch / node.host_name
+
+
+def node_tmp(plan: LaunchPlan, node: NodeSpec) -> Path:
+    """TMPDIR of a run's processes on a node."""
+    return plan.run_dir / "tmp" / node.host_name
+
+
+def mpirun_words(plan: LaunchPlan, prefix: Path) -> list[str]:
+    """The command that starts all ranks."""
+    hosts = ",".join(f"{node.host_name}:{plan.processes_per_node}" for node in plan.nodes)
+    return [
+        str(prefix / "bin" / "mpirun"),
+        "--noprefix",
+        "--bind-to",
+        "none",
+        "--map-by",
+        "slot",
+        "--host",
+        hosts,
+        "--mca",
+        "plm_rsh_agent",
+        "/bin/sh ../control/agent",
+        "-n",
+        str(plan.process_count),
+        "/bin/sh",
+        "../control/rank",
+    ]
+
+
+def agent_script(plan: LaunchPlan, prefix: Path, scratch: Path, isolation: Isolation) -> str:
+    """The script that mpirun calls as ``agent HOST orted ARGUMENTS``, the arguments quoted for a shell."""
+    arms = [_agent_arm(plan, node, prefix, scratch, isolation) for node in plan.nodes]
+    unknown = '*) echo "LocalAML: there is no node $1 in this run" >&2; exit 1 ;;'
+    return "\n".join(["case $1 in", *arms, unknown, "esac", ""])
+
+
+def _agent_arm(plan: LaunchPlan, node: NodeSpec, prefix: Path, scratch: Path, isolation: Isolation) -> str:
+    variables: Mapping[str, str] = {
+        NODE: node.node_id,
+        "TMPDIR": str(node_tmp(plan, node)),
+        _SHARED_MEMORY: str(node_scratch(scratch, node)),
+        # Tells Open MPI's daemon the name where it cannot be the machine's.
+        **({} if isolation.names_hosts else {"PMIX_HOSTNAME": node.host_name}),
+    }
+    exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
+    daemon = [*isolation.leave_privileges, str(prefix / "bin" / "orted")]
+    if isolation.names_hosts:
+        inner = f'{host_name_command(isolation)}; shift 2; exec "$@"'
+        start = [*isolation.enter, "/bin/sh", "-c", inner, "sh", isolation.set_host_name, node.host_name, *daemon]
+    else:
+        start = daemon
+    name = shlex.quote(node.host_name)
+    return f'{name}) export {exports}; shift 2; eval "set -- $*"; exec {shlex.join(start)} "$@" ;;'

@@ -1,0 +1,142 @@
+"""Exit records turned into a `LaunchResult`: what happened, and what to tell people."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from localaml.compute.process.open_mpi import LOST_CONTACT
+from localaml.compute.runtime import LaunchPlan, LaunchResult, RankExit
+from localaml.domain.job import Launch
+
+# Codes of processes that were ended from outside; when one rank fails, Open MPI ends the others like this.
+_ENDED_BY_OTHERS = frozenset({128 + signal.SIGTERM, 128 + signal.SIGKILL})
+_TAIL_CHARACTERS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    rank: int
+    exit_code: int
+    # When it was written, nanoseconds.
+    time: int
+
+
+def read_result(plan: LaunchPlan) -> LaunchResult:
+    """The result of a launch whose processes have all ended."""
+    control = plan.run_dir / "control"
+    launcher = _read_record(control / "exit", 0)
+    exit_code = None if launcher is None else launcher.exit_code
+    if plan.launch is Launch.SINGLE:
+        records = [launcher] if launcher else []
+        expected = 1
+    else:
+        found = (_read_record(control / f"rank_{rank}.exit", rank) for rank in range(plan.process_count))
+        records = [record for record in found if record]
+        expected = plan.process_count
+    reason, error = _explain(plan, exit_code, records)
+    ranks = tuple(RankExit(record.rank, record.exit_code) for record in records)
+    return LaunchResult(exit_code=exit_code, ranks=ranks, expected_ranks=expected, error=error, reason=reason)
+
+
+def silent_ranks(plan: LaunchPlan) -> list[int]:
+    """Ranks that have shown no sign of life."""
+    control = plan.run_dir / "control"
+    return [rank for rank in range(plan.process_count) if not (control / f"rank_{rank}.pid").exists()]
+
+
+def mark(plan: LaunchPlan, event: str, detail: str) -> None:
+    """Notes an event (``node_lost``, ``timed_out``) that explains the end of the processes, for `read_result`."""
+    (plan.run_dir / "control" / event).write_text(detail)
+
+
+def _marked(plan: LaunchPlan, event: str) -> str:
+    with contextlib.suppress(OSError):
+        return (plan.run_dir / "control" / event).read_text()
+    return ""
+
+
+def _explain(plan: LaunchPlan, exit_code: int | None, records: list[_Record]) -> tuple[str, str]:
+    """Reason and sentence; two empty words when every process ended well."""
+    if lost := _marked(plan, "node_lost"):
+        return "NODE_LOST", f"The node {lost} was lost while the run was on it."
+    if silent := _marked(plan, "timed_out"):
+        return "LAUNCH_TIMED_OUT", (
+            f"Not all processes of the run started within {plan.launch_timeout_seconds:g} seconds: {silent} gave"
+            f" no sign of life. {_launcher_says(plan)}"
+        ).strip()
+    if plan.launch is Launch.SINGLE:
+        return _explain_single(exit_code)
+    return _explain_ranks(plan, exit_code, records)
+
+
+def _explain_single(exit_code: int | None) -> tuple[str, str]:
+    if exit_code is None:
+        return "PROCESS_KILLED", "The run's process was killed before it could leave an exit code."
+    if exit_code == 0:
+        return "", ""
+    if name := _signal_name(exit_code):
+        return "PROCESS_KILLED", f"The run's process was ended by signal {exit_code - 128} ({name}).{_hint(exit_code)}"
+    return "USER_SCRIPT_FAILED", f"The run's process ended with exit code {exit_code}; its log says why."
+
+
+def _explain_ranks(plan: LaunchPlan, exit_code: int | None, records: list[_Record]) -> tuple[str, str]:
+    failed = sorted((record for record in records if record.exit_code != 0), key=lambda record: record.time)
+    # Of those that failed, the others were ended because of the first: look for one that failed by itself.
+    first = next((record for record in failed if record.exit_code not in _ENDED_BY_OTHERS), None)
+    if exit_code == LOST_CONTACT and first is None:
+        return "NODE_LOST", f"Open MPI lost contact with a node of the run. {_launcher_says(plan)}".strip()
+    first = first or next(iter(failed), None)
+    if first is not None and exit_code is not None:
+        return "RANK_FAILED", _explain_rank(plan, first)
+    if exit_code is None:
+        return "PROCESS_KILLED", "The run's launcher (mpirun) was killed before it could leave an exit code."
+    missing = sorted(set(range(plan.process_count)) - {record.rank for record in records})
+    if not missing and exit_code == 0:
+        return "", ""
+    if len(silent_ranks(plan)) == plan.process_count:
+        return "LAUNCH_FAILED", f"Open MPI could not start the run's processes. {_launcher_says(plan)}".strip()
+    if missing:
+        which = ", ".join(str(rank) for rank in missing)
+        return "PROCESS_KILLED", f"Of rank {which} there is no exit code: it was killed. {_launcher_says(plan)}".strip()
+    return "LAUNCH_FAILED", f"Open MPI's mpirun ended with exit code {exit_code}. {_launcher_says(plan)}".strip()
+
+
+def _explain_rank(plan: LaunchPlan, record: _Record) -> str:
+    host = plan.nodes[record.rank // plan.processes_per_node].host_name
+    where = f"Rank {record.rank} of {plan.process_count} (node {host})"
+    log = f"see 80_driver_log_rank_{record.rank}.txt"
+    if name := _signal_name(record.exit_code):
+        return f"{where} was ended by signal {record.exit_code - 128} ({name}); {log}.{_hint(record.exit_code)}"
+    return f"{where} ended with exit code {record.exit_code}; {log}."
+
+
+def _hint(exit_code: int) -> str:
+    return " A process that takes too much memory ends like this." if exit_code == 128 + signal.SIGKILL else ""
+
+
+def _signal_name(exit_code: int) -> str:
+    with contextlib.suppress(ValueError):
+        return signal.Signals(exit_code - 128).name
+    return ""
+
+
+def _launcher_says(plan: LaunchPlan) -> str:
+    """The end of mpirun's own messages, on one line."""
+    try:
+        text = (plan.run_dir / "logs" / "56_batchai_stderr.txt").read_text(errors="replace")
+    except OSError:
+        return ""
+    words = " ".join(line.strip() for line in text.splitlines() if line.strip(" -"))
+    return f"mpirun says: {words[-_TAIL_CHARACTERS:]}" if words else ""
+
+
+def _read_record(path: Path, rank: int) -> _Record | None:
+    """An exit record; None when there is none, or half of one (no line end: the disk was full, or it was killed)."""
+    try:
+        content, time = path.read_text(), path.stat().st_mtime_ns
+    except OSError:
+        return None
+    return _Record(rank, int(content), time) if content.endswith("\n") and content.strip().isdecimal() else None

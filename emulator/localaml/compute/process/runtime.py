@@ -1,0 +1,164 @@
+"""`ProcessRuntime`: the node runtime that needs nothing but the machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from localaml.clock import Clock
+from localaml.compute.process.exits import wait_for_exits
+from localaml.compute.process.isolation import Isolation, probe_isolation
+from localaml.compute.process.job import ProcessJob
+from localaml.compute.process.launching import SHARED_MEMORY, prepare_launch, scratch_name, scratch_prefix
+from localaml.compute.process.table import NODE, RUN_LABEL, STATE_DIR, ProcessTable
+from localaml.compute.runtime import LaunchPlan, NodeSpec
+from localaml.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
+from localaml.paths import StatePaths
+
+# What the kernel and Open MPI take for a host name (no dots: Open MPI cuts names at the first).
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class ProcessRuntime:
+    """Nodes as host names with a folder, runs as processes in sessions of their own.
+
+    Args:
+        paths: of the state dir; two runtimes with different ones do not see each other's processes.
+        clock: for grace periods and time-outs.
+        isolation: how processes get their node's host name; probed at the first launch when not given.
+    """
+
+    name = "process"
+
+    def __init__(self, paths: StatePaths, clock: Clock, *, isolation: Isolation | None = None) -> None:
+        self._paths = paths
+        self._clock = clock
+        self._isolation = isolation
+        self._table = ProcessTable()
+        self._jobs: set[ProcessJob] = set()
+
+    async def start(self) -> None:
+        """Nothing to make ready: the machine's abilities are probed at the first launch."""
+
+    async def close(self) -> None:
+        for job in self._jobs:
+            job.detach()
+        self._jobs.clear()
+
+    async def start_node(self, node: NodeSpec) -> None:
+        if not _HOST_NAME.match(node.host_name):
+            raise InvalidArgument(
+                "INVALID_HOST_NAME",
+                f"{node.host_name!r} cannot be a node's host name: use 1 to 63 letters, digits and dashes.",
+            )
+        try:
+            self._folder(node).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ResourceExhausted(
+                "NODE_START_FAILED", f"The folder of node {node.node_id} cannot be made: {error.strerror}."
+            ) from error
+
+    async def stop_node(self, node: NodeSpec) -> None:
+        await self._end({NODE: node.node_id})
+        shutil.rmtree(self._folder(node), ignore_errors=True)
+
+    async def launch(self, plan: LaunchPlan) -> ProcessJob:
+        if self._isolation is None:
+            self._isolation = probe_isolation()
+        try:
+            prepared = prepare_launch(plan, self._paths.root, self._isolation)
+            with prepared.messages.open("ab") as messages:
+                process = subprocess.Popen(
+                    prepared.words,
+                    env=prepared.environment,
+                    cwd=prepared.working_dir,
+                    stdin=subprocess.DEVNULL,
+                    stdout=messages,
+                    stderr=messages,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise FailedPrecondition(
+                "LAUNCH_FAILED", f"The run's processes cannot be started: {error.strerror} ({error.filename})."
+            ) from error
+        # From here on it is waited for by its id, as an adopted one is; a dropped Popen would warn, and reap it unseen.
+        process.returncode = 0
+        handle = {
+            "pid": process.pid,
+            "start_time": self._table.start_time(process.pid),
+            "boot": _boot(),
+            "launched_at": self._clock.now().isoformat(),
+        }
+        return self._begin(plan, handle, launcher_lives=True)
+
+    async def adopt(self, plan: LaunchPlan, handle: Mapping[str, Any]) -> ProcessJob:
+        """As the protocol says. An empty handle is fine: the emulator was killed between the start of the processes and
+        the note of it; the launcher has left its process id itself."""
+        known = {"pid": 0, "start_time": "", "boot": "", "launched_at": self._clock.now().isoformat(), **handle}
+        if not known["pid"]:
+            known.update(self._find_launcher(plan))
+        lives = known["boot"] == _boot() and self._table.start_time(known["pid"]) == known["start_time"] != ""
+        return self._begin(plan, known, launcher_lives=lives)
+
+    async def end_leftovers(self, keep_labels: frozenset[str]) -> int:
+        ended = await self._end({}, keep_labels)
+        keep = {scratch_name(label, self._paths.root) for label in keep_labels}
+        for folder in SHARED_MEMORY.glob(f"{scratch_prefix(self._paths.root)}*"):
+            if folder.name not in keep:
+                shutil.rmtree(folder, ignore_errors=True)
+        return ended
+
+    def _begin(self, plan: LaunchPlan, handle: Mapping[str, Any], *, launcher_lives: bool) -> ProcessJob:
+        job = ProcessJob(plan, handle, self._paths.root, self._table, self._clock)
+        self._jobs.add(job)
+        job.begin(launcher_lives, self._jobs.discard)
+        return job
+
+    def _folder(self, node: NodeSpec) -> Path:
+        return self._paths.node(node.workspace_id, node.cluster, node.node_id)
+
+    async def _end(self, variables: Mapping[str, str], keep_labels: frozenset[str] = frozenset()) -> int:
+        """Ends processes of runs of this state dir that have the variables, except labels to keep; returns how many."""
+        ended: set[int] = set()
+        while found := self._of_runs(variables, keep_labels):
+            ended.update(found)
+            self._table.send(found, signal.SIGKILL)
+            await wait_for_exits(found, self._table, self._clock)
+        return len(ended)
+
+    def _of_runs(self, variables: Mapping[str, str], keep_labels: frozenset[str]) -> list[int]:
+        # The variable of the state dir alone proves nothing: people export it in their shells.
+        candidates = self._table.find({STATE_DIR: str(self._paths.root), **variables})
+        labels = {process_id: self._table.environment(process_id).get(RUN_LABEL) for process_id in candidates}
+        ours = self._table.ancestors(os.getpid())
+        return [
+            process_id
+            for process_id, label in labels.items()
+            if label is not None and label not in keep_labels and process_id not in ours
+        ]
+
+    def _find_launcher(self, plan: LaunchPlan) -> Mapping[str, Any]:
+        try:
+            process_id = int((plan.run_dir / "control" / "pid").read_text())
+        except (OSError, ValueError):
+            return {}
+        start_time = self._table.start_time(process_id)
+        environment = self._table.environment(process_id)
+        if environment.get(RUN_LABEL) != plan.label or environment.get(STATE_DIR) != str(self._paths.root):
+            return {}
+        return {"pid": process_id, "start_time": start_time, "boot": _boot()}
+
+
+def _boot() -> str:
+    """An id of the machine's current boot; empty where there is none."""
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,18 @@
+# Wraps one MPI rank: own control log, own driver log, a sign of life and an exit record.
+#
+#   $1  control folder: `rank_<n>.pid` and `rank_<n>.exit` are written there
+#   $2  folder of the logs
+#   $3… the command
+#
+# No variable is set here, as in launch.sh. Nothing of the rank goes through mpirun, which mixes lines up under load.
+trap : TERM INT HUP QUIT
+echo $$ >"$1/rank_$OMPI_COMM_WORLD_RANK.pid"
+echo "This is an MPI job. Rank:$OMPI_COMM_WORLD_RANK" >>"$2/60_control_log_rank_$OMPI_COMM_WORLD_RANK.txt"
+run() {
+    shift 2
+    exec "$@"
+}
+(run "$@") </dev/null >>"$2/80_driver_log_rank_$OMPI_COMM_WORLD_RANK.txt" 2>&1
+set -- "$?" "$@"
+echo "$1" >"$2/rank_$OMPI_COMM_WORLD_RANK.exit"
+exit "$1"
