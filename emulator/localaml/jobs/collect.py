@@ -1,0 +1,228 @@
+"""Takes what a job left into the artifact store: `logs` while it runs, `outputs` and all logs at its end.
+
+An artifact is a fact once its row is stored, and the bytes come first. Everything may be done twice: after a crash
+between bytes and row the row is made from the bytes (`OutputCollector.finish`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from localaml.domain.models import Artifact, RunKey
+from localaml.domain.names import check_relative_path
+from localaml.errors import InvalidArgument, LocalAmlError, ResourceExhausted
+from localaml.jobs.file_walk import FoundFile, walk_files
+from localaml.paths import RunPaths, artifact_key
+
+if TYPE_CHECKING:
+    from localaml.clock import Clock
+    from localaml.storage.object_store import ObjectInfo, ObjectStore
+    from localaml.store import Store
+
+# How often the watched folders are looked at while the job runs.
+POLL_SECONDS = 0.5
+# A file that is copied again and again while it grows may take this part of the time at most.
+_COPY_SHARE = 0.1
+_ROWS_PER_TRANSACTION = 256
+_MAX_NOTES = 20
+DRIVER_LOG_FOLDER = "azureml-logs"
+
+
+@dataclass(slots=True)
+class _Copied:
+    """The state of a watched file when it was last copied."""
+
+    size_bytes: int
+    modified_ns: int
+    not_before: float  # clock.monotonic(): the next copy has to wait until then
+
+
+class OutputCollector:
+    """Collects the files of one run.
+
+    Args:
+        watched: folders below the work folder whose files are taken while the run goes on (and at its end).
+        collect_outputs: False takes the driver logs only.
+    """
+
+    def __init__(
+        self,
+        *,
+        key: RunKey,
+        paths: RunPaths,
+        store: Store,
+        objects: ObjectStore,
+        clock: Clock,
+        watched: Sequence[str] = ("logs",),
+        collect_outputs: bool = True,
+    ) -> None:
+        self._key = key
+        self._paths = paths
+        self._store = store
+        self._objects = objects
+        self._clock = clock
+        self._watched, self._notes = _check_folders(watched) if collect_outputs else ([], [])
+        self._collect_outputs = collect_outputs
+        self._copied: dict[str, _Copied] = {}
+        self._watcher: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to watch. Has to be called on the event loop; a second call does nothing."""
+        if self._watcher is None and self._watched:
+            self._watcher = asyncio.get_running_loop().create_task(self._watch(), name=f"watch {self._key.run_id}")
+
+    async def close(self) -> None:
+        """Stops watching and leaves all else as it is. Idempotent."""
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.cancel()
+            await asyncio.wait({watcher})
+
+    async def finish(self) -> list[str]:
+        """Takes everything once the job's processes have ended. May be called again.
+
+        Returns sentences on what was left out, for the run's warnings.
+
+        Raises:
+            ResourceExhausted: ``DISK_FULL``; what there was no room for is still in the run's folder.
+        """
+        await self.close()
+        notes = list(self._notes)
+        full: ResourceExhausted | None = None
+        taken: set[str] = set()
+        found = await asyncio.to_thread(self._find_all, notes)
+        rows: list[Artifact] = []
+        for name, file in found:
+            if name in taken:
+                continue
+            taken.add(name)
+            try:
+                rows.append(await self._take(name, file))
+            except ResourceExhausted as error:
+                full = error
+            except FileNotFoundError:
+                continue
+            except (LocalAmlError, OSError) as error:
+                notes.append(f"{name}: could not be kept ({error}).")
+            if len(rows) >= _ROWS_PER_TRANSACTION:
+                self._put(rows)
+                rows = []
+        self._put(rows)
+        await self._add_lost_rows()
+        if full is not None:
+            raise full
+        return notes if len(notes) <= _MAX_NOTES else [*notes[:_MAX_NOTES], f"… and {len(notes) - _MAX_NOTES} more."]
+
+    # -- at the end -------------------------------------------------------------------------------------------------
+
+    def _find_all(self, notes: list[str]) -> list[tuple[str, FoundFile]]:
+        found: list[tuple[str, FoundFile]] = []
+        # Driver logs last: whoever looks for the run's end in them finds the rest in place.
+        folders = [*dict.fromkeys(["outputs", "logs", *self._watched])] if self._collect_outputs else []
+        for folder in folders:
+            for file in walk_files(self._paths.work / folder, self._paths.work, notes):
+                # A watched "folder" may be a file.
+                is_folder = (self._paths.work / folder).is_dir()
+                found.append((f"{folder}/{file.relative}" if is_folder else folder, file))
+        for file in walk_files(self._paths.logs, self._paths.logs, notes):
+            found.append((f"{DRIVER_LOG_FOLDER}/{file.relative}", file))
+        return found
+
+    async def _take(self, name: str, file: FoundFile) -> Artifact:
+        source, move = file.path, file.movable
+        if name.startswith(DRIVER_LOG_FOLDER + "/"):
+            # Those who follow the live log must not find it gone before its artifact is there: a second name is moved.
+            linked = await asyncio.to_thread(self._second_name, source)
+            source, move = linked or source, linked is not None
+        try:
+            info = await self._objects.put_file(artifact_key(self._key, name), source, move=move)
+        finally:
+            if source != file.path:
+                source.unlink(missing_ok=True)
+        return self._artifact(name, info)
+
+    def _second_name(self, source: Path) -> Path | None:
+        second = self._paths.control / f"collect-{source.name}"
+        try:
+            second.parent.mkdir(parents=True, exist_ok=True)
+            second.unlink(missing_ok=True)
+            os.link(source, second)
+        except OSError:
+            return None
+        return second
+
+    async def _add_lost_rows(self) -> None:
+        """Makes the rows of bytes that were stored just before an emulator was killed."""
+        prefix = artifact_key(self._key, "")
+        after = ""
+        while infos := await self._objects.list(prefix, start_after=after):
+            after = infos[-1].key
+            rows = []
+            for info in infos:
+                name = info.key[len(prefix) :]
+                if self._store.artifacts.find(self._key, name) is None:
+                    rows.append(self._artifact(name, info))
+            self._put(rows)
+
+    # -- while the job runs -----------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        while True:
+            await self._clock.sleep(POLL_SECONDS)
+            # Whatever is wrong with a file now is told once, at the end.
+            with suppress(LocalAmlError, OSError):
+                await self._look()
+
+    async def _look(self) -> None:
+        for name, file in await asyncio.to_thread(self._changed):
+            started = self._clock.monotonic()
+            with suppress(FileNotFoundError):
+                info = await self._objects.put_file(artifact_key(self._key, name), file.path)
+                self._put([self._artifact(name, info)])
+            ended = self._clock.monotonic()
+            not_before = ended + (ended - started) / _COPY_SHARE
+            self._copied[name] = _Copied(file.size_bytes, file.modified_ns, not_before)
+
+    def _changed(self) -> list[tuple[str, FoundFile]]:
+        changed = []
+        now = self._clock.monotonic()
+        for folder in self._watched:
+            path = self._paths.work / folder
+            is_folder = path.is_dir()
+            for file in walk_files(path, self._paths.work, []):
+                name = f"{folder}/{file.relative}" if is_folder else folder
+                last = self._copied.get(name)
+                if last is not None and (
+                    (last.size_bytes, last.modified_ns) == (file.size_bytes, file.modified_ns) or now < last.not_before
+                ):
+                    continue
+                changed.append((name, file))
+        return changed
+
+    # -- both -------------------------------------------------------------------------------------------------------
+
+    def _artifact(self, name: str, info: ObjectInfo) -> Artifact:
+        return Artifact(self._key, name, info.size_bytes, self._clock.now(), artifact_key(self._key, name))
+
+    def _put(self, rows: Iterable[Artifact]) -> None:
+        rows = list(rows)
+        if rows:
+            with self._store.transaction():
+                for row in rows:
+                    self._store.artifacts.put(row)
+
+
+def _check_folders(watched: Sequence[str]) -> tuple[list[str], list[str]]:
+    folders, notes = [], []
+    for folder in watched:
+        try:
+            folders.append(check_relative_path(folder.rstrip("/"), "folder to watch"))
+        except InvalidArgument as error:
+            notes.append(f"{error.message} It is not watched.")
+    return list(dict.fromkeys(folders)), notes

@@ -1,0 +1,343 @@
+"""Data references of a run: where a datastore's data is on the node, and what goes back into it.
+
+Facts on modes and variables: azureml-core's `DataReference` (`mount`, `download`, `upload`;
+``AZUREML_DATAREFERENCE_<name>``).
+
+    mount      the datastore's real folder: a write is in the datastore at once. A prefix of a blob store needs no
+               existence, so a folder that is not there is made; a path whose last part has a suffix (`model.pkl`) is
+               taken for a file to come, and only its folder is made.
+    download   a copy, below `<run>/mounts/<name>` or at `path_on_compute`.
+    upload     a file or folder on the node whose content goes into the datastore when the run has ended, however it
+               ended.
+
+`path_on_compute` is relative to the work folder; an absolute one must lie in the run's own folder. Links are never
+followed out of a datastore or out of the run's folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import posixpath
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from localaml.domain.job import DataMode, DataReference, JobSpec
+from localaml.domain.names import check_relative_path
+from localaml.errors import FailedPrecondition, InvalidArgument, NotFound, Unimplemented
+from localaml.jobs.file_walk import FoundFile, inside, walk_files
+from localaml.paths import RunPaths, datastore_prefix
+
+if TYPE_CHECKING:
+    from localaml.storage.object_store import ObjectStore
+    from localaml.store import Store
+
+VARIABLE_PREFIX = "AZUREML_DATAREFERENCE_"
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
+
+
+def substitute(word: str, variables: Mapping[str, str]) -> str:
+    """`word` with `$NAME` and `${NAME}` replaced by variables of that name; unknown ones stay as they are. Nothing
+    else of a shell's syntax means anything, and what was put in is not looked at again."""
+
+    def value(match: re.Match[str]) -> str:
+        return variables.get(match[1] or match[2], match[0])
+
+    return _VARIABLE.sub(value, word) if "$" in word else word
+
+
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    reference: DataReference
+    source: Path
+    key_prefix: str  # of the datastore, ends with "/"
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedData:
+    """Data references bound to paths on the node.
+
+    Attributes:
+        variables: ``AZUREML_DATAREFERENCE_<name>`` -> absolute path.
+        notes: sentences on what was left out, for the run's warnings.
+    """
+
+    variables: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    _objects: ObjectStore | None = field(default=None, repr=False)
+    _root: Path = field(default=Path(), repr=False)
+    _uploads: tuple[_Upload, ...] = field(default=(), repr=False)
+
+    def substitute(self, word: str, variables: Mapping[str, str]) -> str:
+        """`word` of a command line with `$NAME` and `${NAME}` replaced: by the path of a data reference, or by a
+        variable of the job's environment (Azure's task shell did that). See `substitute`."""
+        return substitute(word, {**variables, **self.variables})
+
+    async def upload(self) -> list[str]:
+        """Puts what the `upload` references name into their datastores. May be called again. Returns notes for the
+        run's warnings.
+
+        Raises:
+            ResourceExhausted: ``DISK_FULL``.
+        """
+        notes: list[str] = []
+        for upload in self._uploads:
+            assert self._objects is not None
+            notes += await _upload(self._objects, upload, self._root)
+        return notes
+
+
+async def prepare_data(
+    spec: JobSpec,
+    store: Store,
+    objects: ObjectStore,
+    workspace_id: str,
+    paths: RunPaths,
+    *,
+    adopt: bool = False,
+) -> PreparedData:
+    """Makes the data of a run's references available on the node.
+
+    Args:
+        adopt: the run's processes are going on already: work out the same paths, copy nothing.
+
+    Raises:
+        NotFound: ``DATASTORE_NOT_FOUND``, ``DATA_NOT_FOUND`` (nothing to download at that path).
+        InvalidArgument: ``INVALID_PATH``, ``PATH_ON_COMPUTE_NOT_ALLOWED``.
+        FailedPrecondition: ``DATA_PATH_LEAVES_DATASTORE``: a link in the datastore leads out of it.
+        Unimplemented: ``MOUNT_NOT_SUPPORTED``: the object store has no folders.
+        ResourceExhausted: ``DISK_FULL``.
+    """
+    variables: dict[str, str] = {}
+    notes: list[str] = []
+    uploads: list[_Upload] = []
+    for reference in spec.data_references:
+        datastore = store.datastores.get(workspace_id, reference.datastore)
+        prefix = datastore_prefix(datastore.account_name, datastore.container_name)
+        source = _path_on_datastore(reference)
+        if reference.mode is DataMode.MOUNT:
+            path = await asyncio.to_thread(_mount, objects, reference, prefix, source)
+        elif reference.mode is DataMode.DOWNLOAD:
+            path = await _download(objects, reference, prefix + source, paths, notes, adopt=adopt)
+        else:
+            path = await asyncio.to_thread(_place_for_upload, reference, paths)
+            uploads.append(_Upload(reference, path, prefix))
+        variables[VARIABLE_PREFIX + reference.name] = str(path)
+    return PreparedData(variables, tuple(notes), objects, paths.root, tuple(uploads))
+
+
+def _path_on_datastore(reference: DataReference) -> str:
+    path = reference.path_on_datastore.strip("/")
+    if path in ("", "."):
+        return ""
+    return check_relative_path(path, f"path on the datastore of data reference {reference.name!r}")
+
+
+def _looks_like_file(path: str) -> bool:
+    return bool(re.fullmatch(r"\.[A-Za-z][A-Za-z0-9]{0,9}", posixpath.splitext(path)[1]))
+
+
+# -- mount --------------------------------------------------------------------------------------------------------
+
+
+def _mount(objects: ObjectStore, reference: DataReference, prefix: str, source: str) -> Path:
+    root = objects.local_folder(prefix)
+    if root is None:
+        raise Unimplemented(
+            "MOUNT_NOT_SUPPORTED",
+            f"Data reference {reference.name!r}: datastore {reference.datastore!r} is not kept as plain files and "
+            "cannot be mounted: "
+            "use as_download() or as_upload().",
+        )
+    path = root / source if source else root
+    if not inside(path, root):
+        raise FailedPrecondition(
+            "DATA_PATH_LEAVES_DATASTORE",
+            f"Data reference {reference.name!r}: a link at {source!r} leads out of datastore {reference.datastore!r}.",
+        )
+    if not path.exists():
+        (path.parent if _looks_like_file(source) else path).mkdir(parents=True, exist_ok=True)
+    return path
+
+
+# -- download -----------------------------------------------------------------------------------------------------
+
+
+async def _download(
+    objects: ObjectStore,
+    reference: DataReference,
+    key: str,
+    paths: RunPaths,
+    notes: list[str],
+    *,
+    adopt: bool,
+) -> Path:
+    target = _path_on_compute(reference, paths)
+    single = await _is_object(objects, key)
+    if single:
+        name = posixpath.basename(key)
+        suffix = posixpath.splitext(name)[1]
+        if not (reference.path_on_compute and suffix and target.suffix == suffix):
+            target = target / name
+    if adopt:
+        return target
+    kept = 0
+    if single:
+        kept += not await _fetch(objects, key, target, reference, paths)
+    else:
+        count = 0
+        prefix = key if key.endswith("/") else key + "/"
+        await asyncio.to_thread(_make_folder, target, reference)
+        async for found in _keys(objects, prefix):
+            count += 1
+            kept += not await _fetch(objects, found, target / found[len(prefix) :], reference, paths)
+        if not count and reference.path_on_datastore.strip("/"):
+            raise NotFound(
+                "DATA_NOT_FOUND",
+                f"Data reference {reference.name!r}: there is nothing at {reference.path_on_datastore!r} in datastore "
+                f"{reference.datastore!r} to download.",
+            )
+    if kept:
+        notes.append(
+            f"Data reference {reference.name!r}: {kept} file(s) were there already on the node and were kept; pass "
+            "overwrite=True to "
+            "replace them."
+        )
+    return target
+
+
+async def _is_object(objects: ObjectStore, key: str) -> bool:
+    if key.endswith("/"):
+        return False
+    try:
+        await objects.stat(key)
+    except NotFound:
+        return False
+    return True
+
+
+async def _keys(objects: ObjectStore, prefix: str) -> AsyncIterator[str]:
+    after = ""
+    while found := await objects.list(prefix, start_after=after):
+        for info in found:
+            yield info.key
+        after = found[-1].key
+
+
+async def _fetch(objects: ObjectStore, key: str, target: Path, reference: DataReference, paths: RunPaths) -> bool:
+    """Copies one object; False when a file was there and stays."""
+    if not await asyncio.to_thread(_make_room, target, reference, paths.root):
+        return False
+    await objects.get_file(key, target)
+    return True
+
+
+def _make_room(target: Path, reference: DataReference, root: Path) -> bool:
+    if not inside(target.parent, root):
+        raise _not_allowed(reference, root)
+    if os.path.lexists(target):
+        if not reference.overwrite:
+            return False
+        if not target.is_dir() or target.is_symlink():
+            target.unlink()
+    _make_folder(target.parent, reference)
+    return True
+
+
+def _make_folder(folder: Path, reference: DataReference) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InvalidArgument(
+            "INVALID_PATH",
+            f"Data reference {reference.name!r}: {folder.name!r} is a file on the node, a folder is needed there.",
+        ) from None
+
+
+# -- upload -------------------------------------------------------------------------------------------------------
+
+
+def _place_for_upload(reference: DataReference, paths: RunPaths) -> Path:
+    path = _path_on_compute(reference, paths)
+    is_file = bool(reference.path_on_compute) and _looks_like_file(path.name)
+    folder = path.parent if is_file else path
+    if not path.exists():
+        _make_folder(folder, reference)
+    return path
+
+
+async def _upload(objects: ObjectStore, upload: _Upload, root: Path) -> list[str]:
+    reference, source = upload.reference, upload.source
+    what = f"Data reference {reference.name!r}"
+    if not await asyncio.to_thread(inside, source, root):
+        return [f"{what}: {source} is a link that leads out of the run's folder; nothing was uploaded."]
+    notes: list[str] = []
+    files = await asyncio.to_thread(_files_to_upload, source, root, notes)
+    if not files and not source.is_dir():
+        return [f"{what}: there is no file or folder {_shown(reference, source)} on the node; nothing was uploaded."]
+    base = _path_on_datastore(reference)
+    kept = 0
+    for found in files:
+        key = upload.key_prefix + _target_on_datastore(base, found, single=not source.is_dir())
+        if not reference.overwrite and await _is_object(objects, key):
+            kept += 1
+            continue
+        try:
+            await objects.put_file(key, found.path)
+        except FileNotFoundError:
+            notes.append(f"{what}: {found.relative} went away while it was uploaded.")
+    if kept:
+        notes.append(
+            f"{what}: {kept} file(s) are in datastore {reference.datastore!r} already and were kept; pass "
+            "overwrite=True to replace "
+            "them."
+        )
+    return notes
+
+
+def _files_to_upload(source: Path, root: Path, notes: list[str]) -> Sequence[FoundFile]:
+    return list(walk_files(source, root, notes))
+
+
+def _target_on_datastore(base: str, found: FoundFile, *, single: bool) -> str:
+    if not single:
+        return f"{base}/{found.relative}" if base else found.relative
+    name = found.path.name
+    suffix = posixpath.splitext(name)[1]
+    if base and suffix and posixpath.splitext(base)[1] == suffix:
+        return base
+    return f"{base}/{name}" if base else name
+
+
+def _shown(reference: DataReference, source: Path) -> str:
+    return repr(reference.path_on_compute or str(source))
+
+
+# -- paths on the node --------------------------------------------------------------------------------------------
+
+
+def _path_on_compute(reference: DataReference, paths: RunPaths) -> Path:
+    wanted = reference.path_on_compute
+    if not wanted:
+        return paths.mounts / reference.name
+    if not wanted.startswith("/"):
+        relative = wanted.strip("/")
+        if relative in ("", "."):
+            return paths.work
+        return paths.work / check_relative_path(relative, f"path on the compute of data reference {reference.name!r}")
+    path = Path(os.path.normpath(wanted))
+    if not inside(path, paths.root):
+        raise _not_allowed(reference, paths.root)
+    return path
+
+
+def _not_allowed(reference: DataReference, root: Path) -> InvalidArgument:
+    return InvalidArgument(
+        "PATH_ON_COMPUTE_NOT_ALLOWED",
+        f"Data reference {reference.name!r}: path_on_compute {reference.path_on_compute!r} is outside of the run's "
+        f"folder {root}, "
+        "which on this machine belongs to somebody else: use a relative path (below the work folder) or none.",
+    )
