@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from localaml.cli.endpoint import Endpoint, Presence, is_healthy, look_up, read_endpoint
 from localaml.cli.failure import CliError
@@ -62,17 +62,26 @@ def start_detached(settings: Settings, timeout: float) -> Endpoint:
         CliError: it ended before (with the end of its log), or does not serve within `timeout` seconds (it is ended).
     """
     log_path = StatePaths(settings.state_dir).log
+
+    def give_up(number: int, _frame: object) -> NoReturn:
+        sys.exit(128 + number)
+
+    earlier = signal.signal(signal.SIGTERM, give_up)
     with _open_log(log_path) as log:
         begin = log.tell()
         process, alive = _spawn(settings, log)
     try:
         return _wait_until_serving(settings, process, alive, timeout, lambda: _tail(log_path, begin))
-    except CliError:
+    except BaseException:
+        # Also when this command itself is interrupted: nobody would know of the emulator.
+        process.kill()
+        process.wait()
         if settings.ephemeral:
             shutil.rmtree(settings.state_dir, ignore_errors=True)
         raise
     finally:
         os.close(alive)
+        signal.signal(signal.SIGTERM, earlier)
 
 
 def run_attached(settings: Settings, timeout: float, announce: Callable[[Endpoint], None]) -> int:
@@ -153,8 +162,6 @@ def _wait_until_serving(
         if endpoint is not None and is_healthy(endpoint.http_address):
             return endpoint
         if time.monotonic() > deadline:
-            process.kill()
-            process.wait()
             raise CliError(f"The emulator did not serve within {timeout:g} seconds and was ended.{_quoted(tail())}")
     raise CliError(f"The emulator ended at its start with exit code {process.wait()}.{_quoted(tail())}")
 
