@@ -1,7 +1,7 @@
 """Where bytes live: the `ObjectStore` protocol.
 
-Keys are relative paths with `/` (checked by `localaml.domain.names.check_relative_path` before they get here). An object
-appears under its key complete or not at all. Nothing needs memory in proportion to an object's size.
+Keys are relative paths with `/` (checked by `localaml.domain.names.check_relative_path` before they get here). An
+object appears under its key complete or not at all. Nothing needs memory in proportion to an object's size.
 """
 
 from __future__ import annotations
@@ -21,9 +21,16 @@ class ObjectInfo:
 
 
 class ObjectWriter(Protocol):
-    """An object being written. Exactly one of `commit` and `discard` ends it; `discard` after `commit` does nothing."""
+    """An object being written. Exactly one of `commit` and `discard` ends it; `discard` after `commit` does nothing.
+
+    A `commit` that raises leaves the object as it was; `discard` then still has to be called.
+    """
 
     async def write(self, data: bytes | bytearray | memoryview) -> None: ...
+
+    def write_blocking(self, data: bytes | bytearray | memoryview) -> None:
+        """`write` for a thread that may block: bulk transfers do not pass the event loop."""
+        ...
 
     async def commit(self) -> ObjectInfo:
         """Makes the object visible under its key (replacing an older one)."""
@@ -32,11 +39,29 @@ class ObjectWriter(Protocol):
     async def discard(self) -> None: ...
 
 
+class ObjectReader(Protocol):
+    """An object opened for reading: goes on giving the same bytes when the object is replaced or removed meanwhile."""
+
+    @property
+    def info(self) -> ObjectInfo: ...
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fills `buffer` with the bytes from `offset` on; returns how many (0 at the end). May block."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class ObjectStore(Protocol):
-    """A store of objects. Raises NotFound (``OBJECT_NOT_FOUND``) for a missing key, ResourceExhausted (``DISK_FULL``) when there is
-    no room."""
+    """A store of objects.
+    Raises NotFound (``OBJECT_NOT_FOUND``) for a missing key, ResourceExhausted (``DISK_FULL``) when there is no room,
+    FailedPrecondition (``OBJECT_PATH_CONFLICT``) where a key would have to be a file and a folder at once,
+    InvalidArgument (``INVALID_PATH``) for a key that is not a clean relative path.
+    """
 
     async def open_writer(self, key: str) -> ObjectWriter: ...
+
+    async def open_reader(self, key: str) -> ObjectReader: ...
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes from `start` up to and without `end`, in chunks of at most 1 MiB."""
@@ -65,6 +90,8 @@ class ObjectStore(Protocol):
         ...
 
     def local_folder(self, prefix: str) -> Path | None:
-        """The real folder that holds the objects below `prefix`, where the store is one of plain files (made when missing); else None.
-        Writes into it are objects at once."""
+        """The real folder that holds the objects below `prefix`, where the store is one of plain files; else None.
+
+        It is made when missing. Writes into it are objects at once.
+        """
         ...
