@@ -1,0 +1,36 @@
+"""Packages whose names are loaded when they are first used (PEP 562), so that `import azureml.core` stays light."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any, Callable, FrozenSet, List, Mapping, Tuple
+
+
+def lazy_names(
+    package: str, names: Mapping[str, str], unsupported: FrozenSet[str] = frozenset()
+) -> Tuple[Callable[[str], Any], Callable[[], List[str]]]:
+    """Makes a package's `__getattr__` and `__dir__`.
+
+    Args:
+        package: the package's `__name__`.
+        names: public name -> module that has it.
+        unsupported: names that Azure's SDK has and this one lacks: importing them tells so.
+    """
+
+    def get(name: str) -> Any:
+        module = names.get(name)
+        if module is not None:
+            value = getattr(importlib.import_module(module), name)
+            setattr(sys.modules[package], name, value)
+            return value
+        if name in unsupported:
+            from azureml._localaml.unsupported import unsupported_import
+
+            raise unsupported_import("{}.{}".format(package, name))
+        raise AttributeError("module {!r} has no attribute {!r}".format(package, name))
+
+    def names_of_package() -> List[str]:
+        return sorted(set(vars(sys.modules[package])) | set(names))
+
+    return get, names_of_package

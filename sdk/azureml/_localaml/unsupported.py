@@ -1,0 +1,25 @@
+"""What Azure's SDK has and LocalAML does not (yet): refused by name, never pretended."""
+
+from __future__ import annotations
+
+from azureml.exceptions import UserErrorException
+
+WHERE = "What is and is not supported: docs/supported.md of LocalAML."
+
+
+def unsupported(what: str, instead: str = "") -> UserErrorException:
+    """The exception for a function, argument or kind of thing that LocalAML lacks.
+
+    Args:
+        what: how the user wrote it, e.g. ``Workspace.sync_keys``.
+        instead: a sentence on what to use.
+    """
+    text = "LocalAML does not support {} yet.".format(what)
+    exception = UserErrorException(" ".join(part for part in (text, instead, WHERE) if part))
+    exception.reason = "NOT_SUPPORTED"
+    return exception
+
+
+def unsupported_import(name: str) -> ImportError:
+    """The exception for a module or class that LocalAML lacks; an ImportError, so that the import statement shows its text."""
+    return ImportError("LocalAML does not support {} yet. {}".format(name, WHERE), name=name)

@@ -1,0 +1,5 @@
+"""Azure's SDK has `azureml.core.model`; LocalAML does not yet, and says so."""
+
+from azureml._localaml.unsupported import unsupported_import
+
+raise unsupported_import(__name__)

@@ -1,0 +1,551 @@
+"""`Workspace`: where everything else lies."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple
+
+from azureml._localaml.client import get_client
+from azureml._localaml.unsupported import unsupported
+from azureml.exceptions import AzureMLException, UserErrorException, WorkspaceException
+
+if TYPE_CHECKING:
+    from azureml.core.authentication import AbstractAuthentication
+    from azureml.core.compute import AmlCompute, ComputeTarget
+    from azureml.core.environment import Environment
+    from azureml.core.experiment import Experiment
+    from azureml.core.run import Run
+    from azureml.data.abstract_datastore import AbstractDatastore
+
+_DEFAULT_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+_DEFAULT_RESOURCE_GROUP = "local"
+_TYPE = "Microsoft.MachineLearningServices/workspaces"
+
+
+class Workspace:
+    """A workspace of the emulator.
+
+    Args:
+        subscription_id, resource_group, workspace_name: what it is called.
+        auth: accepted; the emulator knows its owner by a token file.
+        _disable_service_check: do not ask the emulator now whether the workspace exists.
+
+    Raises:
+        WorkspaceException: there is none of that name.
+        UserErrorException: no emulator is running; the text says how to start one.
+    """
+
+    DEFAULT_CPU_CLUSTER_NAME = "cpu-cluster"
+    DEFAULT_GPU_CLUSTER_NAME = "gpu-cluster"
+
+    def __init__(
+        self,
+        subscription_id: str,
+        resource_group: str,
+        workspace_name: str,
+        auth: Optional[AbstractAuthentication] = None,
+        _location: Optional[str] = None,
+        _disable_service_check: bool = False,
+        _workspace_id: Optional[str] = None,
+        sku: str = "basic",
+        tags: Optional[Dict[str, str]] = None,
+        _cloud: str = "AzureCloud",
+    ) -> None:
+        for key, value in (
+            ("subscription_id", subscription_id),
+            ("resource_group", resource_group),
+            ("workspace_name", workspace_name),
+        ):
+            if not isinstance(value, str) or not value or "/" in value:
+                raise UserErrorException("{} must be a name, not {!r}.".format(key, value))
+        self._subscription_id = subscription_id
+        self._resource_group = resource_group
+        self._workspace_name = workspace_name
+        self._auth = auth
+        self._client = get_client()
+        self._message = None  # type: Optional[Dict[str, Any]]
+        self._known_location = _location
+        self._known_workspace_id = _workspace_id
+        if not _disable_service_check:
+            self._refresh()
+
+    # Making and finding
+
+    @staticmethod
+    def from_config(
+        path: Optional[str] = None,
+        auth: Optional[AbstractAuthentication] = None,
+        _logger: Any = None,
+        _file_name: Optional[str] = None,
+    ) -> Workspace:
+        """The workspace that a config.json names.
+
+        Args:
+            path: the file, or a folder: looked for in its `.azureml`, `aml_config` and itself, and in the folders above it.
+                Default: the current folder.
+
+        Raises:
+            UserErrorException: no config file, or one that names no workspace.
+            WorkspaceException: the workspace does not exist.
+        """
+        from azureml._localaml.config_file import find_config, read_config
+
+        found = find_config(path, _file_name)
+        config = read_config(found)
+        print("Found the config file in: {}".format(found))
+        return Workspace(config.subscription_id, config.resource_group, config.workspace_name, auth=auth)
+
+    @staticmethod
+    def create(
+        name: str,
+        auth: Optional[AbstractAuthentication] = None,
+        subscription_id: Optional[str] = None,
+        resource_group: Optional[str] = None,
+        location: Optional[str] = None,
+        create_resource_group: bool = True,
+        sku: str = "basic",
+        tags: Optional[Dict[str, str]] = None,
+        friendly_name: Optional[str] = None,
+        storage_account: Optional[str] = None,
+        key_vault: Optional[str] = None,
+        app_insights: Optional[str] = None,
+        container_registry: Optional[str] = None,
+        adb_workspace: Optional[str] = None,
+        primary_user_assigned_identity: Optional[str] = None,
+        cmk_keyvault: Optional[str] = None,
+        resource_cmk_uri: Optional[str] = None,
+        hbi_workspace: bool = False,
+        default_cpu_compute_target: Any = None,
+        default_gpu_compute_target: Any = None,
+        private_endpoint_config: Any = None,
+        private_endpoint_auto_approval: bool = True,
+        exist_ok: bool = False,
+        show_output: bool = True,
+        user_assigned_identity_for_cmk_encryption: Optional[str] = None,
+        system_datastores_auth_mode: str = "accessKey",
+        v1_legacy_mode: Optional[bool] = None,
+    ) -> Workspace:
+        """Makes a workspace with its default datastores.
+
+        Args:
+            name: 2 to 33 letters, digits, `-` or `_`.
+            subscription_id, resource_group: any names; resource groups need not be made. Default: zeros and `local`.
+            default_cpu_compute_target, default_gpu_compute_target: provisioning configurations; the clusters
+                `cpu-cluster` and `gpu-cluster` are made of them.
+            exist_ok: return the workspace that has the name.
+            storage_account, key_vault, app_insights, container_registry, and the settings of identities, keys and networks:
+                accepted and of no effect, the emulator keeps everything in its state dir.
+
+        Raises:
+            WorkspaceException: the name is taken.
+            UserErrorException: not a good name.
+        """
+        if private_endpoint_config is not None:
+            raise unsupported("Workspace.create(private_endpoint_config=...)")
+        begin = time.monotonic()
+        subscription_id = subscription_id or _DEFAULT_SUBSCRIPTION
+        resource_group = resource_group or _DEFAULT_RESOURCE_GROUP
+        settings = {"friendlyName": friendly_name or name, "sku": sku, "tags": _text_map(tags, "tags")}
+        if location:
+            settings["location"] = location.replace(" ", "").lower()
+        request = {
+            "parent": "subscriptions/{}/resourceGroups/{}".format(subscription_id, resource_group),
+            "workspaceName": name,
+            "workspace": settings,
+            "allowExisting": exist_ok,
+            "requestId": str(uuid.uuid4()),
+        }
+        workspace = Workspace._of(get_client().call("WorkspaceService", "CreateWorkspace", request), auth)
+        if show_output:
+            print("Deployed Workspace with name {}. Took {:.2f} seconds.".format(name, time.monotonic() - begin))
+        for cluster, configuration in (
+            (Workspace.DEFAULT_CPU_CLUSTER_NAME, default_cpu_compute_target),
+            (Workspace.DEFAULT_GPU_CLUSTER_NAME, default_gpu_compute_target),
+        ):
+            if configuration is not None:
+                from azureml.core.compute import ComputeTarget
+
+                ComputeTarget.create(workspace, cluster, configuration).wait_for_completion(show_output=show_output)
+        return workspace
+
+    @staticmethod
+    def get(
+        name: str,
+        auth: Optional[AbstractAuthentication] = None,
+        subscription_id: Optional[str] = None,
+        resource_group: Optional[str] = None,
+        location: Optional[str] = None,
+        cloud: str = "AzureCloud",
+        id: Optional[str] = None,
+    ) -> Workspace:
+        """The workspace of this name. The subscription and the group may be left out while the name says enough.
+
+        Raises:
+            WorkspaceException: there is none, or there are several (`found_multiple`).
+        """
+        if subscription_id and resource_group:
+            return Workspace(subscription_id, resource_group, name, auth=auth)
+        found = [
+            message
+            for message in _list_workspaces(subscription_id, resource_group)
+            if _names_of(message)[2].lower() == name.lower() and (id is None or message.get("workspaceId") == id)
+        ]
+        if not found:
+            raise WorkspaceException("There is no workspace {!r}. Workspace.create makes one.".format(name))
+        if len(found) > 1:
+            raise WorkspaceException(
+                "There are several workspaces {!r}: {}. Say which by subscription_id and resource_group.".format(
+                    name, ", ".join(message["name"] for message in found)
+                ),
+                found_multiple=True,
+            )
+        return Workspace._of(found[0], auth)
+
+    @staticmethod
+    def list(
+        subscription_id: str, auth: Optional[AbstractAuthentication] = None, resource_group: Optional[str] = None
+    ) -> Dict[str, List[Workspace]]:
+        """The workspaces of a subscription by name; in a list, as several groups may use one name."""
+        result = {}  # type: Dict[str, List[Workspace]]
+        for message in _list_workspaces(subscription_id, resource_group):
+            workspace = Workspace._of(message, auth)
+            result.setdefault(workspace.name, []).append(workspace)
+        return result
+
+    @staticmethod
+    def setup() -> None:
+        """Not supported: Azure's interactive set-up."""
+        raise unsupported("Workspace.setup", "Use `localaml init`.")
+
+    def write_config(self, path: Optional[str] = None, file_name: Optional[str] = None) -> None:
+        """Writes `.azureml/config.json` into a folder (default: the current one) for `Workspace.from_config`.
+
+        Raises:
+            UserErrorException: the folder does not exist.
+        """
+        from azureml._localaml.config_file import WorkspaceConfig, write_config
+
+        write_config(WorkspaceConfig(self._subscription_id, self._resource_group, self._workspace_name), path, file_name)
+
+    # What it is
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._workspace_name
+
+    @property
+    def subscription_id(self) -> str:
+        """The subscription's id."""
+        return self._subscription_id
+
+    @property
+    def resource_group(self) -> str:
+        """The resource group's name."""
+        return self._resource_group
+
+    @property
+    def location(self) -> str:
+        """The region that was given when it was made, or `local`."""
+        return self._known_location or str(self._loaded.get("location") or "")
+
+    @property
+    def sku(self) -> str:
+        """`Basic`, or what was given when it was made."""
+        return str(self._loaded.get("sku") or "")
+
+    @property
+    def tags(self) -> Dict[str, str]:
+        """Its tags, as the emulator has them now."""
+        return dict(self._refresh().get("tags") or {})
+
+    @property
+    def discovery_url(self) -> str:
+        """The emulator's HTTP address."""
+        return self._client.endpoint.http_address
+
+    @property
+    def service_context(self) -> Any:
+        """Not supported: Azure's bundle of REST clients."""
+        raise unsupported("Workspace.service_context")
+
+    def get_details(self) -> Dict[str, Any]:
+        """The workspace as a dict with Azure's keys. What LocalAML does not have (key vault, ...) is None."""
+        from azureml._localaml.wire import iso_time
+
+        message = self._refresh()
+        return {
+            "id": self._arm_id,
+            "name": self.name,
+            "identity": None,
+            "location": message.get("location"),
+            "type": _TYPE,
+            "tags": dict(message.get("tags") or {}),
+            "sku": message.get("sku"),
+            "workspaceid": message.get("workspaceId"),
+            "description": message.get("description", ""),
+            "friendlyName": message.get("friendlyName", ""),
+            "creationTime": iso_time(message, "createTime"),
+            "containerRegistry": None,
+            "keyVault": None,
+            "applicationInsights": None,
+            "storageAccount": None,
+            "discoveryUrl": self.discovery_url,
+        }
+
+    def update(
+        self,
+        friendly_name: Optional[str] = None,
+        description: Optional[str] = None,
+        tags: Optional[Dict[str, str]] = None,
+        image_build_compute: Optional[str] = None,
+        service_managed_resources_settings: Any = None,
+        primary_user_assigned_identity: Optional[str] = None,
+        allow_public_access_when_behind_vnet: Optional[bool] = None,
+        v1_legacy_mode: Optional[bool] = None,
+    ) -> Dict[str, Any]:
+        """Changes what is not None; `tags` replace all tags. Returns the details as `get_details`."""
+        if service_managed_resources_settings is not None:
+            raise unsupported("Workspace.update(service_managed_resources_settings=...)")
+        request = {"name": self._resource_name}  # type: Dict[str, Any]
+        if friendly_name is not None:
+            request["friendlyName"] = friendly_name
+        if description is not None:
+            request["description"] = description
+        if tags is not None:
+            request["tags"] = _text_map(tags, "tags")
+            request["replaceTags"] = True
+        self._message = self._client.call("WorkspaceService", "UpdateWorkspace", request)
+        return self.get_details()
+
+    def delete(self, delete_dependent_resources: bool = False, no_wait: bool = False) -> None:
+        """Cancels its runs, removes its clusters, and deletes it with everything in it."""
+        self._client.call("WorkspaceService", "DeleteWorkspace", {"name": self._resource_name})
+
+    # What is in it
+
+    @property
+    def compute_targets(self) -> Dict[str, ComputeTarget]:
+        """The compute targets by name."""
+        from azureml.core.compute import ComputeTarget
+
+        return {target.name: target for target in ComputeTarget.list(self)}
+
+    def get_default_compute_target(self, type: str) -> Optional[AmlCompute]:
+        """The cluster `cpu-cluster` or `gpu-cluster`, or None when there is none.
+
+        Args:
+            type: ``CPU`` or ``GPU``.
+        """
+        names = {"CPU": self.DEFAULT_CPU_CLUSTER_NAME, "GPU": self.DEFAULT_GPU_CLUSTER_NAME}
+        if type not in names:
+            raise UserErrorException("The type of a default compute target is 'CPU' or 'GPU', not {!r}.".format(type))
+        return self.compute_targets.get(names[type])  # type: ignore[return-value]  # the only kind there is
+
+    @property
+    def datastores(self) -> Dict[str, AbstractDatastore]:
+        """The datastores by name."""
+        from azureml.core.datastore import list_datastores
+
+        return {datastore.name: datastore for datastore in list_datastores(self)}
+
+    def get_default_datastore(self) -> AbstractDatastore:
+        """The default datastore."""
+        from azureml.core.datastore import Datastore
+
+        return Datastore.get_default(self)
+
+    def set_default_datastore(self, name: str) -> None:
+        """Makes another datastore the default. Raises UserErrorException when it does not exist."""
+        request = {"name": self._resource_name, "defaultDatastore": name}
+        self._message = self._client.call("WorkspaceService", "UpdateWorkspace", request)
+
+    @property
+    def experiments(self) -> Dict[str, Experiment]:
+        """The experiments by name."""
+        from azureml.core.experiment import Experiment
+
+        return {experiment.name: experiment for experiment in Experiment.list(self)}
+
+    @property
+    def environments(self) -> Dict[str, Environment]:
+        """The registered environments by name."""
+        from azureml.core.environment import Environment
+
+        return Environment.list(self)
+
+    def get_run(self, run_id: str) -> Run:
+        """The run of this id, in whichever experiment it is."""
+        from azureml.core.run import Run
+
+        return Run.get(self, run_id)
+
+    # What LocalAML lacks
+
+    @property
+    def datasets(self) -> Any:
+        """Not supported."""
+        raise unsupported("Workspace.datasets", "Use datastores.")
+
+    @property
+    def images(self) -> Any:
+        """Not supported."""
+        raise unsupported("Workspace.images")
+
+    @property
+    def models(self) -> Any:
+        """Not supported."""
+        raise unsupported("Workspace.models")
+
+    @property
+    def webservices(self) -> Any:
+        """Not supported."""
+        raise unsupported("Workspace.webservices")
+
+    @property
+    def linked_services(self) -> Any:
+        """Not supported."""
+        raise unsupported("Workspace.linked_services")
+
+    @property
+    def private_endpoints(self) -> Any:
+        """Not supported."""
+        raise unsupported("Workspace.private_endpoints")
+
+    def get_mlflow_tracking_uri(self, _with_auth: bool = False) -> str:
+        """Not supported."""
+        raise unsupported("Workspace.get_mlflow_tracking_uri")
+
+    def get_default_keyvault(self) -> Any:
+        """Not supported."""
+        raise unsupported("Workspace.get_default_keyvault")
+
+    def update_dependencies(self, container_registry: Optional[str] = None, force: bool = False) -> None:
+        """Not supported."""
+        raise unsupported("Workspace.update_dependencies")
+
+    def add_private_endpoint(
+        self,
+        private_endpoint_config: Any,
+        private_endpoint_auto_approval: bool = True,
+        location: Optional[str] = None,
+        show_output: bool = True,
+        tags: Optional[Dict[str, str]] = None,
+    ) -> Any:
+        """Not supported."""
+        raise unsupported("Workspace.add_private_endpoint")
+
+    def delete_private_endpoint_connection(self, private_endpoint_connection_name: str) -> None:
+        """Not supported."""
+        raise unsupported("Workspace.delete_private_endpoint_connection")
+
+    def list_keys(self) -> Any:
+        """Not supported."""
+        raise unsupported("Workspace.list_keys")
+
+    def sync_keys(self, no_wait: bool = False) -> None:
+        """Not supported."""
+        raise unsupported("Workspace.sync_keys")
+
+    def diagnose_workspace(self, diagnose_parameters: Any) -> Any:
+        """Not supported."""
+        raise unsupported("Workspace.diagnose_workspace", "Use `localaml doctor`.")
+
+    def set_connection(self, name: str, category: str, target: str, authType: str, value: str) -> Any:
+        """Not supported."""
+        raise unsupported("Workspace.set_connection")
+
+    def list_connections(self, category: Optional[str] = None, target: Optional[str] = None) -> Any:
+        """Not supported."""
+        raise unsupported("Workspace.list_connections")
+
+    def get_connection(self, name: str) -> Any:
+        """Not supported."""
+        raise unsupported("Workspace.get_connection")
+
+    def delete_connection(self, name: str) -> None:
+        """Not supported."""
+        raise unsupported("Workspace.delete_connection")
+
+    # Internals
+
+    @classmethod
+    def _of(cls, message: Mapping[str, Any], auth: Optional[AbstractAuthentication] = None) -> Workspace:
+        subscription, group, name = _names_of(message)
+        workspace = cls(subscription, group, name, auth=auth, _disable_service_check=True)
+        workspace._message = dict(message)
+        return workspace
+
+    @property
+    def _resource_name(self) -> str:
+        """The emulator's name of it."""
+        return "subscriptions/{}/resourceGroups/{}/workspaces/{}".format(
+            self._subscription_id, self._resource_group, self._workspace_name
+        )
+
+    @property
+    def _arm_id(self) -> str:
+        return "/subscriptions/{}/resourceGroups/{}/providers/{}/{}".format(
+            self._subscription_id, self._resource_group, _TYPE, self._workspace_name
+        )
+
+    @property
+    def _workspace_id(self) -> str:
+        """Its GUID."""
+        return self._known_workspace_id or str(self._loaded.get("workspaceId") or "")
+
+    @property
+    def _loaded(self) -> Dict[str, Any]:
+        return self._refresh() if self._message is None else self._message
+
+    def _refresh(self) -> Dict[str, Any]:
+        try:
+            self._message = self._client.call("WorkspaceService", "GetWorkspace", {"name": self._resource_name})
+        except AzureMLException as error:
+            if error.reason == "WORKSPACE_NOT_FOUND":
+                raise WorkspaceException(error.message + " " + _hint(self), inner_exception=error) from error
+            raise
+        return self._message
+
+    def __repr__(self) -> str:
+        return "Workspace.create(name={!r}, subscription_id={!r}, resource_group={!r})".format(
+            self._workspace_name, self._subscription_id, self._resource_group
+        )
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return _again, (self._subscription_id, self._resource_group, self._workspace_name)
+
+
+def _again(subscription_id: str, resource_group: str, name: str) -> Workspace:
+    return Workspace(subscription_id, resource_group, name, _disable_service_check=True)
+
+
+def _hint(workspace: Workspace) -> str:
+    return "Make it with Workspace.create(name={!r}, subscription_id={!r}, resource_group={!r}) or `localaml init`.".format(
+        workspace.name, workspace.subscription_id, workspace.resource_group
+    )
+
+
+def _list_workspaces(subscription_id: Optional[str], resource_group: Optional[str]) -> Iterator[Dict[str, Any]]:
+    parent = ""
+    if subscription_id:
+        parent = "subscriptions/{}".format(subscription_id)
+        if resource_group:
+            parent += "/resourceGroups/{}".format(resource_group)
+    for message in get_client().pages("WorkspaceService", "ListWorkspaces", {"parent": parent}, "workspaces"):
+        if not resource_group or _names_of(message)[1].lower() == resource_group.lower():
+            yield message
+
+
+def _names_of(message: Mapping[str, Any]) -> Tuple[str, str, str]:
+    parts = str(message["name"]).split("/")
+    return parts[1], parts[3], parts[5]
+
+
+def _text_map(values: Optional[Mapping[str, Any]], what: str) -> Dict[str, str]:
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise UserErrorException("{} must be a dict, not {!r}.".format(what, values))
+    return {str(key): str(value) for key, value in values.items()}
