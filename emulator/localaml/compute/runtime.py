@@ -79,6 +79,7 @@ class LaunchResult:
         error: what the launcher says went wrong, for people; empty when nothing did.
         reason: UPPER_SNAKE_CASE of `error` (``USER_SCRIPT_FAILED``, ``PROCESS_KILLED``, ``RANK_FAILED``,
             ``NODE_LOST``, ``LAUNCH_TIMED_OUT``, ``LAUNCH_FAILED``), empty when nothing went wrong.
+        failed_rank: the rank that failed first, whose log tells why; None when none did by itself.
     """
 
     exit_code: int | None
@@ -86,6 +87,7 @@ class LaunchResult:
     expected_ranks: int
     error: str = ""
     reason: str = ""
+    failed_rank: int | None = None
 
     @property
     def succeeded(self) -> bool:

@@ -14,7 +14,6 @@ place of ssh that enters the node's UTS namespace. Choices that are not obvious 
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 import sys
 from collections.abc import Mapping
@@ -36,7 +35,6 @@ _SHARED_MEMORY = "OMPI_MCA_btl_vader_backing_directory"
 def mpi_environment(plan: LaunchPlan, prefix: Path, scratch: Path) -> dict[str, str]:
     """Variables for mpirun and the ranks. What the job sets itself wins over them."""
     loopback = "lo0" if sys.platform == "darwin" else "lo"
-    hosts = [node.host_name for node in plan.nodes]
     return {
         # mpi4py in an environment without an MPI of its own finds ours.
         "LD_LIBRARY_PATH": str(prefix / "lib"),
@@ -51,20 +49,6 @@ def mpi_environment(plan: LaunchPlan, prefix: Path, scratch: Path) -> dict[str, 
         "OMPI_MCA_mpi_yield_when_idle": "1",
         "OMPI_MCA_plm_rsh_no_tree_spawn": "1",
         _SHARED_MEMORY: str(node_scratch(scratch, plan.nodes[0])),
-        **_batch_variables(plan, hosts),
-    }
-
-
-def _batch_variables(plan: LaunchPlan, hosts: list[str]) -> dict[str, str]:
-    """The variables by which jobs of Azure Batch find each other (documented at learn.microsoft.com/azure/batch,
-    "compute node environment variables"). Host names of logical nodes do not resolve, but all share the loopback
-    interface: the master's address is there, with a port that differs between runs."""
-    port = 20000 + int.from_bytes(hashlib.sha256(plan.label.encode()).digest()[:4], "big") % 12000
-    return {
-        "AZ_BATCH_HOST_LIST": ",".join(hosts),
-        "AZ_BATCH_NODE_LIST": ";".join(hosts),
-        "AZ_BATCH_MASTER_NODE": f"127.0.0.1:{port}",
-        "AZ_BATCHAI_MPI_MASTER_NODE": "127.0.0.1",
     }
 
 

@@ -24,6 +24,18 @@ class _Record:
     time: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """What went wrong: two empty words when nothing did."""
+
+    reason: str
+    error: str
+    rank: int | None = None
+
+
+_NO_FAILURE = _Failure("", "")
+
+
 def read_result(plan: LaunchPlan) -> LaunchResult:
     """The result of a launch whose processes have all ended."""
     control = plan.run_dir / "control"
@@ -36,9 +48,15 @@ def read_result(plan: LaunchPlan) -> LaunchResult:
         found = (_read_record(control / f"rank_{rank}.exit", rank) for rank in range(plan.process_count))
         records = [record for record in found if record]
         expected = plan.process_count
-    reason, error = _explain(plan, exit_code, records)
-    ranks = tuple(RankExit(record.rank, record.exit_code) for record in records)
-    return LaunchResult(exit_code=exit_code, ranks=ranks, expected_ranks=expected, error=error, reason=reason)
+    failure = _explain(plan, exit_code, records)
+    return LaunchResult(
+        exit_code=exit_code,
+        ranks=tuple(RankExit(record.rank, record.exit_code) for record in records),
+        expected_ranks=expected,
+        error=failure.error,
+        reason=failure.reason,
+        failed_rank=failure.rank,
+    )
 
 
 def silent_ranks(plan: LaunchPlan) -> list[int]:
@@ -58,50 +76,54 @@ def _marked(plan: LaunchPlan, event: str) -> str:
     return ""
 
 
-def _explain(plan: LaunchPlan, exit_code: int | None, records: list[_Record]) -> tuple[str, str]:
-    """Reason and sentence; two empty words when every process ended well."""
+def _explain(plan: LaunchPlan, exit_code: int | None, records: list[_Record]) -> _Failure:
     if lost := _marked(plan, "node_lost"):
-        return "NODE_LOST", f"The node {lost} was lost while the run was on it."
+        return _Failure("NODE_LOST", f"The node {lost} was lost while the run was on it.")
     if silent := _marked(plan, "timed_out"):
-        return "LAUNCH_TIMED_OUT", (
+        return _Failure(
+            "LAUNCH_TIMED_OUT",
             f"Not all processes of the run started within {plan.launch_timeout_seconds:g} seconds: {silent} gave"
-            f" no sign of life. {_launcher_says(plan)}"
-        ).strip()
+            f" no sign of life.{_launcher_says(plan)}",
+        )
     if plan.launch is Launch.SINGLE:
         return _explain_single(exit_code)
     return _explain_ranks(plan, exit_code, records)
 
 
-def _explain_single(exit_code: int | None) -> tuple[str, str]:
+def _explain_single(exit_code: int | None) -> _Failure:
     if exit_code is None:
-        return "PROCESS_KILLED", "The run's process was killed before it could leave an exit code."
+        return _Failure("PROCESS_KILLED", "The run's process was killed before it could leave an exit code.")
     if exit_code == 0:
-        return "", ""
+        return _NO_FAILURE
     if name := _signal_name(exit_code):
-        return "PROCESS_KILLED", f"The run's process was ended by signal {exit_code - 128} ({name}).{_hint(exit_code)}"
-    return "USER_SCRIPT_FAILED", f"The run's process ended with exit code {exit_code}; its log says why."
+        sentence = f"The run's process was ended by signal {exit_code - 128} ({name}).{_hint(exit_code)}"
+        return _Failure("PROCESS_KILLED", sentence, rank=0)
+    sentence = f"The run's process ended with exit code {exit_code}; see 80_driver_log.txt."
+    return _Failure("USER_SCRIPT_FAILED", sentence, rank=0)
 
 
-def _explain_ranks(plan: LaunchPlan, exit_code: int | None, records: list[_Record]) -> tuple[str, str]:
+def _explain_ranks(plan: LaunchPlan, exit_code: int | None, records: list[_Record]) -> _Failure:
     failed = sorted((record for record in records if record.exit_code != 0), key=lambda record: record.time)
-    # Of those that failed, the others were ended because of the first: look for one that failed by itself.
+    # When one fails, Open MPI ends the others: look for one that failed by itself.
     first = next((record for record in failed if record.exit_code not in _ENDED_BY_OTHERS), None)
     if exit_code == LOST_CONTACT and first is None:
-        return "NODE_LOST", f"Open MPI lost contact with a node of the run. {_launcher_says(plan)}".strip()
+        return _Failure("NODE_LOST", f"Open MPI lost contact with a node of the run.{_launcher_says(plan)}")
     first = first or next(iter(failed), None)
     if first is not None and exit_code is not None:
-        return "RANK_FAILED", _explain_rank(plan, first)
+        return _Failure("RANK_FAILED", _explain_rank(plan, first), first.rank)
     if exit_code is None:
-        return "PROCESS_KILLED", "The run's launcher (mpirun) was killed before it could leave an exit code."
+        sentence = "The run's launcher was killed before it could leave an exit code; all its processes were ended."
+        return _Failure("PROCESS_KILLED", sentence)
     missing = sorted(set(range(plan.process_count)) - {record.rank for record in records})
     if not missing and exit_code == 0:
-        return "", ""
+        return _NO_FAILURE
     if len(silent_ranks(plan)) == plan.process_count:
-        return "LAUNCH_FAILED", f"Open MPI could not start the run's processes. {_launcher_says(plan)}".strip()
+        return _Failure("LAUNCH_FAILED", f"Open MPI could not start the run's processes.{_launcher_says(plan)}")
     if missing:
         which = ", ".join(str(rank) for rank in missing)
-        return "PROCESS_KILLED", f"Of rank {which} there is no exit code: it was killed. {_launcher_says(plan)}".strip()
-    return "LAUNCH_FAILED", f"Open MPI's mpirun ended with exit code {exit_code}. {_launcher_says(plan)}".strip()
+        sentence = f"Rank {which} left no exit code: it was killed.{_launcher_says(plan)}"
+        return _Failure("PROCESS_KILLED", sentence, missing[0])
+    return _Failure("LAUNCH_FAILED", f"mpirun ended with exit code {exit_code}.{_launcher_says(plan)}")
 
 
 def _explain_rank(plan: LaunchPlan, record: _Record) -> str:
@@ -124,13 +146,13 @@ def _signal_name(exit_code: int) -> str:
 
 
 def _launcher_says(plan: LaunchPlan) -> str:
-    """The end of mpirun's own messages, on one line."""
+    """The end of mpirun's own messages, on one line, as a further sentence."""
     try:
         text = (plan.run_dir / "logs" / "56_batchai_stderr.txt").read_text(errors="replace")
     except OSError:
         return ""
     words = " ".join(line.strip() for line in text.splitlines() if line.strip(" -"))
-    return f"mpirun says: {words[-_TAIL_CHARACTERS:]}" if words else ""
+    return f" mpirun says: {words[-_TAIL_CHARACTERS:]}" if words else ""
 
 
 def _read_record(path: Path, rank: int) -> _Record | None:
