@@ -105,6 +105,13 @@ class JobExecution:
 
         Returns what its last event is; the caller applies it and gives the nodes back.
         """
+        try:
+            return await self._perform()
+        finally:
+            self._log.close()
+            await self._collector.close()
+
+    async def _perform(self) -> Outcome:
         end: ProcessesEnd | None = None
         try:
             run = self._tools.book.get(self.key)
@@ -126,6 +133,8 @@ class JobExecution:
         tools, spec = self._tools, self._spec
         # A begun attempt of an emulator that was killed leaves nothing behind that could be mistaken for this one's.
         await asyncio.to_thread(self._empty_folders)
+        # A node of an earlier emulator may have gone with the machine's restart; one that is there stays as it is.
+        await asyncio.gather(*(tools.runtime.start_node(node) for node in self.nodes))
         self._log.line(f"Run {self._run_id} got {', '.join(node.host_name for node in self.nodes)}.")
         environment = await self._unless_stopped(self._prepare_environment())
         run = tools.book.advance(self.key, RunEvent.LAUNCH, "environment ready")
@@ -293,6 +302,6 @@ def own_environment() -> dict[str, str]:
 def _missing_records(result: LaunchResult) -> str:
     told = len(result.ranks)
     return (
-        f"The run's processes ended with exit code {result.exit_code}, but {told} of {result.expected_ranks} left a record "
-        "of their own end: this does not count as success."
+        f"The run's processes ended with exit code {result.exit_code}, but {told} of {result.expected_ranks} left a "
+        "record of their own end: this does not count as success."
     )

@@ -151,8 +151,8 @@ class Orchestrator:
     def finish_own_run(self, key: RunKey, state: RunState, error: ErrorInfo | None = None) -> Run:
         """Ends a run that its caller performs.
 
-        Of a submitted run (called from inside its job) only a failure is noted: it decides when the processes end with exit
-        code 0.
+        Of a submitted run (called from inside its job) only a failure is noted: it counts when the processes end with
+        exit code 0.
 
         Raises:
             FailedPrecondition: ``ILLEGAL_RUN_TRANSITION`` when it has ended.

@@ -1,0 +1,49 @@
+"""`python -m benchmarks`: measures and prints."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from benchmarks import logs, runs, startup, transfer
+from benchmarks.emulator import EmulatorProcess
+from benchmarks.report import show
+
+
+def main() -> int:
+    """Returns 1 when a goal was missed and `--check` was given."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description="Measures LocalAML against floors of this machine."
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions, a shorter queue, smaller files")
+    parser.add_argument("--only", choices=["startup", "runs", "logs", "transfer"], action="append")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--check", action="store_true", help="exit 1 when a goal is missed")
+    options = parser.parse_args()
+    parts = options.only or ["startup", "runs", "logs", "transfer"]
+    repetitions = 5 if options.quick else 15
+    cache = runs.environment_cache()
+    figures = []
+    if "startup" in parts:
+        figures += startup.measure(cache, repetitions)
+    if set(parts) - {"startup"}:
+        emulator = EmulatorProcess(cache)
+        try:
+            emulator.select()
+            from azureml.core import Workspace
+
+            workspace = Workspace.create("bench", subscription_id="bench", resource_group="bench", show_output=False)
+            if "runs" in parts:
+                figures += runs.measure(emulator, workspace, repetitions, 100 if options.quick else 1000)
+            if "logs" in parts:
+                figures += logs.measure(workspace, runs.cluster(workspace, "log-nodes", 2))
+            if "transfer" in parts:
+                figures += transfer.measure(emulator, workspace, 256 if options.quick else 1024)
+        finally:
+            emulator.close()
+    show(figures, options.json)
+    return 1 if options.check and not all(figure.met for figure in figures) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

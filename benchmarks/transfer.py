@@ -1,0 +1,85 @@
+"""Bytes: upload and download of 1 GiB beside `cp`, with the emulator's memory."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.emulator import EmulatorProcess
+from benchmarks.report import Figure
+
+
+class _Peak:
+    """The highest resident memory of the emulator while something goes on."""
+
+    def __init__(self, emulator: EmulatorProcess) -> None:
+        self._emulator = emulator
+        self._stop = threading.Event()
+        self.mib = 0.0
+        self._thread = threading.Thread(target=self._watch)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.02):
+            self.mib = max(self.mib, self._emulator.memory_mib)
+
+    def __enter__(self) -> _Peak:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def measure(emulator: EmulatorProcess, workspace: Any, size_mib: int) -> list[Figure]:
+    """Upload and download through a datastore."""
+    store = workspace.get_default_datastore()
+    folder = Path(tempfile.mkdtemp(prefix="localaml-bench-", dir=emulator.state_dir.parent))
+    try:
+        source = folder / "source"
+        source.mkdir()
+        with (source / "big.bin").open("wb") as file:
+            block = bytes(range(256)) * 4096
+            for _ in range(size_mib):
+                file.write(block)
+        before = emulator.memory_mib
+        copies, uploads, downloads = [], [], []
+        with _Peak(emulator) as peak:
+            for number in range(3):
+                started = time.perf_counter()
+                subprocess.run(["cp", str(source / "big.bin"), str(folder / "copy.bin")], check=True)
+                copies.append(time.perf_counter() - started)
+                (folder / "copy.bin").unlink()
+                started = time.perf_counter()
+                store.upload(str(source), target_path=f"bench/{number}", overwrite=True, show_progress=False)
+                uploads.append(time.perf_counter() - started)
+                started = time.perf_counter()
+                store.download(str(folder / "back"), prefix=f"bench/{number}", overwrite=True, show_progress=False)
+                downloads.append(time.perf_counter() - started)
+                found = next((folder / "back").rglob("big.bin"))
+                if found.stat().st_size != size_mib * 2**20:
+                    raise RuntimeError("the download has another size")
+                shutil.rmtree(folder / "back")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    cp = size_mib / min(copies)
+    note = f"emulator's memory: {before:.0f} MiB before, {peak.mib:.0f} MiB at most"
+    return [
+        Figure(
+            f"{name} {size_mib} MiB",
+            size_mib / min(samples),
+            "MiB/s",
+            cp,
+            "floor: cp (best of 3 each)",
+            ">= 40 % of cp",
+            size_mib / min(samples) >= 0.4 * cp,
+            "",
+            note,
+        )
+        for name, samples in (("upload", uploads), ("download", downloads))
+    ]

@@ -1,0 +1,405 @@
+"""Runs and clusters together, over a runtime without processes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.fake_runtime import FakeEnvironments, FakeRuntime
+
+from localaml.clock import RealClock
+from localaml.domain.job import JobSpec, Launch, PythonEnvironmentSpec
+from localaml.domain.models import Cluster, ClusterKey, ErrorInfo, Run, RunKey, ScaleSettings, Snapshot, Workspace
+from localaml.domain.names import ChildName, RunName, WorkspaceName
+from localaml.domain.states import NodeState, ProvisioningState, RunState
+from localaml.errors import FailedPrecondition, InvalidArgument, NotFound
+from localaml.jobs.execution import JobTools
+from localaml.jobs.identifiers import Identifiers
+from localaml.jobs.job_variables import Connection
+from localaml.jobs.orchestrator import Orchestrator
+from localaml.jobs.run_book import RunBook
+from localaml.paths import StatePaths
+from localaml.settings import Settings
+from localaml.storage.memory import MemoryStore
+from localaml.store import Store
+
+NAME = WorkspaceName("s", "g", "w")
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+S = RunState
+
+
+class World:
+    """An orchestrator over fakes, which can be stopped and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.paths = StatePaths(folder)
+        self.store = Store.open(self.paths.metadata)
+        self.runtime = FakeRuntime()
+        self.environments = FakeEnvironments()
+        self.specs: dict[str, JobSpec] = {}
+        self.orchestrator = self._orchestrator()
+        self.store.workspaces.insert(Workspace(NAME, "wid", NOW))
+        self.store.snapshots.put(Snapshot("wid", "snap", NOW, ()))
+
+    def _orchestrator(self) -> Orchestrator:
+        clock = RealClock()
+        tools = JobTools(
+            store=self.store,
+            book=RunBook(self.store, clock),
+            objects=MemoryStore(),
+            runtime=self.runtime,
+            environments=self.environments,
+            settings=Settings(self.paths.root, self.paths.root / "cache", cancel_grace_seconds=0.1),
+            clock=clock,
+            connection=lambda key: Connection("http://127.0.0.1:1", self.paths.endpoint, f"token-{key.run_id}"),
+            job_sdk=Path("/sdk"),
+            base_environment={"HOME": "/root", "SECRET": "x"},
+        )
+        return Orchestrator(
+            tools,
+            self.paths,
+            Identifiers(random.Random(1)),
+            lambda run: self.specs[run.run_id],
+            local_host_name="here",
+            local_slots=2,
+        )
+
+    async def restart(self) -> None:
+        await self.orchestrator.close()
+        self.runtime = FakeRuntime()
+        self.orchestrator = self._orchestrator()
+        await self.orchestrator.start()
+
+    def cluster(self, low: int = 0, high: int = 2, idle: int = 60, name: str = "cpu") -> ClusterKey:
+        cluster = Cluster(
+            ChildName(NAME, "computes", name),
+            "wid",
+            "Standard_D2_v2",
+            "dedicated",
+            ScaleSettings(low, high, idle),
+            ProvisioningState.SUCCEEDED,
+            NOW,
+            NOW,
+            NOW,
+            NOW,
+        )
+        return self.orchestrator.create_cluster(cluster).key
+
+    def submit(self, run_id: str, nodes: int = 1, target: str = "cpu", vm_size: str = "", **spec: Any) -> Run:
+        launch = Launch.MPI if nodes > 1 else Launch.SINGLE
+        self.specs[run_id] = JobSpec(
+            **{
+                "script": "train.py",
+                "command": (),
+                "arguments": (),
+                "launch": launch,
+                "node_count": nodes,
+                "processes_per_node": 1,
+                "environment": PythonEnvironmentSpec(),
+                "environment_variables": {},
+                "data_references": (),
+                **spec,
+            }
+        )
+        run = Run(
+            RunName(NAME, "e", run_id),
+            "wid",
+            0,
+            "azureml.scriptrun",
+            S.NOT_STARTED,
+            NOW,
+            True,
+            target=target,
+            snapshot_id="snap",
+        )
+        return self.orchestrator.submit_run(run, self.specs[run_id], vm_size=vm_size)
+
+    def run(self, run_id: str) -> Run:
+        return self.store.runs.get(self.key(run_id))
+
+    def key(self, run_id: str) -> RunKey:
+        return RunKey("wid", run_id)
+
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
+        async with asyncio.timeout(10):
+            while not condition():
+                await asyncio.sleep(0.001)
+        assert condition(), what
+
+    async def state(self, run_id: str, state: RunState) -> Run:
+        await self.until(lambda: self.run(run_id).state is state, f"{run_id} {state}")
+        return self.run(run_id)
+
+    def states(self, run_id: str) -> list[RunState]:
+        return [change.state for change in self.run(run_id).state_changes]
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    made = World(tmp_path)
+    await made.orchestrator.start()
+    yield made
+    await made.orchestrator.close()
+    made.store.close()
+
+
+async def test_a_run_goes_through_its_states_in_order(world: World) -> None:
+    key = world.cluster()
+    assert world.submit("r").state is S.QUEUED
+    await world.state("r", S.RUNNING)
+    [node] = world.orchestrator.cluster_status(key).nodes
+    assert (node.state, node.run_id) == (NodeState.RUNNING, "r")
+    world.runtime.jobs["r"].end()
+    run = await world.state("r", S.COMPLETED)
+    assert world.states("r") == [
+        S.NOT_STARTED,
+        S.QUEUED,
+        S.PREPARING,
+        S.STARTING,
+        S.RUNNING,
+        S.FINALIZING,
+        S.COMPLETED,
+    ]
+    assert run.started_at is not None and run.ended_at is not None
+    [node] = world.orchestrator.cluster_status(key).nodes
+    assert (node.state, node.run_id) == (NodeState.IDLE, None)
+    await world.until(lambda: not world.paths.run(run.key).root.exists(), "the run's folder goes")
+
+
+async def test_the_process_gets_its_variables_and_nothing_else_of_ours(world: World) -> None:
+    world.cluster()
+    world.submit("r", arguments=("$AZUREML_RUN_ID", "--x"), environment_variables={"MINE": "1", "AZUREML_RUN_ID": "no"})
+    await world.state("r", S.RUNNING)
+    plan = world.runtime.jobs["r"].plan
+    assert plan.argv == ("/usr/bin/python3", "train.py", "r", "--x")
+    assert plan.environment["AZUREML_RUN_ID"] == "r"
+    assert plan.environment["AZUREML_RUN_TOKEN"] == "token-r"
+    assert plan.environment["MINE"] == "1"
+    assert plan.environment["HOME"] == "/root"
+    assert "SECRET" not in plan.environment
+    assert "token-r" not in repr(plan)
+    world.runtime.jobs["r"].end()
+
+
+async def test_runs_wait_for_each_other_in_order(world: World) -> None:
+    world.cluster(high=2)
+    for name, nodes in [("a", 1), ("b", 2), ("c", 1)]:
+        world.submit(name, nodes)
+    await world.state("a", S.RUNNING)
+    assert world.run("b").state is S.QUEUED and world.run("c").state is S.QUEUED
+    world.runtime.jobs["a"].end()
+    await world.state("b", S.RUNNING)
+    assert len(world.runtime.jobs["b"].plan.nodes) == 2
+    assert world.run("c").state is S.QUEUED
+    world.runtime.jobs["b"].end()
+    await world.state("c", S.RUNNING)
+    world.runtime.jobs["c"].end()
+    await world.state("c", S.COMPLETED)
+
+
+async def test_a_failed_process_fails_the_run(world: World) -> None:
+    world.cluster()
+    world.submit("r")
+    await world.state("r", S.RUNNING)
+    world.runtime.jobs["r"].end(3)
+    run = await world.state("r", S.FAILED)
+    assert run.error is not None and run.error.code == "USER_SCRIPT_FAILED"
+
+
+async def test_a_script_can_fail_its_run(world: World) -> None:
+    world.cluster()
+    world.submit("r")
+    await world.state("r", S.RUNNING)
+    world.orchestrator.finish_own_run(world.key("r"), S.FAILED, ErrorInfo("Mine", "because"))
+    assert world.run("r").state is S.RUNNING, "its processes decide when"
+    world.runtime.jobs["r"].end()
+    run = await world.state("r", S.FAILED)
+    assert run.error == ErrorInfo("Mine", "because")
+
+
+async def test_an_environment_that_cannot_be_made_fails_in_preparing(world: World) -> None:
+    world.cluster()
+    world.environments.error = FailedPrecondition("ENVIRONMENT_BUILD_FAILED", "no such package")
+    world.submit("r")
+    run = await world.state("r", S.FAILED)
+    assert world.states("r")[-2:] == [S.PREPARING, S.FAILED]
+    assert run.error is not None and run.error.message == "no such package"
+    assert world.runtime.launched == []
+
+
+async def test_a_waiting_run_is_canceled_at_once(world: World) -> None:
+    world.cluster(high=1)
+    world.submit("a")
+    world.submit("b")
+    run = await world.orchestrator.cancel_run(world.key("b"))
+    assert run.state is S.CANCELED
+    await world.state("a", S.RUNNING)
+    world.runtime.jobs["a"].end()
+    await world.state("a", S.COMPLETED)
+    assert world.runtime.launched == ["wid/a"]
+
+
+@pytest.mark.parametrize("state", [S.PREPARING, S.RUNNING])
+async def test_a_placed_run_is_canceled(world: World, state: RunState) -> None:
+    key = world.cluster()
+    if state is S.PREPARING:
+        world.environments.hold = asyncio.Event()
+    world.submit("r")
+    await world.state("r", state)
+    assert (await world.orchestrator.cancel_run(world.key("r"))).state is S.CANCEL_REQUESTED
+    await world.state("r", S.CANCELED)
+    if state is S.RUNNING:
+        assert world.runtime.jobs["r"].terminated
+    await world.until(
+        lambda: [node.state for node in world.orchestrator.cluster_status(key).nodes] == [NodeState.IDLE], "free"
+    )
+    with pytest.raises(FailedPrecondition, match="Canceled"):
+        await world.orchestrator.cancel_run(world.key("r"))
+
+
+async def test_a_run_that_takes_too_long_is_ended(world: World) -> None:
+    world.cluster()
+    world.submit("r", max_run_duration_seconds=1)
+    run = await world.state("r", S.FAILED)
+    assert run.error is not None and run.error.code == "MAX_RUN_DURATION_EXCEEDED"
+    assert world.runtime.jobs["r"].terminated
+    assert run.started_at is not None and run.ended_at is not None
+    assert timedelta(seconds=0.9) < run.ended_at - run.started_at < timedelta(seconds=5)
+
+
+async def test_a_lost_node_fails_its_run_and_is_replaced(world: World) -> None:
+    key = world.cluster(low=1)
+    world.submit("r")
+    run = await world.state("r", S.RUNNING)
+    world.orchestrator.lose_node(key, run.node_ids[0])
+    run = await world.state("r", S.FAILED)
+    assert run.error is not None and run.error.code == "NODE_LOST"
+    assert world.runtime.jobs["r"].lost == list(run.node_ids)
+    await world.until(
+        lambda: [node.state for node in world.orchestrator.cluster_status(key).nodes] == [NodeState.IDLE], "replaced"
+    )
+    assert world.orchestrator.cluster_status(key).nodes[0].node_id != run.node_ids[0]
+
+
+async def test_a_node_that_cannot_be_had_is_said_so(world: World) -> None:
+    key = world.cluster()
+    world.runtime.broken = True
+    world.submit("r")
+    await world.until(lambda: bool(world.orchestrator.cluster_status(key).cluster.errors), "error")
+    assert world.run("r").state is S.QUEUED
+    world.runtime.broken = False
+    world.orchestrator.resize_cluster(key, ScaleSettings(0, 3, 60))
+    await world.state("r", S.RUNNING)
+    world.runtime.jobs["r"].end()
+
+
+async def test_bad_targets_and_counts_are_refused_and_nothing_is_stored(world: World) -> None:
+    world.cluster(high=2)
+    with pytest.raises(InvalidArgument, match="3 nodes") as caught:
+        world.submit("r", 3)
+    assert caught.value.reason == "NODE_COUNT_TOO_LARGE"
+    with pytest.raises(NotFound):
+        world.submit("r", target="nowhere")
+    with pytest.raises(InvalidArgument, match="vm_size"):
+        world.submit("r", target="amlcompute")
+    with pytest.raises(InvalidArgument, match="one machine"):
+        world.submit("r", 2, target="local")
+    assert world.store.runs.find(world.key("r")) is None
+    assert [cluster.name.name for cluster in world.store.clusters.list()] == ["cpu"]
+
+
+async def test_a_cluster_for_one_run_comes_and_goes_with_it(world: World) -> None:
+    run = world.submit("r", 2, target="amlcompute", vm_size="standard_nc6")
+    assert run.target.startswith("amlc-")
+    await world.state("r", S.RUNNING)
+    assert S.PROVISIONING in world.states("r")
+    [cluster] = world.store.clusters.list()
+    assert (cluster.vm_size, cluster.for_run) == ("Standard_NC6", "r")
+    world.runtime.jobs["r"].end()
+    await world.state("r", S.COMPLETED)
+    await world.until(lambda: not world.store.clusters.list(), "cluster gone")
+    assert world.runtime.nodes == {}
+
+
+async def test_the_local_target_needs_no_cluster(world: World) -> None:
+    for name in "abc":
+        world.submit(name, target="local")
+    await world.state("a", S.RUNNING)
+    await world.state("b", S.RUNNING)
+    assert world.run("c").state is S.QUEUED, "two at a time"
+    assert world.runtime.jobs["a"].plan.nodes[0].host_name == "here"
+    for name in "abc":
+        await world.state(name, S.RUNNING)
+        world.runtime.jobs[name].end()
+        await world.state(name, S.COMPLETED)
+    assert world.store.clusters.list() == []
+
+
+async def test_deleting_a_cluster_cancels_its_runs(world: World) -> None:
+    key = world.cluster(high=1)
+    world.submit("a")
+    world.submit("b")
+    await world.state("a", S.RUNNING)
+    await world.orchestrator.delete_cluster(key)
+    assert world.run("a").state is S.CANCELED and world.run("b").state is S.CANCELED
+    assert world.runtime.nodes == {}
+    with pytest.raises(NotFound):
+        world.orchestrator.cluster_status(key)
+
+
+async def test_a_smaller_cluster_keeps_working_nodes_until_they_are_free(world: World) -> None:
+    key = world.cluster(low=2, high=2, idle=600)
+    world.submit("r")
+    await world.state("r", S.RUNNING)
+    world.orchestrator.resize_cluster(key, ScaleSettings(0, 1, 600))
+    await world.until(lambda: len(world.runtime.nodes) == 1, "the idle node goes")
+    assert world.run("r").state is S.RUNNING
+    world.runtime.jobs["r"].end()
+    await world.state("r", S.COMPLETED)
+
+
+async def test_runs_of_every_stage_survive_a_restart(world: World) -> None:
+    world.cluster(high=1)
+    world.submit("running")
+    world.submit("queued")
+    await world.state("running", S.RUNNING)
+    await world.restart()
+    assert world.runtime.kept_labels == frozenset({"wid/running"})
+    await world.until(lambda: world.runtime.adopted == ["wid/running"], "adoption")
+    assert world.runtime.launched == []
+    world.runtime.jobs["running"].end()
+    await world.state("running", S.COMPLETED)
+    await world.state("queued", S.RUNNING)
+    world.runtime.jobs["queued"].end()
+    await world.state("queued", S.COMPLETED)
+
+
+async def test_a_run_in_preparing_begins_again_after_a_restart(world: World) -> None:
+    world.cluster(high=1)
+    world.environments.hold = asyncio.Event()
+    world.submit("r")
+    before = await world.state("r", S.PREPARING)
+    await world.restart()
+    assert world.runtime.launched == []
+    world.environments.hold.set()
+    after = await world.state("r", S.RUNNING)
+    assert after.node_ids == before.node_ids
+    assert world.runtime.launched == ["wid/r"]
+    world.runtime.jobs["r"].end()
+    await world.state("r", S.COMPLETED)
+
+
+async def test_a_cancel_survives_a_restart(world: World) -> None:
+    world.cluster(high=1)
+    world.submit("r")
+    await world.state("r", S.RUNNING)
+    world.store.runs.update(replace(world.run("r"), state=S.CANCEL_REQUESTED))
+    await world.restart()
+    await world.state("r", S.CANCELED)
+    assert world.runtime.jobs["r"].terminated

@@ -1,0 +1,109 @@
+"""A node runtime without processes: its jobs and nodes do what the test says, when it says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from localaml.compute.runtime import LaunchPlan, LaunchResult, NodeSpec, RankExit
+from localaml.domain.job import PythonEnvironmentSpec
+from localaml.errors import FailedPrecondition
+from localaml.jobs.environments.contract import PreparedEnvironment
+
+
+class FakeJob:
+    """Ends when the test calls `end`, or when it is terminated."""
+
+    def __init__(self, plan: LaunchPlan) -> None:
+        self.plan = plan
+        self.handle: Mapping[str, Any] = {"fake": plan.label}
+        self.terminated = False
+        self.lost: list[str] = []
+        self._result: asyncio.Future[LaunchResult] = asyncio.get_running_loop().create_future()
+
+    def end(self, exit_code: int = 0) -> None:
+        count = self.plan.process_count
+        ranks = tuple(RankExit(rank, exit_code) for rank in range(count))
+        reason = "USER_SCRIPT_FAILED" if exit_code else ""
+        if not self._result.done():
+            self._result.set_result(
+                LaunchResult(exit_code, ranks, count, f"exit {exit_code}" if exit_code else "", reason)
+            )
+
+    async def wait(self) -> LaunchResult:
+        return await asyncio.shield(self._result)
+
+    async def terminate(self, grace_seconds: float) -> None:
+        self.terminated = True
+        self.end(143)
+
+    async def lose_node(self, node_id: str) -> None:
+        self.lost.append(node_id)
+        self.end(205)
+
+
+class FakeRuntime:
+    """Remembers what it was asked for."""
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, NodeSpec] = {}
+        self.jobs: dict[str, FakeJob] = {}
+        self.launched: list[str] = []
+        self.adopted: list[str] = []
+        self.kept_labels: frozenset[str] = frozenset()
+        self.broken = False
+        self.hold_nodes: asyncio.Event | None = None
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def start_node(self, node: NodeSpec) -> None:
+        if self.hold_nodes is not None:
+            await self.hold_nodes.wait()
+        if self.broken:
+            raise FailedPrecondition("NO_MORE_NODES", "The pretended cloud has no more nodes.")
+        self.nodes[node.node_id] = node
+
+    async def stop_node(self, node: NodeSpec) -> None:
+        self.nodes.pop(node.node_id, None)
+
+    async def launch(self, plan: LaunchPlan) -> FakeJob:
+        assert all(node.node_id in self.nodes for node in plan.nodes)
+        self.launched.append(plan.label)
+        return self._job(plan)
+
+    async def adopt(self, plan: LaunchPlan, handle: Mapping[str, Any]) -> FakeJob:
+        self.adopted.append(plan.label)
+        return self._job(plan)
+
+    def _job(self, plan: LaunchPlan) -> FakeJob:
+        job = FakeJob(plan)
+        self.jobs[plan.label.rpartition("/")[2]] = job
+        return job
+
+    async def end_leftovers(self, keep_labels: frozenset[str]) -> int:
+        self.kept_labels = keep_labels
+        return 0
+
+
+class FakeEnvironments:
+    """Environments that are ready at once, or when the test says so."""
+
+    def __init__(self) -> None:
+        self.hold: asyncio.Event | None = None
+        self.error: Exception | None = None
+
+    async def prepare(
+        self, spec: PythonEnvironmentSpec, *, mpi: bool, log: Callable[[str], None]
+    ) -> PreparedEnvironment:
+        log("preparing")
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.error is not None:
+            raise self.error
+        return PreparedEnvironment(Path("/usr/bin/python3"), (3, 11), Path("/usr/bin"))
