@@ -62,9 +62,8 @@ def _data(chunk: dict[str, Any]) -> bytes:
 
 def measure(workspace: Any, target: Any) -> list[Figure]:
     """Latency, throughput, metrics from one job and from eight."""
-    from azureml.train.estimator import Estimator
-
     from azureml.core import Experiment
+    from azureml.train.estimator import Estimator
 
     figures = []
     with tempfile.TemporaryDirectory() as folder:

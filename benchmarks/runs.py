@@ -87,9 +87,8 @@ def submit_and_wait(experiment: Any, estimator: Any) -> float:
 
 def measure(emulator: EmulatorProcess, workspace: Any, repetitions: int, queue_length: int) -> list[Figure]:
     """No-op runs against their floors, and a queue."""
-    from azureml.train.estimator import Estimator
-
     from azureml.core import Experiment
+    from azureml.train.estimator import Estimator
 
     figures = []
     with tempfile.TemporaryDirectory() as folder:

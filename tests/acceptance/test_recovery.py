@@ -51,10 +51,9 @@ class Scene:
         (source / "train.py").write_text(SCRIPT)
         for name, value in emulator.variables().items():
             monkeypatch.setenv(name, value)
-        from azureml.train.estimator import Estimator
-
         from azureml.core import Experiment, Workspace
         from azureml.core.compute import AmlCompute, ComputeTarget
+        from azureml.train.estimator import Estimator
 
         self.workspace = Workspace.create("recovery", subscription_id="s", resource_group="g", show_output=False)
         settings = AmlCompute.provisioning_configuration("STANDARD_D2_V2", max_nodes=2)

@@ -221,7 +221,8 @@ class JobExecution:
             timer = tools.clock.call_later(left, lambda: self.stop(Stop(StopReason.TIMED_OUT, text)))
         self._collector.start()
         try:
-            await asyncio.wait({waiter, self._stop}, return_when=asyncio.FIRST_COMPLETED)
+            futures: set[asyncio.Future[Any]] = {waiter, self._stop}
+            await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
             if not waiter.done():
                 stop = self._stop.result()
                 self._log.line(stop.message)
@@ -279,7 +280,8 @@ class JobExecution:
         """The result of `work`, which is cancelled when the run is asked to end."""
         task = asyncio.ensure_future(work)
         try:
-            await asyncio.wait({task, self._stop}, return_when=asyncio.FIRST_COMPLETED)
+            futures: set[asyncio.Future[Any]] = {task, self._stop}
+            await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
         finally:
