@@ -103,6 +103,8 @@ def run_attached(settings: Settings, timeout: float, announce: Callable[[Endpoin
         try:
             endpoint = _wait_until_serving(settings, process, alive, timeout, lambda: "")
         except CliError:
+            process.kill()
+            process.wait()
             if received:
                 return 128 + received[0]
             raise
