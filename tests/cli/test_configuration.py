@@ -90,7 +90,7 @@ def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, val
 
 
 def test_a_bad_option_is_named() -> None:
-    with pytest.raises(CliError, match="^--http-port=70000 is no good: "):
+    with pytest.raises(CliError, match=r"^--http-port=70000 is no good: "):
         load_settings(http_port=70_000)
 
 
@@ -107,12 +107,9 @@ def test_the_command_line_knows_every_setting() -> None:
 
 
 def _shown_default(name: str) -> str:
-    special = {
-        "state_dir": "`localaml` in the user's data folder",
-        "cache_dir": "`localaml` in the user's cache folder",
-    }
-    if name in special:
-        return special[name]
+    folders = {"state_dir": "data", "cache_dir": "cache"}
+    if name in folders:
+        return f"`localaml` in the user's {folders[name]} folder"
     default = Configuration.model_fields[name].default
     if default is None or default == ():
         return "none"
