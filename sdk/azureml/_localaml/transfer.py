@@ -85,13 +85,22 @@ class Transfer:
             spool.seek(0)
             return self._upload_stream(url, spool, length)
 
-    def upload_files(self, uploads: Iterable[Upload], done: Optional[Callable[[int], None]] = None) -> int:
-        """Sends many files, a few at a time; `done` is called in this thread with the index of each that has arrived.
+    def upload_files(
+        self,
+        uploads: Iterable[Upload],
+        done: Optional[Callable[[int], None]] = None,
+        started: Optional[Callable[[int], None]] = None,
+    ) -> int:
+        """Sends many files, a few at a time.
+
+        Args:
+            done: called in this thread with the index of each that has arrived.
+            started: called in the sending thread with the index of each that is begun.
 
         Returns:
             The number of bytes sent.
         """
-        return sum(self._each(lambda item: self.upload_file(item.url, item.source, item.size), uploads, done))
+        return sum(self._each(lambda item: self.upload_file(item.url, item.source, item.size), uploads, done, started))
 
     def download_file(self, url: str, target: Union[str, os.PathLike[str]]) -> int:
         """Fetches a file. `target` appears complete or not at all; folders above it are made.
@@ -115,13 +124,18 @@ class Transfer:
             raise
         return size
 
-    def download_files(self, downloads: Iterable[Download], done: Optional[Callable[[int], None]] = None) -> int:
-        """Fetches many files, a few at a time; `done` is called in this thread with the index of each that is here.
+    def download_files(
+        self,
+        downloads: Iterable[Download],
+        done: Optional[Callable[[int], None]] = None,
+        started: Optional[Callable[[int], None]] = None,
+    ) -> int:
+        """Fetches many files, a few at a time; `done` and `started` as for `upload_files`.
 
         Returns:
             The number of bytes of all files.
         """
-        return sum(self._each(lambda item: self.download_file(item.url, item.target), downloads, done))
+        return sum(self._each(lambda item: self.download_file(item.url, item.target), downloads, done, started))
 
     def read(self, url: str, offset: int = 0, length: Optional[int] = None) -> bytes:
         """Fetches bytes into memory: for small things, or a range of a big one."""
@@ -267,19 +281,29 @@ class Transfer:
         return self._pool.get(address, _STALL_SECONDS), path
 
     def _each(
-        self, action: Callable[[Any], int], items: Iterable[Any], done: Optional[Callable[[int], None]]
+        self,
+        action: Callable[[Any], int],
+        items: Iterable[Any],
+        done: Optional[Callable[[int], None]],
+        started: Optional[Callable[[int], None]],
     ) -> Iterator[int]:
         work = list(items)
+
+        def perform(index: int) -> int:
+            if started is not None:
+                started(index)
+            return action(work[index])
+
         if len(work) < 2:
-            for index, item in enumerate(work):
-                yield action(item)
+            for index in range(len(work)):
+                yield perform(index)
                 if done is not None:
                     done(index)
             return
         from concurrent.futures import ThreadPoolExecutor, as_completed
 
         with ThreadPoolExecutor(min(_PARALLEL, len(work)), thread_name_prefix="azureml-transfer") as pool:
-            futures = {pool.submit(action, item): index for index, item in enumerate(work)}
+            futures = {pool.submit(perform, index): index for index in range(len(work))}
             try:
                 for future in as_completed(futures):
                     yield future.result()

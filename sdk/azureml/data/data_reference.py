@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 from azureml.exceptions import UserErrorException
 
@@ -96,9 +96,6 @@ class DataReference:
         return "$AZUREML_DATAREFERENCE_{}".format(self.data_reference_name)
 
     __repr__ = __str__
-
-    def _ipython_display_(self) -> Any:
-        print(self)
 
 
 def _default_name(datastore_name: str, path: Optional[str]) -> str:

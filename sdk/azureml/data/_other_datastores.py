@@ -1,0 +1,86 @@
+"""Datastores without files of their own here: they can be registered and read back, not uploaded to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Dict, Mapping
+
+from azureml.data.abstract_datastore import AbstractDatastore
+
+if TYPE_CHECKING:
+    from azureml.core.workspace import Workspace
+
+
+class SettingsDatastore(AbstractDatastore):
+    """A datastore that is a set of settings; each is an attribute, None when it was not given. Secrets are not told."""
+
+    TYPE = ""
+    SETTINGS = ()  # type: Any
+
+    def __init__(self, workspace: Workspace, name: str, settings: Mapping[str, str]) -> None:
+        super().__init__(workspace, name, self.TYPE)
+        self._settings = dict(settings)
+        for key in self.SETTINGS:
+            setattr(self, key, settings.get(key))
+
+    def _as_dict(self) -> Dict[str, Any]:
+        content = super()._as_dict()
+        content.update(self._settings)
+        return content
+
+
+_TOKEN = ("tenant_id", "client_id", "resource_url", "authority_url")
+_DATABASE = ("server_name", "database_name", "user_id", "port_number", "endpoint")
+
+
+class AzureDataLakeDatastore(SettingsDatastore):
+    """An Azure Data Lake Gen1 store."""
+
+    TYPE = "AzureDataLake"
+    SETTINGS = ("store_name", "subscription_id", "resource_group", *_TOKEN)
+
+
+class AzureDataLakeGen2Datastore(SettingsDatastore):
+    """An Azure Data Lake Gen2 file system."""
+
+    TYPE = "AzureDataLakeGen2"
+    SETTINGS = ("container_name", "account_name", "protocol", "endpoint", "subscription_id", "resource_group", *_TOKEN)
+
+
+class AzureSqlDatabaseDatastore(SettingsDatastore):
+    """An Azure SQL database."""
+
+    TYPE = "AzureSqlDatabase"
+    SETTINGS = ("server_name", "database_name", "endpoint", "username", "subscription_id", "resource_group", *_TOKEN)
+
+
+class AzurePostgreSqlDatastore(SettingsDatastore):
+    """An Azure Database for PostgreSQL."""
+
+    TYPE = "AzurePostgreSql"
+    SETTINGS = (*_DATABASE, "enforce_ssl")
+
+
+class AzureMySqlDatastore(SettingsDatastore):
+    """An Azure Database for MySQL."""
+
+    TYPE = "AzureMySql"
+    SETTINGS = _DATABASE
+
+
+class DBFSDatastore(SettingsDatastore):
+    """The Databricks file system."""
+
+    TYPE = "DBFS"
+
+
+CLASSES = {
+    kind.TYPE: kind
+    for kind in (
+        AzureDataLakeDatastore,
+        AzureDataLakeGen2Datastore,
+        AzureSqlDatabaseDatastore,
+        AzurePostgreSqlDatastore,
+        AzureMySqlDatastore,
+        DBFSDatastore,
+    )
+}
