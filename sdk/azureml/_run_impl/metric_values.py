@@ -1,0 +1,193 @@
+"""Metric values: checked and written as JSON at one end, read and put in Azure's shapes at the other."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, Dict, Iterable, List, Mapping, Tuple
+
+SCALAR = "METRIC_TYPE_SCALAR"
+LIST = "METRIC_TYPE_LIST"
+ROW = "METRIC_TYPE_ROW"
+TABLE = "METRIC_TYPE_TABLE"
+IMAGE = "METRIC_TYPE_IMAGE"
+CONFUSION_MATRIX = "METRIC_TYPE_CONFUSION_MATRIX"
+ACCURACY_TABLE = "METRIC_TYPE_ACCURACY_TABLE"
+RESIDUALS = "METRIC_TYPE_RESIDUALS"
+PREDICTIONS = "METRIC_TYPE_PREDICTIONS"
+
+# Types that Python writes as JSON in a form that reads back as the same value. Not their subclasses (numpy.float64
+# is one).
+PLAIN_TYPES = frozenset((float, int, str, bool))
+
+# One record has to fit into a message together with its neighbours.
+MAX_VALUE_BYTES = 2 * 1024 * 1024
+_MAX_NAME = 255
+
+
+def check_name(name: Any) -> str:
+    """A metric's name. Raises UserErrorException when it is none."""
+    from azureml.exceptions import UserErrorException
+
+    if not isinstance(name, str) or not name.strip() or len(name) > _MAX_NAME or not name.isprintable():
+        shown = repr(name)
+        raise UserErrorException(
+            "A metric's name must be text of 1 to {} printable characters, not {}.".format(
+                _MAX_NAME, shown if len(shown) <= 80 else shown[:77] + "..."
+            )
+        )
+    return str(name)
+
+
+def plain_scalar(value: Any, what: str) -> Any:
+    """One value as a plain int, float, str or bool; scalars of numpy, PyTorch and others are taken by their `item()`.
+
+    Raises:
+        UserErrorException: it is no single value.
+    """
+    if type(value) in PLAIN_TYPES:
+        return value
+    for kind in (bool, str, int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    item = getattr(value, "item", None)
+    if callable(item):
+        try:
+            inner = item()
+        except (TypeError, ValueError, RuntimeError):
+            inner = None
+        if type(inner) in PLAIN_TYPES:
+            return inner
+    if hasattr(value, "__float__") and not isinstance(value, (list, tuple, dict)) and not hasattr(value, "__len__"):
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            pass
+    from azureml.exceptions import UserErrorException
+
+    raise UserErrorException(
+        "{} must be one number or text, not {} ({}). For several values use log_list, log_row or log_table.".format(
+            what, type(value).__name__, _short(value)
+        )
+    )
+
+
+def plain_list(value: Any, what: str) -> List[Any]:
+    """A list of single values; also from a tuple, range, numpy array or tensor of one dimension."""
+    from azureml.exceptions import UserErrorException
+
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
+        raise UserErrorException("{} must be a list of values, not {}.".format(what, type(value).__name__))
+    return [plain_scalar(item, "each value of " + what) for item in value]
+
+
+def plain_table(value: Any, what: str) -> Dict[str, Any]:
+    """A table: column name -> one value or a list of values."""
+    from azureml.exceptions import UserErrorException
+
+    if not isinstance(value, Mapping) or not value:
+        raise UserErrorException(
+            "{} must be a dict of column name and list of values, not {}.".format(what, _short(value))
+        )
+    table = {}
+    for column, cells in value.items():
+        label = "column {!r} of {}".format(column, what)
+        is_list = not isinstance(cells, (str, bytes)) and (
+            isinstance(cells, (list, tuple)) or hasattr(cells, "__len__")
+        )
+        table[str(column)] = plain_list(cells, label) if is_list else plain_scalar(cells, label)
+    return table
+
+
+def plain_document(value: Any, what: str) -> Any:
+    """A JSON document, or its text: what `log_confusion_matrix` and its like take."""
+    from azureml.exceptions import UserErrorException
+
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise UserErrorException("{} must be a dict or its JSON text: {}.".format(what, error)) from error
+    if not isinstance(value, Mapping):
+        raise UserErrorException("{} must be a dict or its JSON text, not {}.".format(what, _short(value)))
+    return dict(value)
+
+
+def encode(value: Any, what: str) -> str:
+    """A checked value as JSON text. Raises UserErrorException when it is too large or cannot be written."""
+    from azureml.exceptions import UserErrorException
+
+    try:
+        text = json.dumps(value, default=_item)
+    except (TypeError, ValueError) as error:
+        raise UserErrorException("{} cannot be logged: {}.".format(what, error)) from error
+    if len(text) > MAX_VALUE_BYTES:
+        raise UserErrorException(
+            "{} has {} bytes; a metric can have {}. Write it to a file under ./outputs, or upload_file it.".format(
+                what, len(text), MAX_VALUE_BYTES
+            )
+        )
+    return text
+
+
+def encode_scalar(value: Any) -> str:
+    """A plain scalar as JSON text; quicker than `json.dumps` for numbers."""
+    kind = type(value)
+    if kind is float:
+        text = repr(value)
+        # NaN and the infinities, as the json module reads them back.
+        return text if math.isfinite(value) else {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[text]
+    if kind is int:
+        return repr(value)
+    return json.dumps(value)
+
+
+def shape_metrics(series: Iterable[Mapping[str, Any]]) -> Dict[str, Any]:
+    """Metric series, in the order of acceptance, in the shapes of `Run.get_metrics`.
+
+    One scalar record is the value, several are a list. Lists logged under one name follow one another. Rows and
+    tables are ``{column: value or list}``, with the columns of later records behind those of earlier ones.
+    """
+    records: Dict[str, List[Tuple[str, Any]]] = {}
+    for one in series:
+        kind = str(one.get("type") or SCALAR)
+        values = records.setdefault(str(one.get("name", "")), [])
+        values.extend((kind, json.loads(text)) for text in one.get("valuesJson") or ())
+    return {name: _shape(values) for name, values in records.items() if values}
+
+
+def _shape(records: List[Tuple[str, Any]]) -> Any:
+    kinds = {kind for kind, _ in records}
+    if kinds <= {ROW, TABLE} and all(isinstance(value, dict) for _, value in records):
+        columns: Dict[str, Any] = {}
+        for _, row in records:
+            for column, cell in row.items():
+                columns[column] = _joined(columns[column], cell) if column in columns else cell
+        return columns
+    if LIST in kinds and kinds <= {LIST, SCALAR}:
+        result: List[Any] = []
+        for kind, value in records:
+            result.extend(value if kind == LIST else [value])
+        return result
+    values = [value for _, value in records]
+    return values[0] if len(values) == 1 else values
+
+
+def _joined(first: Any, second: Any) -> List[Any]:
+    return (first if isinstance(first, list) else [first]) + (second if isinstance(second, list) else [second])
+
+
+def _item(value: Any) -> Any:
+    """For `json.dumps`: arrays and scalars of numpy and its like."""
+    for method in ("tolist", "item"):
+        function = getattr(value, method, None)
+        if callable(function):
+            return function()
+    raise TypeError("{} is not JSON".format(type(value).__name__))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

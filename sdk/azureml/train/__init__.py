@@ -1,0 +1,1 @@
+"""Estimators: training scripts with everything around them in one object."""
