@@ -1,0 +1,49 @@
+"""The rpcs of the emulator: one servicer per proto service, thin: look up, check, call, answer.
+
+`build_services` gives them all, each kept by `authorization`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from localaml.services.context import EmulatorInfo, ServiceContext
+
+__all__ = ["EmulatorInfo", "ServiceContext", "build_services"]
+
+
+def build_services(context: ServiceContext) -> list[object]:
+    """All servicers, for `rpc.bind_grpc` and the HTTP gateway."""
+    # Here, not above: other rooms import parts of this package without needing all of it.
+    from localaml.services.admin import AdminService
+    from localaml.services.artifacts import ArtifactService
+    from localaml.services.authorization import Guarded
+    from localaml.services.computes import ComputeService
+    from localaml.services.datastores import DatastoreService
+    from localaml.services.experiments import ExperimentService
+    from localaml.services.metrics import MetricService
+    from localaml.services.runs import RunService
+    from localaml.services.snapshots import SnapshotService
+    from localaml.services.workspaces import WorkspaceService
+
+    servicers = (
+        WorkspaceService,
+        ComputeService,
+        DatastoreService,
+        ExperimentService,
+        RunService,
+        MetricService,
+        ArtifactService,
+        SnapshotService,
+        AdminService,
+    )
+    return [Guarded(servicer(context), context.store) for servicer in servicers]
+
+
+def __getattr__(name: str) -> object:
+    if name in ("EmulatorInfo", "ServiceContext"):
+        from localaml.services import context
+
+        return getattr(context, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from localaml.errors import FailedPrecondition, NotFound, ResourceExhausted
+from localaml.errors import FailedPrecondition, NotFound, disk_full
 from localaml.store.changes import ChangeFeed
 from localaml.store.schema import FORMAT_VERSION, MIGRATIONS
 
@@ -92,14 +92,14 @@ class Database:
         try:
             return self._connection.execute(sql, values)
         except sqlite3.OperationalError as error:
-            raise _translated(error, self._path) from error
+            raise _translated(error) from error
 
     def execute_many(self, sql: str, rows: Iterable[Row]) -> None:
         """One statement for many rows. Not atomic unless inside `transaction`."""
         try:
             self._connection.executemany(sql, rows)
         except sqlite3.OperationalError as error:
-            raise _translated(error, self._path) from error
+            raise _translated(error) from error
 
     def insert(
         self, sql: str, values: Sequence[Any], what: str, taken: Callable[[], Exception] | None = None
@@ -187,11 +187,5 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def _translated(error: sqlite3.OperationalError, path: Path) -> Exception:
-    if "full" in str(error):
-        return ResourceExhausted(
-            "DISK_FULL",
-            f"There is no room left on the disk for {path}. "
-            "Nothing of this call was stored; make room, then try again.",
-        )
-    return error
+def _translated(error: sqlite3.OperationalError) -> Exception:
+    return disk_full() if "full" in str(error) else error

@@ -28,10 +28,16 @@ _ACTIVE = "submitted = 1 AND is_terminal = 0"
 
 
 class RunPage(NamedTuple):
-    """One page of a listing. `next_after` is what to go on with, 0 when this was the last page."""
+    """One page of a listing.
+
+    Attributes:
+        next_after: what to go on with, 0 when this was the last page.
+        positions: for each run, what to go on with after it.
+    """
 
     runs: list[Run]
     next_after: int
+    positions: list[int]
 
 
 class Runs:
@@ -161,4 +167,5 @@ class Runs:
         rows = self._db.all(sql, values)
         # The last column is `seq`.
         next_after = rows[limit - 1][-1] if len(rows) > limit else 0
-        return RunPage([load_run(row) for row in rows[:limit]], next_after)
+        del rows[limit:]
+        return RunPage([load_run(row) for row in rows], next_after, [row[-1] for row in rows])

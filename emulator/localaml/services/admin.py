@@ -1,0 +1,45 @@
+"""Answers of the admin service."""
+
+from __future__ import annotations
+
+from localaml.services.context import ServiceContext
+from localaml.services.messages import timestamp
+from localaml.services.removal import remove_everything
+from localaml.services.rpc import Caller
+from localaml.store import FORMAT_VERSION
+from localaml_proto.admin.v1 import admin_pb2
+
+
+class AdminService:
+    """`localaml.admin.v1.AdminService`."""
+
+    SERVICE = "localaml.admin.v1.AdminService"
+
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
+
+    async def get_info(self, request: admin_pb2.GetInfoRequest, caller: Caller) -> admin_pb2.GetInfoResponse:
+        info = self._context.info()
+        return admin_pb2.GetInfoResponse(
+            version=info.version,
+            state_dir=str(info.state_dir),
+            state_format_version=FORMAT_VERSION,
+            process_id=info.process_id,
+            grpc_address=info.grpc_address,
+            http_address=info.http_address,
+            start_time=timestamp(info.start_time),
+            compute_runtime=info.compute_runtime,
+            ephemeral=info.ephemeral,
+            active_run_count=self._context.store.runs.count_active(),
+        )
+
+    async def shutdown(self, request: admin_pb2.ShutdownRequest, caller: Caller) -> admin_pb2.ShutdownResponse:
+        if request.cancel_runs:
+            await self._context.orchestrator.cancel_all()
+        self._context.shutdown()
+        return admin_pb2.ShutdownResponse()
+
+    async def reset(self, request: admin_pb2.ResetRequest, caller: Caller) -> admin_pb2.ResetResponse:
+        reset = self._context.reset
+        canceled = await remove_everything(self._context) if reset is None else await reset()
+        return admin_pb2.ResetResponse(canceled_run_count=canceled)

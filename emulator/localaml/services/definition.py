@@ -1,0 +1,323 @@
+"""From a `RunDefinition` message to a `JobSpec`: every check that can be made before a run is accepted.
+
+What a setting means follows Azure's run configuration (azureml-core 1.61, `azureml.core.runconfig`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import json_format
+
+from localaml.domain.job import DataMode, DataReference, JobSpec, Launch, PythonEnvironmentSpec
+from localaml.domain.models import ErrorInfo, Run, Snapshot
+from localaml.domain.names import check_name, check_relative_path
+from localaml.errors import InvalidArgument, LocalAmlError, Unimplemented
+from localaml.jobs.targets import LOCAL_TARGET, RUN_BASED_TARGET
+from localaml.services.datastores import data_prefix
+from localaml.services.definition_warnings import definition_warnings
+from localaml.store.codec import known
+from localaml_proto.v1 import run_definition_pb2
+
+if TYPE_CHECKING:
+    from localaml.store import Store
+
+_FRAMEWORKS = ("", "python", "tensorflow", "pytorch", "chainer", "cntk", "scikit-learn", "sklearn", "keras")
+_OTHER_FRAMEWORKS = ("pyspark", "spark", "r")
+_MPI = ("mpi", "intelmpi", "openmpi")
+_OTHER_COMMUNICATORS = ("parameterserver", "nccl", "gloo", "collectiveallreduce", "horovod")
+_MODES = {mode.value: mode for mode in DataMode}
+_MAX_PROCESSES_PER_NODE = 256
+_VARIABLE_NAME = re.compile(r"[^=\0]+")
+_REFERENCE = re.compile(r"\$\{?AZUREML_DATAREFERENCE_([A-Za-z0-9_]+)")
+_SHM_SIZE = re.compile(r"[0-9]+(?:\.[0-9]+)?\s*[bkmg]?b?", re.IGNORECASE)
+_Definition = run_definition_pb2.RunDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedDefinition:
+    """A definition that can be performed.
+
+    Attributes:
+        stored: the message as it is kept with the run: without passwords.
+        target: `local`, `amlcompute`, or a cluster's name.
+        warnings: settings that have no effect here.
+    """
+
+    spec: JobSpec
+    stored: bytes
+    target: str
+    warnings: tuple[ErrorInfo, ...]
+
+
+def check_definition(
+    definition: _Definition, *, store: Store, workspace_id: str, snapshot_id: str, docker_has_effect: bool = False
+) -> CheckedDefinition:
+    """Checks a definition against what there is.
+
+    Raises:
+        InvalidArgument: it can never work; the reason says what is wrong.
+        NotFound: ``SNAPSHOT_NOT_FOUND``, ``DATASTORE_NOT_FOUND``.
+        FailedPrecondition: ``DATASTORE_NOT_SUPPORTED``.
+        Unimplemented: LocalAML cannot do it (yet); the message names it.
+    """
+    spec = job_spec(definition)
+    target = _target(definition.target)
+    _check_snapshot(spec, store.snapshots.get(workspace_id, snapshot_id) if snapshot_id else None)
+    for reference in spec.data_references:
+        data_prefix(store.datastores.get(workspace_id, reference.datastore))
+    if definition.source_directory_data_store:
+        store.datastores.get(workspace_id, definition.source_directory_data_store)
+    kept = _Definition()
+    kept.CopyFrom(definition)
+    if kept.environment.docker.HasField("base_image_registry"):
+        kept.environment.docker.base_image_registry.ClearField("password")
+    return CheckedDefinition(spec, kept.SerializeToString(), target, definition_warnings(definition, docker_has_effect))
+
+
+def stored_job_spec(run: Run) -> JobSpec:
+    """The job of a run that was accepted before."""
+    return job_spec(_Definition.FromString(run.definition))
+
+
+def job_spec(definition: _Definition) -> JobSpec:
+    """The job that a definition describes: all checks that need nothing but the definition.
+
+    Raises InvalidArgument or Unimplemented.
+    """
+    _check_framework(definition.framework)
+    launch = _launch(definition.communicator)
+    node_count, per_node = _counts(definition, launch)
+    script, command = _program(definition)
+    references = tuple(_reference(name, value) for name, value in sorted(definition.data_references.items()))
+    _check_words((*command, *definition.arguments), {reference.name for reference in references})
+    history = definition.history
+    if definition.max_run_duration_seconds < 0:
+        raise InvalidArgument(
+            "MAX_RUN_DURATION_INVALID",
+            f"max_run_duration_seconds must not be negative (it is {definition.max_run_duration_seconds}); "
+            f"0 means no limit.",
+        )
+    shm_size = definition.docker.shm_size or definition.environment.docker.shm_size
+    if shm_size and not _SHM_SIZE.fullmatch(shm_size):
+        raise InvalidArgument("SHM_SIZE_INVALID", f"shm_size {shm_size[:64]!r} is not a size such as '512m' or '2g'.")
+    return JobSpec(
+        script=script,
+        command=command,
+        arguments=tuple(definition.arguments),
+        launch=launch,
+        node_count=node_count,
+        processes_per_node=per_node,
+        environment=_environment(definition.environment.python, launch),
+        environment_variables=_variables(definition),
+        data_references=references,
+        max_run_duration_seconds=definition.max_run_duration_seconds,
+        collect_outputs=history.output_collection if history.HasField("output_collection") else True,
+        directories_to_watch=tuple(
+            check_relative_path(path, "directory to watch") for path in history.directories_to_watch or ("logs",)
+        ),
+    )
+
+
+def _target(value: str) -> str:
+    if not value or value.lower() == LOCAL_TARGET:
+        return LOCAL_TARGET
+    if value.lower() == RUN_BASED_TARGET:
+        return RUN_BASED_TARGET
+    return check_name("compute target", value)
+
+
+def _check_framework(value: str) -> None:
+    framework = value.lower()
+    if framework in _OTHER_FRAMEWORKS:
+        raise Unimplemented(
+            "FRAMEWORK_NOT_SUPPORTED", f"LocalAML does not support the framework {value!r}: run the script with Python."
+        )
+    if framework not in _FRAMEWORKS:
+        raise InvalidArgument(
+            "FRAMEWORK_UNKNOWN", f"{value[:64]!r} is not a framework: use Python, TensorFlow, PyTorch, Chainer or CNTK."
+        )
+
+
+def _launch(value: str) -> Launch:
+    communicator = value.lower()
+    if communicator in ("", "none"):
+        return Launch.SINGLE
+    if communicator in _MPI:
+        return Launch.MPI
+    if communicator in _OTHER_COMMUNICATORS:
+        raise Unimplemented(
+            "DISTRIBUTED_BACKEND_NOT_SUPPORTED",
+            f"LocalAML does not support the distributed backend {value!r} yet: use 'mpi'.",
+            {"communicator": value},
+        )
+    raise InvalidArgument(
+        "DISTRIBUTED_BACKEND_UNKNOWN", f"{value[:64]!r} is not a distributed backend: use 'mpi', or none."
+    )
+
+
+def _counts(definition: _Definition, launch: Launch) -> tuple[int, int]:
+    """Nodes, and processes of each."""
+    node_count = definition.node_count
+    per_node = definition.mpi.process_count_per_node or 1
+    wanted_by_mpi = definition.mpi.node_count
+    if launch is Launch.MPI and wanted_by_mpi > 1 and node_count in (0, 1):
+        node_count = wanted_by_mpi
+    if node_count < 1:
+        raise InvalidArgument("NODE_COUNT_INVALID", f"node_count must be at least 1 (it is {node_count}).")
+    if per_node < 1:
+        raise InvalidArgument("PROCESS_COUNT_INVALID", f"process_count_per_node must be at least 1 (it is {per_node}).")
+    if per_node > _MAX_PROCESSES_PER_NODE:
+        raise InvalidArgument(
+            "PROCESS_COUNT_INVALID",
+            f"process_count_per_node must be at most {_MAX_PROCESSES_PER_NODE} (it is {per_node}): "
+            "all nodes share this machine.",
+        )
+    if launch is not Launch.MPI and (node_count > 1 or per_node > 1):
+        raise InvalidArgument(
+            "DISTRIBUTED_BACKEND_MISSING",
+            f"A run with {node_count} nodes and {per_node} processes on each needs a distributed backend: set "
+            "distributed_backend='mpi' (or distributed_training=Mpi()), or use one node and one process.",
+        )
+    return node_count, per_node
+
+
+def _program(definition: _Definition) -> tuple[str, tuple[str, ...]]:
+    """The script, or the command."""
+    command = tuple(definition.command)
+    if command and definition.script:
+        raise InvalidArgument("SCRIPT_AND_COMMAND", "Give either a script with arguments or a command, not both.")
+    if command:
+        if not command[0].strip():
+            raise InvalidArgument("COMMAND_EMPTY", "The command begins with an empty word: name a program.")
+        return "", command
+    if not definition.script:
+        raise InvalidArgument("ENTRY_SCRIPT_MISSING", "The run has no entry script: set entry_script (or a command).")
+    script = definition.script.replace("\\", "/")
+    if script.startswith("/") or ".." in script.split("/") or re.match(r"[A-Za-z]:/", script):
+        raise InvalidArgument(
+            "ENTRY_SCRIPT_OUTSIDE",
+            f"The entry script {definition.script[:200]!r} lies outside the source folder. "
+            "Move it in, or choose a source folder that holds it; the entry script's path is relative to it.",
+        )
+    return check_relative_path(script, "entry script"), ()
+
+
+def _check_snapshot(spec: JobSpec, snapshot: Snapshot | None) -> None:
+    if not spec.script:
+        return
+    if snapshot is None:
+        raise InvalidArgument("SNAPSHOT_MISSING", "A run with an entry script needs a snapshot of its source folder.")
+    paths = [entry.path for entry in snapshot.entries]
+    if spec.script in paths:
+        return
+    similar = _similar(spec.script, paths)
+    hint = f"Did you mean {' or '.join(repr(path) for path in similar)}?" if similar else known(_scripts(paths))
+    raise InvalidArgument(
+        "ENTRY_SCRIPT_NOT_FOUND",
+        f"There is no entry script {spec.script!r} in the source folder (or .amlignore leaves it out). {hint}",
+        {"script": spec.script},
+    )
+
+
+def _similar(script: str, paths: list[str]) -> list[str]:
+    same_name = [path for path in paths if posixpath.basename(path) == posixpath.basename(script)]
+    close = difflib.get_close_matches(script, _scripts(paths)[:2000], 3, 0.6)
+    return list(dict.fromkeys([*same_name[:3], *close]))[:3]
+
+
+def _scripts(paths: Iterable[str]) -> list[str]:
+    paths = list(paths)
+    return [path for path in paths if path.endswith((".py", ".sh"))] or paths
+
+
+def _reference(name: str, value: run_definition_pb2.DataReferenceConfiguration) -> DataReference:
+    check_name("data reference", name)
+    mode = _MODES.get(value.mode.lower() or "mount")
+    if mode is None:
+        raise InvalidArgument(
+            "DATA_REFERENCE_MODE_UNKNOWN",
+            f"Data reference {name!r} has the mode {value.mode[:64]!r}: use 'mount', 'download' or 'upload'.",
+        )
+    if not value.data_store_name:
+        raise InvalidArgument("DATA_REFERENCE_INVALID", f"Data reference {name!r} names no datastore.")
+    on_datastore = value.path_on_data_store.strip("/")
+    if on_datastore not in ("", "."):
+        on_datastore = check_relative_path(on_datastore, f"path on the datastore of data reference {name!r}")
+    return DataReference(
+        name=name,
+        datastore=value.data_store_name,
+        mode=mode,
+        path_on_datastore="" if on_datastore == "." else on_datastore,
+        path_on_compute=_path_on_compute(name, value.path_on_compute),
+        overwrite=value.overwrite,
+    )
+
+
+def _path_on_compute(name: str, path: str) -> str:
+    """Relative to the work folder, or absolute: then `jobs.data` checks where it leads."""
+    if path in ("", "."):
+        return ""
+    checked = check_relative_path(path.lstrip("/"), f"path on the compute of data reference {name!r}")
+    return f"/{checked}" if path.startswith("/") else checked
+
+
+def _check_words(words: Iterable[str], references: set[str]) -> None:
+    for word in words:
+        if "\0" in word:
+            raise InvalidArgument("ARGUMENT_INVALID", f"The argument {word[:64]!r} has a NUL character.")
+        for name in _REFERENCE.findall(word):
+            if name not in references:
+                raise InvalidArgument(
+                    "DATA_REFERENCE_UNKNOWN",
+                    f"The argument {word[:200]!r} uses data reference {name!r}, which the run does not have. "
+                    f"{known(references)} Name it in inputs, or pass the DataReference itself.",
+                )
+
+
+def _environment(python: run_definition_pb2.PythonSection, launch: Launch) -> PythonEnvironmentSpec:
+    if python.user_managed_dependencies:
+        return PythonEnvironmentSpec(user_managed=True, interpreter=python.interpreter_path or "python")
+    conda: Mapping[str, Any] = {}
+    if python.HasField("conda_dependencies"):
+        conda = json_format.MessageToDict(python.conda_dependencies)
+        _check_conda(conda)
+    return PythonEnvironmentSpec(
+        interpreter=python.interpreter_path or "python",
+        conda_dependencies=conda,
+        extra_pip_packages=("mpi4py",) if launch is Launch.MPI else (),
+    )
+
+
+def _check_conda(conda: Mapping[str, Any]) -> None:
+    def bad(why: str) -> LocalAmlError:
+        return InvalidArgument("ENVIRONMENT_INVALID", f"The conda dependencies cannot be read: {why}.")
+
+    dependencies = conda.get("dependencies") or []
+    if not isinstance(dependencies, list):
+        raise bad("'dependencies' is not a list")
+    for item in dependencies:
+        if isinstance(item, str):
+            continue
+        packages = item.get("pip") if isinstance(item, dict) and set(item) == {"pip"} else None
+        if packages is None and isinstance(item, dict) and set(item) == {"pip"}:
+            continue
+        if not isinstance(packages, list) or not all(isinstance(package, str) for package in packages):
+            raise bad(f"{str(item)[:100]!r} is neither a package nor a 'pip' list of packages")
+
+
+def _variables(definition: _Definition) -> dict[str, str]:
+    variables = {**definition.environment.environment_variables, **definition.environment_variables}
+    for name, value in variables.items():
+        if not _VARIABLE_NAME.fullmatch(name) or "\0" in value:
+            raise InvalidArgument(
+                "ENVIRONMENT_VARIABLE_INVALID",
+                f"The environment variable {name[:64]!r} cannot be set: its name is empty or has '=', "
+                "or it has a NUL character.",
+            )
+    return variables
