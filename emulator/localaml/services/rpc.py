@@ -8,10 +8,11 @@ It says what went wrong by raising a `LocalAmlError`; how that looks on the wire
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -20,7 +21,7 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, Message
 
 from localaml.domain.models import RunKey
-from localaml.errors import InvalidArgument, LocalAmlError, Unimplemented
+from localaml.errors import InvalidArgument, LocalAmlError, Unavailable, Unimplemented
 from localaml.services.rpc_errors import grpc_status, to_localaml_error
 from localaml_proto.admin.v1 import admin_pb2
 from localaml_proto.v1 import (
@@ -66,6 +67,41 @@ class Caller:
 Authenticate = Callable[[str | None], Caller]
 
 
+class Streams:
+    """The streams that are going on; `stop` ends them all with ``EMULATOR_STOPPING``, so that followers call again."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Ends all streams, and further ones as they begin. Returns at once."""
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """The time of one stream, which runs in the current task."""
+        task = asyncio.current_task()
+        assert task is not None
+        if self._stopping:
+            raise _stopping()
+        self._tasks.add(task)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self._stopping:
+                raise _stopping() from None
+            raise
+        finally:
+            self._tasks.discard(task)
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("EMULATOR_STOPPING", "The emulator stops. Call again once it is back.")
+
+
 @dataclass(frozen=True, slots=True)
 class Method:
     """One rpc, bound to the servicer that answers it.
@@ -80,6 +116,7 @@ class Method:
     response_class: type[Message]
     server_streaming: bool
     handler: Callable[[Any, Caller], Any] | None
+    streams: Streams = field(default_factory=Streams, repr=False)
 
     def _handler(self) -> Callable[[Any, Caller], Any]:
         if self.handler is None:
@@ -104,9 +141,10 @@ class Method:
         try:
             answers: AsyncGenerator[object, None] = self._handler()(request, caller)
             # Closing here, not at garbage collection, ends the servicer's subscriptions with the call.
-            async with aclosing(answers):
-                async for answer in answers:
-                    yield self._check(answer)
+            with self.streams.one_more():
+                async with aclosing(answers):
+                    async for answer in answers:
+                        yield self._check(answer)
         except Exception as error:
             raise to_localaml_error(error, self.path) from error
 
@@ -125,8 +163,8 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def method_table(services: Iterable[object]) -> dict[str, Method]:
-    """All rpcs of the servicers' services by path.
+def method_table(services: Iterable[object], streams: Streams | None = None) -> dict[str, Method]:
+    """All rpcs of the servicers' services by path. `streams` will know of those that are going on.
 
     Raises:
         TypeError: a servicer without `SERVICE`.
@@ -134,6 +172,7 @@ def method_table(services: Iterable[object]) -> dict[str, Method]:
         KeyError: a service that no proto file has.
     """
     table: dict[str, Method] = {}
+    streams = streams or Streams()
     for servicer in services:
         name = getattr(servicer, "SERVICE", None)
         if not isinstance(name, str):
@@ -150,13 +189,16 @@ def method_table(services: Iterable[object]) -> dict[str, Method]:
                 message_factory.GetMessageClass(method.output_type),
                 bool(method.server_streaming),
                 getattr(servicer, snake_case(method.name), None),
+                streams,
             )
     return table
 
 
-def bind_grpc(server: grpc.aio.Server, services: Iterable[object], authenticate: Authenticate) -> list[str]:
+def bind_grpc(
+    server: grpc.aio.Server, services: Iterable[object], authenticate: Authenticate, streams: Streams | None = None
+) -> list[str]:
     """Lets a gRPC server answer for the servicers; returns the names of their services."""
-    table = method_table(services)
+    table = method_table(services, streams)
     server.add_generic_rpc_handlers((_Handlers(table, authenticate),))
     return sorted({path.split("/")[1] for path in table})
 

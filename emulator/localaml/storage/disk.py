@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import stat
+import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -174,15 +175,17 @@ class DiskWriter:
         self._path = path
         self._key = key
         self._size = 0
+        # A caller may be cancelled while a thread still writes for it: the file stays open until that thread is done.
+        self._lock = threading.Lock()
         self._file: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         await asyncio.to_thread(self.write_blocking, data)
 
     def write_blocking(self, data: bytes | bytearray | memoryview) -> None:
-        assert self._file is not None, "written after its end"
         view = memoryview(data)
-        with _full_disk_is_an_error_of_ours():
+        with self._lock, _full_disk_is_an_error_of_ours():
+            assert self._file is not None, "written after its end"
             while view:
                 written = os.write(self._file, view)
                 self._size += written
@@ -192,21 +195,25 @@ class DiskWriter:
         return await asyncio.to_thread(self._commit)
 
     def _commit(self) -> ObjectInfo:
-        assert self._file is not None, "ended twice"
-        durable = _durable(self._key, self._size)
-        with _full_disk_is_an_error_of_ours():
+        with self._lock, _full_disk_is_an_error_of_ours():
+            assert self._file is not None, "ended twice"
+            durable = _durable(self._key, self._size)
             if durable:
                 os.fsync(self._file)
             info = info_of(self._key, self._tree.move_in(self._path, self._key, durable=durable))
-        os.close(self._file)
-        self._file = None
+            self._close()
         return info
 
     async def discard(self) -> None:
+        with self._lock:
+            if self._file is not None:
+                self._close()
+                self._path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-            self._path.unlink(missing_ok=True)
 
 
 class FileReader:
@@ -227,6 +234,11 @@ class FileReader:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def open_plain_file(path: Path) -> FileReader:
+    """A reader of a file outside the store. Raises NotFound for a link or anything else that is not a plain file."""
+    return FileReader(path.name, *SafeTree(path.parent).open_file(path.name))
 
 
 def _durable(key: str, size: int) -> bool:

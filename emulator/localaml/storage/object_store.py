@@ -54,6 +54,7 @@ class ObjectReader(Protocol):
 
 class ObjectStore(Protocol):
     """A store of objects.
+
     Raises NotFound (``OBJECT_NOT_FOUND``) for a missing key, ResourceExhausted (``DISK_FULL``) when there is no room,
     FailedPrecondition (``OBJECT_PATH_CONFLICT``) where a key would have to be a file and a folder at once,
     InvalidArgument (``INVALID_PATH``) for a key that is not a clean relative path.

@@ -1,0 +1,193 @@
+"""Bytes over signed URLs: snapshot contents, artifacts, files of datastores, logs.
+
+The signature is the only credential. It names the object, so nothing is looked up by what a caller could choose.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from localaml.clock import Clock
+from localaml.domain.models import Artifact, RunKey
+from localaml.domain.names import check_relative_path
+from localaml.errors import AlreadyExists, InvalidArgument, NotFound
+from localaml.gateway.byte_ranges import RangeNotSatisfiable, parse_range
+from localaml.gateway.connect import error_response
+from localaml.gateway.messages import FileBody, Request, Response
+from localaml.paths import artifact_key, content_key, datastore_prefix
+from localaml.services.tokens import BYTES_ROOT, UrlSigner
+from localaml.storage.disk import open_plain_file
+from localaml.storage.object_store import ObjectInfo, ObjectReader, ObjectStore, ObjectWriter
+from localaml.store import Store
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_HEADERS = (
+    ("x-content-type-options", "nosniff"),
+    ("cache-control", "no-store"),
+    ("accept-ranges", "bytes"),
+)
+
+
+class BytePlane:
+    """Answers requests below ``/bytes/``.
+
+    Args:
+        log_path: the file of a run's live log; None when it is an artifact (or nothing) by now.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        objects: ObjectStore,
+        urls: UrlSigner,
+        clock: Clock,
+        log_path: Callable[[RunKey, str], Path | None],
+    ) -> None:
+        self._store = store
+        self._objects = objects
+        self._urls = urls
+        self._clock = clock
+        self._log_path = log_path
+        # One commit at a time for a name; a lock goes with its last user.
+        self._locks: WeakValueDictionary[tuple[RunKey, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def handle(self, request: Request) -> Response:
+        """Answers one request. Raises LocalAmlError."""
+        kind, _, path = request.path.removeprefix(f"{BYTES_ROOT}/").partition("/")
+        shape = {"content": 2, "artifact": 3, "datastore": 3, "log": 3}.get(kind)
+        if shape is None:
+            raise NotFound("UNKNOWN_PATH", f"There is nothing at {request.path[:200]!r}.")
+        if request.method not in ("GET", "HEAD", "PUT") or (kind == "log" and request.method == "PUT"):
+            raise InvalidArgument("METHOD_NOT_ALLOWED", f"{request.method} is not possible here.")
+        options = self._urls.verify(kind, path, "write" if request.method == "PUT" else "read", request.query)
+        parts = path.split("/", shape - 1)
+        if len(parts) != shape:
+            raise NotFound("UNKNOWN_PATH", f"There is nothing at {request.path[:200]!r}.")
+        if request.method == "PUT":
+            await self._put(kind, parts, options, request)
+            return Response(201, _HEADERS)
+        return await self._get(kind, parts, request)
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    async def _put(self, kind: str, parts: list[str], options: Mapping[str, str], request: Request) -> None:
+        if request.content_length is None:
+            raise InvalidArgument("LENGTH_REQUIRED", "A PUT needs a Content-Length; chunked bodies are not taken.")
+        if kind == "content":
+            await self._put_content(parts[0], parts[1], request)
+        elif kind == "artifact":
+            path = check_relative_path(parts[2], "artifact path")
+            await self._put_artifact(RunKey(parts[0], parts[1]), path, options.get("overwrite") == "1", request)
+        else:
+            path = check_relative_path(parts[2], "datastore path")
+            writer = await self._receive(datastore_prefix(parts[0], parts[1]) + path, request)
+            await _commit(writer)
+
+    async def _put_content(self, workspace_id: str, sha256: str, request: Request) -> None:
+        if not _SHA256.fullmatch(sha256):
+            raise InvalidArgument("INVALID_HASH", "A content is named by its SHA-256 in lower-case hex digits.")
+        digest = hashlib.sha256()
+        writer = await self._receive(content_key(workspace_id, sha256), request, digest.update)
+        if digest.hexdigest() != sha256:
+            await writer.discard()
+            raise InvalidArgument(
+                "CONTENT_HASH_MISMATCH",
+                f"The bytes have the SHA-256 {digest.hexdigest()}, not {sha256}: the file changed while it was sent.",
+                {"expected": sha256, "actual": digest.hexdigest()},
+            )
+        await _commit(writer)
+
+    async def _put_artifact(self, run: RunKey, path: str, overwrite: bool, request: Request) -> None:
+        self._check_artifact(run, path, overwrite)
+        key = artifact_key(run, path)
+        writer = await self._receive(key, request)
+        lock = self._locks.setdefault((run, path), asyncio.Lock())
+        try:
+            async with lock:
+                # While the bytes came, the run may have gone, or another PUT may have been first.
+                self._check_artifact(run, path, overwrite)
+                info = await _commit(writer)
+                if self._store.runs.find(run) is None:
+                    await self._objects.delete(key)
+                self._store.runs.get(run)
+                self._store.artifacts.put(Artifact(run, path, info.size_bytes, self._clock.now(), key))
+        finally:
+            await writer.discard()
+
+    def _check_artifact(self, run: RunKey, path: str, overwrite: bool) -> None:
+        self._store.runs.get(run)
+        if not overwrite and self._store.artifacts.find(run, path) is not None:
+            raise AlreadyExists(
+                "ARTIFACT_EXISTS", f"Run {run.run_id} has an artifact {path!r} already.", {"path": path}
+            )
+
+    async def _receive(
+        self, key: str, request: Request, also: Callable[[memoryview], object] | None = None
+    ) -> ObjectWriter:
+        """Writes the body to a new object, which is still to be committed."""
+        writer = await self._objects.open_writer(key)
+
+        def both(data: memoryview) -> None:
+            if also is not None:
+                also(data)
+            writer.write_blocking(data)
+
+        try:
+            await request.receive_into(both)
+        except BaseException:
+            await writer.discard()
+            raise
+        return writer
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    async def _get(self, kind: str, parts: list[str], request: Request) -> Response:
+        reader = await self._open(kind, parts)
+        info = reader.info
+        etag = f'"{info.size_bytes:x}-{int(info.modified_at.timestamp() * 1_000_000):x}"'
+        headers = (*_HEADERS, ("content-type", "application/octet-stream"), ("etag", etag))
+        try:
+            wanted = None
+            if request.headers.get("if-range", etag) == etag:
+                wanted = parse_range(request.headers.get("range"), info.size_bytes)
+        except RangeNotSatisfiable as error:
+            reader.close()
+            return error_response(error, (*_HEADERS, ("content-range", f"bytes */{error.size}")))
+        if wanted is None:
+            return Response(200, headers, FileBody(reader, 0, info.size_bytes))
+        start, end = wanted
+        content_range = ("content-range", f"bytes {start}-{end - 1}/{info.size_bytes}")
+        return Response(206, (*headers, content_range), FileBody(reader, start, end - start))
+
+    async def _open(self, kind: str, parts: list[str]) -> ObjectReader:
+        if kind == "content":
+            return await self._objects.open_reader(content_key(parts[0], parts[1]))
+        if kind == "datastore":
+            path = check_relative_path(parts[2], "datastore path")
+            return await self._objects.open_reader(datastore_prefix(parts[0], parts[1]) + path)
+        run, path = RunKey(parts[0], parts[1]), check_relative_path(parts[2], "artifact path")
+        live = self._log_path(run, path) if kind == "log" else None
+        if live is not None:
+            try:
+                return open_plain_file(live)
+            except (FileNotFoundError, NotFound):
+                pass  # it became an artifact just now
+        artifact = self._store.artifacts.find(run, path)
+        if artifact is None:
+            raise NotFound(
+                "ARTIFACT_NOT_FOUND", f"Run {run.run_id} has no file {path!r}.", {"run_id": run.run_id, "path": path}
+            )
+        return await self._objects.open_reader(artifact.object_key)
+
+
+async def _commit(writer: ObjectWriter) -> ObjectInfo:
+    try:
+        return await writer.commit()
+    except BaseException:
+        await writer.discard()
+        raise
