@@ -80,6 +80,18 @@ class StatePaths:
         return self.root / "lock"
 
     @property
+    def format(self) -> Path:
+        return self.root / "format"
+
+    @property
+    def ports(self) -> Path:
+        return self.root / "ports.json"
+
+    @property
+    def ephemeral(self) -> Path:
+        return self.root / "ephemeral"
+
+    @property
     def log(self) -> Path:
         return self.root / "emulator.log"
 

@@ -27,7 +27,7 @@ class Settings:
     Attributes:
         state_dir: folder of everything that must survive a restart.
         cache_dir: folder of what can be made again (environments); may be shared by emulators.
-        host: address to listen on.
+        host: address to listen on; a loopback address, unless `allow_remote`.
         port: gRPC port, 0 for any free one.
         http_port: HTTP port, 0 for any free one.
         ephemeral: remove `state_dir` when the emulator stops.
@@ -41,6 +41,8 @@ class Settings:
     http_port: int = 0
     ephemeral: bool = False
     require_token: bool = True
+    # Whether `host` may be an address that other machines reach: who has the token runs programs here.
+    allow_remote: bool = False
     signed_url_seconds: int = 3600
     # Seconds that a run's processes have between the request to end and SIGKILL.
     cancel_grace_seconds: float = 5.0

@@ -37,6 +37,7 @@ class Configuration(BaseSettings):
         description="Folder of what can be made again (Python environments of jobs); several emulators may share it.",
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
+    allow_remote: bool = Field(False, description="Whether the address may be one that other machines reach.")
     port: int = Field(0, ge=0, le=65535, description="gRPC port; 0 takes any free one.")
     http_port: int = Field(0, ge=0, le=65535, description="HTTP port; 0 takes any free one.")
     ephemeral: bool = Field(False, description="Removes the state folder when the emulator stops.")
