@@ -113,7 +113,9 @@ class ProcessJob:
     async def _terminate(self, grace_seconds: float) -> None:
         grace = asyncio.ensure_future(self._clock.sleep(grace_seconds))
         try:
-            others = self._hold_launchers()
+            if self._plan.launch is Launch.MPI:
+                self._hold_daemons()
+            others = self._others()
             self._table.send(others, signal.SIGTERM)
             while others and not grace.done():
                 await _first(wait_for_exits(others, self._table, self._clock), grace)
@@ -123,28 +125,27 @@ class ProcessJob:
             grace.cancel()
         self._kill_all()
 
-    def _hold_launchers(self) -> list[int]:
-        """Stops Open MPI's own processes, which would cut the grace of the ranks short (they kill all ranks one second
-        after the first has ended), and returns the ids of the others."""
-        found = self._find()
-        if self._plan.launch is Launch.MPI:
-            self._table.send([process_id for process_id in found if self._is_daemon(process_id)], signal.SIGSTOP)
-        return self._others()
+    def _hold_daemons(self) -> None:
+        """Stops Open MPI's own processes, which would cut the grace of the ranks short: they kill all of them once the
+        first has ended."""
+        table, launcher = self._table, self._handle["pid"]
+        variables = {process_id: table.environment(process_id) for process_id in self._find() if process_id != launcher}
+        daemons = [
+            process_id
+            for process_id, environment in variables.items()
+            if RUN_LABEL in environment and open_mpi.RANK not in environment
+        ]
+        table.send(daemons, signal.SIGSTOP)
 
     def _others(self) -> list[int]:
-        """The run's processes without the launcher and Open MPI's own."""
-        return [
-            process_id
-            for process_id in self._find()
-            if process_id != self._handle["pid"] and not self._is_daemon(process_id)
-        ]
+        """The run's processes that can end by themselves: not those of Open MPI, nor the launcher that waits for them.
 
-    def _is_daemon(self, process_id: int) -> bool:
-        return (
-            self._plan.launch is Launch.MPI
-            and self._table.command_name(process_id) in open_mpi.DAEMONS
-            and open_mpi.RANK not in self._table.environment(process_id)
-        )
+        The launcher of a single process is among them: it ends after that, once it has left the record.
+        """
+        found = self._find()
+        if self._plan.launch is Launch.SINGLE:
+            return found
+        return [process_id for process_id in found if open_mpi.RANK in self._table.environment(process_id)]
 
     def _check_signs_of_life(self) -> None:
         silent = silent_ranks(self._plan)

@@ -20,6 +20,11 @@ from localaml.errors import FailedPrecondition
 
 # What a POSIX shell hands on to the programs that it starts.
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+# ... except these, which it (dash, bash) takes for its own.
+_SHELLS_OWN = frozenset(
+    {"BASHOPTS", "IFS", "LINENO", "OLDPWD", "OPTERR", "OPTIND", "PPID"}
+    | {"PS1", "PS2", "PS4", "RANDOM", "SHELLOPTS", "SHLVL", "_"}
+)
 
 # The folders that we make there are ours alone (mode 0700) and have names of their own.
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
@@ -38,6 +43,7 @@ class PreparedLaunch:
 def prepare_launch(plan: LaunchPlan, state_dir: Path, isolation: Isolation) -> PreparedLaunch:
     """Writes the run's scripts and folders. Raises FailedPrecondition when the plan cannot be started."""
     _check(plan)
+    prefix = _open_mpi_prefix(plan) if plan.launch is Launch.MPI else None
     control, logs, work = plan.run_dir / "control", plan.run_dir / "logs", plan.run_dir / "work"
     if control.exists():
         _remove_old_records(control)
@@ -53,8 +59,7 @@ def prepare_launch(plan: LaunchPlan, state_dir: Path, isolation: Isolation) -> P
     }
     command = [*_restore_names(environment, control), *plan.argv]
     scratch = ""
-    if plan.launch is Launch.MPI:
-        prefix = _open_mpi_prefix(plan)
+    if prefix is not None:
         scratch_dir = scratch_folder(plan, state_dir)
         for each in plan.nodes:
             open_mpi.node_scratch(scratch_dir, each).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -140,9 +145,9 @@ def _open_mpi_prefix(plan: LaunchPlan) -> Path:
 
 
 def _restore_names(environment: dict[str, str], control: Path) -> list[str]:
-    """Words in front of a command that bring back the variables which shells drop; none for ordinary names. Values go
-    through a file: a command line can be read by everybody on the machine."""
-    odd = {name: value for name, value in environment.items() if not _SHELL_NAME.match(name)}
+    """Words in front of a command that bring back the variables which shells drop or change; none for ordinary names.
+    Values go through a file: a command line can be read by everybody on the machine."""
+    odd = {name: value for name, value in environment.items() if name in _SHELLS_OWN or not _SHELL_NAME.match(name)}
     if not odd:
         return []
     records = control / "names"

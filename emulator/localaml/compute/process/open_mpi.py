@@ -9,6 +9,9 @@ place of ssh that enters the node's UTS namespace. Choices that are not obvious 
 * The command is in a script of its own: mpirun would take an argument ``:`` for the start of a second program.
 * ``pml=ob1`` and the list of transports: without, every rank spends a second looking for network cards.
 * ``yield_when_idle``, no binding: every node believes that it has the cores for itself.
+* ``odls_base_sigkill_timeout=0``: when one rank fails the others are ended at once. Each second given here costs three:
+  mpirun sleeps on each of its three ways to the end. A run that is cancelled gives its ranks their grace all the same
+  (see `job`). A job that needs time when a rank fails can set ``OMPI_MCA_odls_base_sigkill_timeout`` itself.
 * Shared memory and session folders of each node are its own: ranks of two nodes must not find each other there.
 """
 
@@ -23,8 +26,7 @@ from localaml.compute.process.isolation import Isolation, host_name_command
 from localaml.compute.process.table import NODE
 from localaml.compute.runtime import LaunchPlan, NodeSpec
 
-# Names of Open MPI's own programs, as the process table shows them.
-DAEMONS = frozenset({"mpirun", "orterun", "orted", "mpiexec"})
+# Every process of a rank has this variable, and none of Open MPI's own.
 RANK = "OMPI_COMM_WORLD_RANK"
 # mpirun's exit code when it lost contact with a node.
 LOST_CONTACT = 205
@@ -47,6 +49,7 @@ def mpi_environment(plan: LaunchPlan, prefix: Path, scratch: Path) -> dict[str, 
         "OMPI_MCA_oob_tcp_if_include": loopback,
         "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
         "OMPI_MCA_mpi_yield_when_idle": "1",
+        "OMPI_MCA_odls_base_sigkill_timeout": "0",
         "OMPI_MCA_plm_rsh_no_tree_spawn": "1",
         _SHARED_MEMORY: str(node_scratch(scratch, plan.nodes[0])),
     }

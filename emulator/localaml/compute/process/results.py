@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from localaml.domain.job import Launch
 # Codes of processes that were ended from outside; when one rank fails, Open MPI ends the others like this.
 _ENDED_BY_OTHERS = frozenset({128 + signal.SIGTERM, 128 + signal.SIGKILL})
 _TAIL_CHARACTERS = 600
+_NOTICED = re.compile(r"mpirun noticed that process rank (\d+) with PID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +110,16 @@ def _explain_ranks(plan: LaunchPlan, exit_code: int | None, records: list[_Recor
     first = next((record for record in failed if record.exit_code not in _ENDED_BY_OTHERS), None)
     if exit_code == LOST_CONTACT and first is None:
         return _Failure("NODE_LOST", f"Open MPI lost contact with a node of the run.{_launcher_says(plan)}")
-    first = first or next(iter(failed), None)
-    if first is not None and exit_code is not None:
-        return _Failure("RANK_FAILED", _explain_rank(plan, first), first.rank)
     if exit_code is None:
         sentence = "The run's launcher was killed before it could leave an exit code; all its processes were ended."
         return _Failure("PROCESS_KILLED", sentence)
     missing = sorted(set(range(plan.process_count)) - {record.rank for record in records})
+    killed = _killed_rank(plan)
+    if first is None and killed in missing:
+        return _Failure("PROCESS_KILLED", f"Rank {killed} was killed.{_launcher_says(plan)}", killed)
+    first = first or next(iter(failed), None)
+    if first is not None:
+        return _Failure("RANK_FAILED", _explain_rank(plan, first), first.rank)
     if not missing and exit_code == 0:
         return _NO_FAILURE
     if len(silent_ranks(plan)) == plan.process_count:
@@ -145,13 +150,24 @@ def _signal_name(exit_code: int) -> str:
     return ""
 
 
-def _launcher_says(plan: LaunchPlan) -> str:
-    """The end of mpirun's own messages, on one line, as a further sentence."""
+def _launcher_messages(plan: LaunchPlan) -> str:
+    """What mpirun itself has to say, on one line."""
     try:
         text = (plan.run_dir / "logs" / "56_batchai_stderr.txt").read_text(errors="replace")
     except OSError:
         return ""
-    words = " ".join(line.strip() for line in text.splitlines() if line.strip(" -"))
+    return " ".join(line.strip() for line in text.splitlines() if line.strip(" -"))
+
+
+def _killed_rank(plan: LaunchPlan) -> int | None:
+    """The rank that mpirun saw die by a signal: its wrapper died with it and left no record."""
+    found = _NOTICED.search(_launcher_messages(plan))
+    return int(found[1]) if found else None
+
+
+def _launcher_says(plan: LaunchPlan) -> str:
+    """The end of mpirun's messages, as a further sentence."""
+    words = _launcher_messages(plan)
     return f" mpirun says: {words[-_TAIL_CHARACTERS:]}" if words else ""
 
 

@@ -62,10 +62,6 @@ class ProcessTable:
         pairs = (item.partition(b"=") for item in self._environment(process_id).split(b"\0") if item)
         return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
 
-    def command_name(self, process_id: int) -> str:
-        """The name of the program (at most 15 characters); empty when there is no such process."""
-        return _read(f"{self._proc}/{process_id}/comm").decode(errors="replace").strip()
-
     def ancestors(self, process_id: int) -> set[int]:
         """The process and the chain of its parents."""
         chain = set()

@@ -1,9 +1,9 @@
-"""Puts back the environment variables that a shell on the way drops, then becomes the command.
+"""Puts back the environment variables that a shell on the way drops or changes, then becomes the command.
 
 usage: python -I -S restore_names.py FILE COMMAND...; FILE holds NAME=value records that end in a zero byte.
 
-Shells keep only names of letters, digits and underscores (dash drops the rest). Runs with the standard library of any
-Python 3; started only for runs that have such names.
+Shells keep only names of letters, digits and underscores (dash drops the rest), and some names are their own (IFS).
+Runs with the standard library of any Python 3; started only for runs that have such names.
 """
 
 import os

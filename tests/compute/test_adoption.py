@@ -1,0 +1,156 @@
+"""Runs outlive the emulator that started them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.compute.machine import FOREVER, PYTHON, Machine, ended, printed, until
+
+from localaml.domain.job import Launch
+
+# Starts a run (standard input: state dir, kind, script), prints the handle, and waits to be killed.
+_EMULATOR = """
+import asyncio, json, sys
+from pathlib import Path
+from tests.compute.machine import Machine, PYTHON
+
+async def main():
+    state_dir, kind, script = json.loads(sys.stdin.read())
+    machine = Machine(Path(state_dir))
+    make = machine.mpi_plan if kind == "mpi" else machine.plan
+    job = await machine.runtime.launch(make("adopted", PYTHON, "-uc", script))
+    print(json.dumps(dict(job.handle)), flush=True)
+    await job.wait()
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+_ROOT = Path(__file__).parents[2]
+
+
+def _start(machine: Machine, kind: str, script: str) -> tuple[subprocess.Popen[str], dict[str, object]]:
+    process = subprocess.Popen(
+        [PYTHON, "-c", _EMULATOR], cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin and process.stdout
+    process.stdin.write(json.dumps([str(machine.paths.root), kind, script]))
+    process.stdin.close()
+    return process, json.loads(process.stdout.readline())
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.wait()
+    assert process.stdout
+    process.stdout.close()
+
+
+def _driver_log(kind: str) -> str:
+    return "80_driver_log.txt" if kind == Launch.SINGLE else "80_driver_log_rank_0.txt"
+
+
+_WAIT = """
+import os, pathlib, time
+print("ready")
+while not pathlib.Path("go").exists(): time.sleep(0.01)
+print("went on")
+raise SystemExit({code})
+"""
+
+
+@pytest.mark.parametrize("kind", ["single", "mpi"])
+@pytest.mark.parametrize("with_handle", [True, False], ids=["handle", "no-handle"])
+async def test_a_run_goes_on_and_is_adopted(machine: Machine, kind: str, with_handle: bool) -> None:
+    emulator, handle = _start(machine, kind, _WAIT.format(code=4))
+    make = machine.mpi_plan if kind == "mpi" else machine.plan
+    plan = make("adopted")
+    await printed(machine, plan, "ready", _driver_log(kind))
+    _kill(emulator)
+    assert await machine.runtime.end_leftovers(frozenset({"adopted"})) == 0
+    job = await machine.runtime.adopt(plan, handle if with_handle else {})
+    assert job.handle["pid"] == handle["pid"]
+    waiting = asyncio.ensure_future(ended(job))
+    (plan.run_dir / "work" / "go").touch()
+    result = await waiting
+    assert "went on" in machine.log(plan, _driver_log(kind))
+    assert result.reason == ("RANK_FAILED" if kind == "mpi" else "USER_SCRIPT_FAILED")
+    assert "exit code 4" in result.error
+
+
+@pytest.mark.parametrize("kind", ["single", "mpi"])
+async def test_a_run_that_ended_meanwhile(machine: Machine, kind: str) -> None:
+    emulator, handle = _start(machine, kind, "print('done')")
+    make = machine.mpi_plan if kind == "mpi" else machine.plan
+    plan = make("adopted")
+    os.kill(emulator.pid, signal.SIGSTOP)
+    await until((plan.run_dir / "control" / "exit").exists, "the record")
+    _kill(emulator)
+    result = await ended(await machine.runtime.adopt(plan, handle))
+    assert result.succeeded and len(result.ranks) == plan.process_count
+
+
+async def test_an_adopted_run_can_be_ended(machine: Machine) -> None:
+    emulator, handle = _start(machine, "single", f"print('ready'); {FOREVER}")
+    plan = machine.plan("adopted")
+    await printed(machine, plan, "ready")
+    _kill(emulator)
+    job = await machine.runtime.adopt(plan, handle)
+    await asyncio.wait_for(job.terminate(grace_seconds=60), 10)
+    assert (await ended(job)).exit_code == 128 + signal.SIGTERM
+
+
+async def test_somebody_elses_process_is_not_taken_for_the_run(machine: Machine) -> None:
+    plan = machine.plan("old", PYTHON, "-c", "")
+    await ended(await machine.runtime.launch(plan))
+    bystander = subprocess.Popen(["sleep", "600"])
+    try:
+        for start_time, boot in (("1", ""), (machine.table.start_time(bystander.pid), "another boot")):
+            handle = {"pid": bystander.pid, "start_time": start_time, "boot": boot}
+            job = await machine.runtime.adopt(plan, handle)
+            assert (await ended(job)).succeeded
+            await job.terminate(grace_seconds=0)
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+async def test_leftovers_are_ended_but_for_the_labels_to_keep(machine: Machine) -> None:
+    emulator, handle = _start(machine, "mpi", f"print('ready'); {FOREVER}")
+    kept = machine.plan("kept", PYTHON, "-uc", f"print('ready'); {FOREVER}")
+    kept_job = await machine.runtime.launch(kept)
+    left = machine.mpi_plan("adopted")
+    await printed(machine, kept, "ready")
+    await printed(machine, left, "ready", "80_driver_log_rank_3.txt")
+    _kill(emulator)
+    # A shell in which somebody has exported the variable of the state dir is no leftover.
+    shell = subprocess.Popen(["sleep", "600"], env={"LOCALAML_STATE_DIR": str(machine.paths.root)})
+    try:
+        assert await machine.runtime.end_leftovers(frozenset({"kept"})) >= 4
+        assert not machine.processes(left) and machine.processes(kept)
+        assert shell.poll() is None
+    finally:
+        shell.kill()
+        shell.wait()
+    # What is left of it is its folder; its end is known.
+    result = await ended(await machine.runtime.adopt(left, handle))
+    assert result.reason == "PROCESS_KILLED"
+    await kept_job.terminate(grace_seconds=0)
+
+
+async def test_closing_lets_the_run_go_on(machine: Machine) -> None:
+    plan = machine.plan("closed", PYTHON, "-uc", _WAIT.format(code=0))
+    job = await machine.runtime.launch(plan)
+    await printed(machine, plan, "ready")
+    await machine.runtime.close()
+    again = Machine(machine.paths.root)
+    adopted = await again.runtime.adopt(plan, job.handle)
+    (plan.run_dir / "work" / "go").touch()
+    assert (await ended(adopted)).succeeded
+    await again.runtime.close()
