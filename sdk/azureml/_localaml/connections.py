@@ -5,7 +5,8 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
-from typing import Any, Dict, Tuple
+import weakref
+from typing import Any, Dict, Optional, Tuple
 from urllib.parse import urlsplit
 
 # What a lost or refused connection looks like. A time-out is told apart first: `socket.timeout` is an OSError, too.
@@ -35,24 +36,36 @@ def is_idle_dead(connection: http.client.HTTPConnection) -> bool:
         return True
 
 
+class _Held:
+    """The connections of one thread; closed when the thread ends or the pool is closed."""
+
+    def __init__(self) -> None:
+        self.connections = {}  # type: Dict[Tuple[str, int], http.client.HTTPConnection]
+
+    def close(self) -> None:
+        for connection in list(self.connections.values()):
+            connection.close()
+        self.connections.clear()
+
+    __del__ = close
+
+
 class ConnectionPool:
     """Gives each thread its own connection to an address. Connections end with their thread or at `close`."""
 
     def __init__(self) -> None:
         self._local = threading.local()
-        self._lock = threading.Lock()
-        self._generation = 0
+        self._all = weakref.WeakSet()  # type: weakref.WeakSet[_Held]
 
     def get(self, address: Tuple[str, int], timeout: float) -> http.client.HTTPConnection:
         """This thread's connection, with `timeout` seconds for each wait on it."""
-        held = getattr(self._local, "held", None)  # type: Any
-        if held is None or held[0] != self._generation:
-            held = (self._generation, {})
-            self._local.held = held
-        connections = held[1]  # type: Dict[Tuple[str, int], http.client.HTTPConnection]
-        connection = connections.get(address)
+        held = getattr(self._local, "held", None)  # type: Optional[_Held]
+        if held is None:
+            held = self._local.held = _Held()
+            self._all.add(held)
+        connection = held.connections.get(address)
         if connection is None:
-            connection = connections[address] = new_connection(address, timeout)
+            connection = held.connections[address] = new_connection(address, timeout)
         elif is_idle_dead(connection):
             connection.close()
         connection.timeout = timeout
@@ -61,10 +74,10 @@ class ConnectionPool:
         return connection
 
     def close(self) -> None:
-        """Lets go of all connections; also after a fork, in the child."""
-        with self._lock:
-            self._generation += 1
+        """Closes all connections, also those of other threads: nobody may be in the middle of a call."""
         self._local = threading.local()
+        for held in list(self._all):
+            held.close()
 
 
 def new_connection(address: Tuple[str, int], timeout: Any) -> http.client.HTTPConnection:

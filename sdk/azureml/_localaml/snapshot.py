@@ -179,7 +179,7 @@ class _HashCache:
         found = self._known.get(key)
         if found is None:
             started = time.time()
-            found = hash_file(file.source)
+            found = hash_file(file.source, file.size)
             if started - file.mtime_ns / 1e9 > _SETTLED_SECONDS:
                 with self._lock:
                     self._known[key] = found
@@ -193,10 +193,10 @@ class _HashCache:
 _hashes = _HashCache()
 
 
-def hash_file(path: str) -> str:
-    """Lower-case hex SHA-256 of a file's content, read in blocks."""
+def hash_file(path: str, size: int) -> str:
+    """Lower-case hex SHA-256 of a file's content, read in blocks; `size` is what to expect."""
     digest = hashlib.sha256()
-    block = memoryview(bytearray(1 << 20))
+    block = memoryview(bytearray(min(1 << 20, max(4096, size))))
     try:
         with open(path, "rb", buffering=0) as file:
             while True:

@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 from http.client import HTTPConnection, HTTPResponse
-from typing import Any, Dict, Optional
+from typing import Dict, Optional
 
 from azureml._localaml.connections import LOST, ConnectionPool, new_connection, split_address
 from azureml._localaml.endpoint import Endpoint
@@ -56,17 +56,18 @@ class HttpTransport(Transport):
         try:
             headers = self._headers("application/connect+json")
             connection.request("POST", path, _PREFIX.pack(0, len(body)) + body, headers)
-            connection.sock.settimeout(None)
+            sock = connection.sock  # the connection forgets it when the server is to close after this answer
             response = connection.getresponse()
             if response.status != 200:
                 raise connect_error(response.status, response.read())
+            sock.settimeout(None)
         except LOST as error:
             connection.close()
             raise ConnectionFailed(_describe(error)) from error
         except BaseException:
             connection.close()
             raise
-        return _HttpStream(connection, response)
+        return _HttpStream(connection, response, sock)
 
     def close(self) -> None:
         self._pool.close()
@@ -79,15 +80,11 @@ class HttpTransport(Transport):
 
 
 class _HttpStream(Stream):
-    def __init__(self, connection: HTTPConnection, response: HTTPResponse) -> None:
-        # The response takes the connection's socket over when the server will close it: keep it for `close`.
-        self._socket = connection.sock  # type: Any
-        if self._socket is None:
-            raw = getattr(response.fp, "raw", None)
-            self._socket = getattr(raw, "_sock", None)
+    def __init__(self, connection: HTTPConnection, response: HTTPResponse, sock: socket.socket) -> None:
+        self._ended = False
         self._connection = connection
         self._response = response
-        self._ended = False
+        self._socket = sock
 
     def __next__(self) -> JsonObject:
         if self._ended:
@@ -97,15 +94,12 @@ class _HttpStream(Stream):
             if length > _MAX_MESSAGE_BYTES or flags & _COMPRESSED:
                 raise ConnectionFailed("the stream is garbled")
             data = self._read(length)
-        except LOST as error:
-            if self._ended:
+        except Exception as error:
+            if self._ended:  # closed by another thread: what is left of the response raises anything
                 raise StopIteration from None
             self.close()
-            raise ConnectionFailed(_describe(error)) from error
-        except ConnectionFailed:
-            if self._ended:
-                raise StopIteration from None
-            self.close()
+            if isinstance(error, LOST):
+                raise ConnectionFailed(_describe(error)) from error
             raise
         message = _decode(data)
         if not flags & _END_OF_STREAM:
@@ -120,11 +114,14 @@ class _HttpStream(Stream):
             return
         self._ended = True
         try:
-            if self._socket is not None:
-                self._socket.shutdown(socket.SHUT_RDWR)  # wakes a reader in another thread
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes a reader in another thread
         except OSError:
             pass
+        self._response.close()
         self._connection.close()
+
+    def __del__(self) -> None:
+        self.close()
 
     def _read(self, size: int) -> bytes:
         parts = []
