@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from localaml.cli.endpoint import Endpoint, Presence, default_state_dir, look_up, wait_for_exit
+from localaml.cli.endpoint import Presence, default_state_dir, look_up, wait_for_exit
 from localaml.cli.failure import CliError
 from localaml.cli.options import StateDirOption
 from localaml.cli.output import Format, OutputOption, print_facts, print_json, show_duration
 from localaml.paths import StatePaths
+from localaml.state_dir import Endpoint
 
 if TYPE_CHECKING:
     from localaml.cli.client import Client

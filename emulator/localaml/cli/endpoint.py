@@ -8,12 +8,13 @@ import os
 import select
 import threading
 import urllib.parse
-from dataclasses import dataclass
+from dataclasses import fields
 from enum import Enum
 from pathlib import Path
 
 from localaml.cli.failure import CliError
 from localaml.paths import StatePaths
+from localaml.state_dir import Endpoint
 
 
 def default_state_dir() -> Path:
@@ -24,19 +25,6 @@ def default_state_dir() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_data_dir("localaml", appauthor=False))
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """The content of endpoint.json."""
-
-    http_address: str
-    grpc_address: str
-    process_id: int
-    token_file: str
-    state_dir: str
-    version: str
-    start_time: str
 
 
 class Presence(Enum):
@@ -55,7 +43,7 @@ def read_endpoint(state_dir: Path) -> Endpoint | None:
     path = StatePaths(state_dir).endpoint
     try:
         values = json.loads(path.read_text("utf-8"))
-        return Endpoint(**{name: values[name] for name in Endpoint.__slots__})
+        return Endpoint(**{field.name: values[field.name] for field in fields(Endpoint)})
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -16,15 +16,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, NoReturn
 
-from localaml.cli.endpoint import Endpoint, Presence, is_healthy, look_up, read_endpoint
+from localaml.cli.endpoint import Presence, is_healthy, look_up, read_endpoint
 from localaml.cli.failure import CliError
 from localaml.paths import StatePaths
 from localaml.settings import Settings
 from localaml.settings_json import settings_to_json
+from localaml.state_dir import Endpoint
 
 _LOOK_SECONDS = 0.01
 _LOG_KEPT_BYTES = 8 * 1024 * 1024
 _TAIL_LINES = 12
+# How the server begins its one line about an expected failure.
+_REFUSAL = "The emulator cannot start: "
 
 
 def prepare_state_dir(settings: Settings, *, named: bool) -> Settings:
@@ -42,7 +45,7 @@ def prepare_state_dir(settings: Settings, *, named: bool) -> Settings:
     path = settings.state_dir
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if settings.ephemeral and any(path.iterdir()):
+        if settings.ephemeral and any(path.iterdir()) and not StatePaths(path).ephemeral.exists():
             raise CliError(f"{path} is not empty: an ephemeral emulator would remove it. Name a new folder.")
     except OSError as error:
         raise CliError(f"The state folder {path} cannot be had: {error.strerror}.") from None
@@ -61,7 +64,8 @@ def start_detached(settings: Settings, timeout: float) -> Endpoint:
     Raises:
         CliError: it ended before (with the end of its log), or does not serve within `timeout` seconds (it is ended).
     """
-    log_path = StatePaths(settings.state_dir).log
+    paths = StatePaths(settings.state_dir)
+    log_path, is_new = paths.log, not paths.log.exists()
 
     def give_up(number: int, _frame: object) -> NoReturn:
         sys.exit(128 + number)
@@ -78,6 +82,9 @@ def start_detached(settings: Settings, timeout: float) -> Endpoint:
         process.wait()
         if settings.ephemeral:
             shutil.rmtree(settings.state_dir, ignore_errors=True)
+        elif is_new and not paths.format.exists():
+            # It did not become a state folder: nothing of ours stays in it.
+            log_path.unlink(missing_ok=True)
         raise
     finally:
         os.close(alive)
@@ -183,6 +190,9 @@ def _tail(path: Path, begin: int) -> str:
 
 
 def _quoted(tail: str) -> str:
+    *_, last = tail.splitlines() or [""]
+    if last.startswith(_REFUSAL):
+        return f" {last.removeprefix(_REFUSAL)}"
     return f" The end of its log:\n{tail}" if tail else ""
 
 
