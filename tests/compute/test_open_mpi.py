@@ -16,7 +16,7 @@ from localaml.compute.runtime import LaunchPlan, RankExit
 from localaml.errors import FailedPrecondition
 
 RANKS = range(4)
-_REPORT = """
+REPORT = """
 import os
 from mpi4py import MPI
 world = MPI.COMM_WORLD
@@ -39,7 +39,7 @@ async def _all_ready(machine: Machine, plan: LaunchPlan) -> None:
 
 
 async def test_ranks_on_two_nodes(machine: Machine) -> None:
-    plan = machine.mpi_plan("report", PYTHON, "-c", _REPORT)
+    plan = machine.mpi_plan("report", PYTHON, "-c", REPORT)
     result = await ended(await machine.runtime.launch(plan))
     assert result.succeeded and result.ranks == tuple(RankExit(rank, 0) for rank in RANKS)
     for rank in RANKS:
@@ -50,7 +50,7 @@ async def test_ranks_on_two_nodes(machine: Machine) -> None:
 
 
 async def test_several_processes_on_one_node(machine: Machine) -> None:
-    plan = replace(machine.mpi_plan("one-node", PYTHON, "-c", _REPORT), nodes=machine.nodes[:1])
+    plan = replace(machine.mpi_plan("one-node", PYTHON, "-c", REPORT), nodes=machine.nodes[:1])
     result = await ended(await machine.runtime.launch(plan))
     assert result.succeeded and result.expected_ranks == 2
     assert [_rank_log(machine, plan, rank).split()[2:7] for rank in (0, 1)] == [
@@ -92,7 +92,7 @@ async def test_the_environment_reaches_every_rank_and_no_command_line(machine: M
 
 async def test_a_state_dir_with_spaces_and_a_long_name(tmp_path: Path) -> None:
     machine = Machine(tmp_path / "it's a \u00e4 folder" / ("long" * 30))
-    plan = machine.mpi_plan("report", PYTHON, "-c", _REPORT)
+    plan = machine.mpi_plan("report", PYTHON, "-c", REPORT)
     assert (await ended(await machine.runtime.launch(plan))).succeeded
     assert "cpu-1" in _rank_log(machine, plan, 3)
     await machine.runtime.close()

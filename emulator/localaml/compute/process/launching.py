@@ -64,9 +64,9 @@ def prepare_launch(plan: LaunchPlan, state_dir: Path, isolation: Isolation) -> P
         for each in plan.nodes:
             open_mpi.node_scratch(scratch_dir, each).mkdir(mode=0o700, parents=True, exist_ok=True)
         scratch = str(scratch_dir)
-        environment = {**open_mpi.mpi_environment(plan, prefix, scratch_dir), **environment}
-        (control / "agent").write_text(open_mpi.agent_script(plan, prefix, scratch_dir, isolation))
-        (control / "rank").write_text(_with_arguments("rank.sh", [str(control), str(logs), *command]))
+        environment = {**open_mpi.mpi_environment(prefix), **environment}
+        (control / "agent").write_text(open_mpi.agent_script(plan, prefix, isolation))
+        (control / "rank").write_text(_with_arguments("rank.sh", [str(control), str(logs), scratch, *command]))
         command = open_mpi.mpirun_words(plan, prefix)
         log = logs / "56_batchai_stderr.txt"
     else:

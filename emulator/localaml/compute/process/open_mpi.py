@@ -31,10 +31,8 @@ RANK = "OMPI_COMM_WORLD_RANK"
 # mpirun's exit code when it lost contact with a node.
 LOST_CONTACT = 205
 
-_SHARED_MEMORY = "OMPI_MCA_btl_vader_backing_directory"
 
-
-def mpi_environment(plan: LaunchPlan, prefix: Path, scratch: Path) -> dict[str, str]:
+def mpi_environment(prefix: Path) -> dict[str, str]:
     """Variables for mpirun and the ranks. What the job sets itself wins over them."""
     loopback = "lo0" if sys.platform == "darwin" else "lo"
     return {
@@ -51,13 +49,13 @@ def mpi_environment(plan: LaunchPlan, prefix: Path, scratch: Path) -> dict[str, 
         "OMPI_MCA_mpi_yield_when_idle": "1",
         "OMPI_MCA_odls_base_sigkill_timeout": "0",
         "OMPI_MCA_plm_rsh_no_tree_spawn": "1",
-        _SHARED_MEMORY: str(node_scratch(scratch, plan.nodes[0])),
     }
 
 
 def node_scratch(scratch: Path, node: NodeSpec) -> Path:
-    """The folder of a node's shared-memory segments."""
-    return scratch / node.host_name
+    """The folder of a node's shared-memory segments. It is rank.sh that tells Open MPI: mpirun hands its own settings on
+    to all nodes, so that one made for the first node would count on the others."""
+    return scratch / node.node_id
 
 
 def node_tmp(plan: LaunchPlan, node: NodeSpec) -> Path:
@@ -87,18 +85,17 @@ def mpirun_words(plan: LaunchPlan, prefix: Path) -> list[str]:
     ]
 
 
-def agent_script(plan: LaunchPlan, prefix: Path, scratch: Path, isolation: Isolation) -> str:
+def agent_script(plan: LaunchPlan, prefix: Path, isolation: Isolation) -> str:
     """The script that mpirun calls as ``agent HOST orted ARGUMENTS``, the arguments quoted for a shell."""
-    arms = [_agent_arm(plan, node, prefix, scratch, isolation) for node in plan.nodes]
+    arms = [_agent_arm(plan, node, prefix, isolation) for node in plan.nodes]
     unknown = '*) echo "LocalAML: there is no node $1 in this run" >&2; exit 1 ;;'
     return "\n".join(["case $1 in", *arms, unknown, "esac", ""])
 
 
-def _agent_arm(plan: LaunchPlan, node: NodeSpec, prefix: Path, scratch: Path, isolation: Isolation) -> str:
+def _agent_arm(plan: LaunchPlan, node: NodeSpec, prefix: Path, isolation: Isolation) -> str:
     variables: Mapping[str, str] = {
         NODE: node.node_id,
         "TMPDIR": str(node_tmp(plan, node)),
-        _SHARED_MEMORY: str(node_scratch(scratch, node)),
         # Tells Open MPI's daemon the name where it cannot be the machine's.
         **({} if isolation.names_hosts else {"PMIX_HOSTNAME": node.host_name}),
     }
