@@ -6,6 +6,9 @@
     token                     bearer token of the owner, mode 0600
     signing.key               key of signed URLs and run tokens, mode 0600
     lock                      held by the running emulator
+    format                    version of this layout
+    ports.json                the ports that the last emulator had: the next one takes them again
+    ephemeral                 only in a state dir that goes with its emulator
     emulator.log              log of `localaml start -d`
     objects/                  the disk object store, one folder per container (keys below)
     incoming/                 objects being written

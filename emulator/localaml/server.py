@@ -1,0 +1,308 @@
+"""Puts an `Emulator` together: ``async with Emulator(settings) as emulator: ...``
+
+``python -m localaml.server --settings-json FILE`` (``-``: stdin) runs one until SIGTERM or SIGINT. Jobs go on; the next
+emulator of the state dir adopts them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from localaml import __version__
+from localaml.clock import Clock, RealClock
+from localaml.domain.models import RunKey
+from localaml.errors import LocalAmlError
+from localaml.gateway.app import Gateway
+from localaml.gateway.byte_plane import BytePlane
+from localaml.gateway.http_server import HttpServer
+from localaml.jobs.assembly import build_orchestrator
+from localaml.jobs.job_variables import Connection
+from localaml.listening import bind_grpc_port, bind_http_port, check_host, url_host
+from localaml.paths import StatePaths
+from localaml.services import build_services
+from localaml.services.context import EmulatorInfo, ServiceContext
+from localaml.services.definition import stored_job_spec
+from localaml.services.rpc import Streams, bind_grpc, method_table
+from localaml.services.tokens import RunTokens, UrlSigner, authenticator
+from localaml.settings import Settings
+from localaml.state_dir import Endpoint, Ports, StateDir, abandoned
+from localaml.storage.disk import DiskStore
+from localaml.store import Store
+
+if TYPE_CHECKING:
+    from localaml.compute.runtime import NodeRuntime
+    from localaml.jobs.environments.contract import EnvironmentBuilder
+    from localaml.jobs.orchestrator import Orchestrator
+    from localaml.storage.object_store import ObjectStore
+
+_LOG = logging.getLogger(__name__)
+# How long calls that are going on may still take when the emulator stops. Streams end at once.
+_STOP_GRACE_SECONDS = 2.0
+
+
+class Emulator:
+    """One emulator. Several can be in one process, each with its own state dir.
+
+    Args:
+        clock: where time comes from; the machine's by default.
+        runtime: where nodes and processes live; processes of this machine by default.
+
+    Attributes (once started):
+        http_address: ``http://127.0.0.1:1234``.
+        grpc_address: ``127.0.0.1:1233``.
+        token: the owner's bearer token.
+    """
+
+    store: Store
+    objects: ObjectStore
+    orchestrator: Orchestrator
+    token: str
+    http_address: str
+    grpc_address: str
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None, runtime: NodeRuntime | None = None) -> None:
+        self.settings = settings
+        self.paths = StatePaths(settings.state_dir.absolute())
+        self._clock = clock or RealClock()
+        self._runtime = runtime
+        self._exit = AsyncExitStack()
+        self._started = False
+        self._is_serving = False
+        self._streams = Streams()
+        self._stop_wanted = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
+        self._start_time: datetime = self._clock.now()
+
+    async def __aenter__(self) -> Emulator:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Starts serving; afterwards endpoint.json names the addresses.
+
+        Raises:
+            FailedPrecondition: the state dir cannot be used (see `StateDir.open`, `Store.open`),
+                ``HOST_NOT_LOOPBACK``, or ``PORT_IN_USE``. Nothing is left behind then.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self._exit.aclose()
+            raise
+        self._started = True
+
+    def request_shutdown(self) -> None:
+        """Makes the emulator stop (as soon as it has started). Returns at once: servicers call it. Idempotent."""
+        self._stop_wanted.set()
+        if self._started and self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close())
+
+    async def wait_closed(self) -> None:
+        """Returns once somebody has asked the emulator to stop, and it has stopped."""
+        await self._stop_wanted.wait()
+        await self.close()
+
+    async def close(self) -> None:
+        """Stops. Jobs go on, unless the emulator is ephemeral. Idempotent."""
+        self.request_shutdown()
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        self._is_serving = False
+        await self._exit.aclose()
+
+    # -- putting together ---------------------------------------------------------------------------------------------
+
+    async def _start(self) -> None:
+        settings, clock, later = self.settings, self._clock, self._exit
+        check_host(settings.host, settings.allow_remote)
+        state = StateDir.open(settings.state_dir, ephemeral=settings.ephemeral)
+        later.callback(state.close)
+        self.token = state.token
+        tokens = RunTokens(state.signing_key)
+        urls = UrlSigner(state.signing_key, lambda: self.http_address, clock, settings.signed_url_seconds)
+
+        self.store = Store.open(self.paths.metadata)
+        later.callback(self.store.close)
+        self.objects = DiskStore(self.paths.objects, self.paths.incoming)
+        runtime = self._runtime or _process_runtime(self.paths, clock)
+        self.orchestrator = build_orchestrator(
+            store=self.store,
+            objects=self.objects,
+            runtime=runtime,
+            environments=_uv_environments(settings, clock),
+            settings=settings,
+            clock=clock,
+            connection=lambda run: Connection(self.http_address, self.paths.endpoint, tokens.make(run)),
+            spec_of=stored_job_spec,
+        )
+        services = build_services(
+            ServiceContext(
+                store=self.store,
+                orchestrator=self.orchestrator,
+                objects=self.objects,
+                urls=urls,
+                clock=clock,
+                settings=settings,
+                info=lambda: self._info(runtime.name),
+                shutdown=self.request_shutdown,
+            )
+        )
+        authenticate = authenticator(state.token, tokens, self._is_going_on, require_token=settings.require_token)
+
+        # Ports are taken before anything starts, so that jobs which the recovery starts get the right addresses; calls
+        # are answered only when the recovery is done.
+        last = state.last_ports()
+        grpc_server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+        names = bind_grpc(grpc_server, services, authenticate, self._streams)
+        health_servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs leave it out
+        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, grpc_server)
+        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], grpc_server)
+        grpc_port = bind_grpc_port(grpc_server, settings.host, settings.port, last.grpc)
+        later.push_async_callback(grpc_server.stop, None)
+        http_socket = bind_http_port(settings.host, settings.http_port, last.http)
+        later.callback(http_socket.close)
+        http_port = http_socket.getsockname()[1]
+        self.grpc_address = f"{url_host(settings.host)}:{grpc_port}"
+        self.http_address = f"http://{url_host(settings.host)}:{http_port}"
+
+        if settings.ephemeral:
+            later.push_async_callback(runtime.end_leftovers, frozenset())
+        later.push_async_callback(self.orchestrator.close)
+        await self.orchestrator.start()
+
+        gateway = Gateway(
+            method_table(services, self._streams),
+            authenticate,
+            BytePlane(self.store, self.objects, urls, clock, self.orchestrator.log_path),
+            version=__version__,
+            is_serving=lambda: self._is_serving,
+            any_host=settings.allow_remote,
+        )
+        http_server = HttpServer(gateway.handle)
+        later.push_async_callback(self._stop_serving, grpc_server, http_server, state)
+        await grpc_server.start()
+        await http_server.start(http_socket)
+        for name in ("", *names):
+            await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self._is_serving = True
+        state.publish(self._endpoint(), Ports(grpc_port, http_port))
+        sweep = asyncio.get_running_loop().create_task(self._remove_abandoned())
+        later.push_async_callback(_cancel, sweep)
+
+    async def _stop_serving(self, grpc_server: grpc.aio.Server, http_server: HttpServer, state: StateDir) -> None:
+        state.withdraw()
+        self._streams.stop()
+        await asyncio.gather(grpc_server.stop(_STOP_GRACE_SECONDS), http_server.close(_STOP_GRACE_SECONDS))
+
+    async def _remove_abandoned(self) -> None:
+        """Removes what killed ephemeral emulators left: processes and folders."""
+        try:
+            for state in abandoned():
+                try:
+                    ended = await _process_runtime(state.paths, self._clock).end_leftovers(frozenset())
+                    _LOG.info("removing %s, which a killed emulator left, and %d processes", state.paths.root, ended)
+                finally:
+                    await asyncio.to_thread(state.close)
+        except Exception:
+            _LOG.exception("what killed emulators left could not be removed")
+
+    # -- facts --------------------------------------------------------------------------------------------------------
+
+    def _is_going_on(self, run: RunKey) -> bool:
+        found = self.store.runs.find(run)
+        return found is not None and not found.state.is_terminal
+
+    def _info(self, runtime_name: str) -> EmulatorInfo:
+        return EmulatorInfo(
+            version=__version__,
+            state_dir=self.paths.root,
+            process_id=os.getpid(),
+            grpc_address=self.grpc_address,
+            http_address=self.http_address,
+            start_time=self._start_time,
+            compute_runtime=runtime_name,
+            ephemeral=self.settings.ephemeral,
+        )
+
+    def _endpoint(self) -> Endpoint:
+        return Endpoint(
+            http_address=self.http_address,
+            grpc_address=self.grpc_address,
+            process_id=os.getpid(),
+            token_file=str(self.paths.token),
+            state_dir=str(self.paths.root),
+            version=__version__,
+            start_time=self._start_time.isoformat(),
+        )
+
+
+def _process_runtime(paths: StatePaths, clock: Clock) -> NodeRuntime:
+    from localaml.compute.process import ProcessRuntime
+
+    return ProcessRuntime(paths, clock)
+
+
+def _uv_environments(settings: Settings, clock: Clock) -> EnvironmentBuilder:
+    from localaml.jobs.environments.builder import UvEnvironmentBuilder
+
+    return UvEnvironmentBuilder(settings.cache_dir, settings.environments, clock)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def _run(settings: Settings) -> None:
+    emulator = Emulator(settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, emulator.request_shutdown)
+    async with emulator:
+        _LOG.info("serving on %s (HTTP) and %s (gRPC)", emulator.http_address, emulator.grpc_address)
+        await emulator.wait_closed()
+    _LOG.info("stopped")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs an emulator until it is asked to stop; returns the exit code (1: it could not start)."""
+    from localaml.settings_json import settings_from_json
+
+    parser = argparse.ArgumentParser(prog="python -m localaml.server", description="Runs one LocalAML emulator.")
+    parser.add_argument("--settings-json", required=True, metavar="FILE", help="its settings; - reads standard input")
+    source = parser.parse_args(arguments).settings_json
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        settings = settings_from_json(sys.stdin.read() if source == "-" else Path(source).read_text("utf-8"))
+        asyncio.run(_run(settings))
+    except LocalAmlError as error:
+        print(f"The emulator cannot start: {error.message}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
