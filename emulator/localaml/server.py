@@ -60,6 +60,7 @@ class Emulator:
     Args:
         clock: where time comes from; the machine's by default.
         runtime: where nodes and processes live; processes of this machine by default.
+        environments: what makes Python environments; `uv` by default.
 
     Attributes (once started):
         http_address: ``http://127.0.0.1:1234``.
@@ -74,11 +75,19 @@ class Emulator:
     http_address: str
     grpc_address: str
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None, runtime: NodeRuntime | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        runtime: NodeRuntime | None = None,
+        environments: EnvironmentBuilder | None = None,
+    ) -> None:
         self.settings = settings
         self.paths = StatePaths(settings.state_dir.absolute())
         self._clock = clock or RealClock()
         self._runtime = runtime
+        self._environments = environments
         self._exit = AsyncExitStack()
         self._started = False
         self._is_serving = False
@@ -152,7 +161,7 @@ class Emulator:
             store=self.store,
             objects=self.objects,
             runtime=runtime,
-            environments=_uv_environments(settings, clock),
+            environments=self._environments or _uv_environments(settings, clock),
             settings=settings,
             clock=clock,
             connection=lambda run: Connection(self.http_address, self.paths.endpoint, tokens.make(run)),
