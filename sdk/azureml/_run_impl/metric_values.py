@@ -21,8 +21,11 @@ PREDICTIONS = "METRIC_TYPE_PREDICTIONS"
 PLAIN_TYPES = frozenset((float, int, str, bool))
 
 # One record has to fit into a message together with its neighbours.
-MAX_VALUE_BYTES = 2 * 1024 * 1024
+MAX_VALUE_BYTES = 1024 * 1024
 _MAX_NAME = 255
+_MAX_DESCRIPTION = 4096
+# Longer text is written as JSON when it is logged, so that it is refused there when it is too large.
+LONG_TEXT = 100000
 
 
 def check_name(name: Any) -> str:
@@ -39,17 +42,40 @@ def check_name(name: Any) -> str:
     return str(name)
 
 
+def check_description(description: Any) -> str:
+    """A description as text; None is none. Raises UserErrorException when it is too long."""
+    from azureml.exceptions import UserErrorException
+
+    text = "" if description is None else str(description)
+    if len(text) > _MAX_DESCRIPTION:
+        raise UserErrorException(
+            "A metric's description has at most {} characters, not {}.".format(_MAX_DESCRIPTION, len(text))
+        )
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def check_integer(value: int, what: str) -> int:
+    """An integer of 64 bits. Raises UserErrorException for a larger one."""
+    if -(2**63) <= value < 2**63:
+        return value
+    from azureml.exceptions import UserErrorException
+
+    raise UserErrorException("{} is an integer of more than 64 bits; log it as a float or as text.".format(what))
+
+
 def plain_scalar(value: Any, what: str) -> Any:
     """One value as a plain int, float, str or bool; scalars of numpy, PyTorch and others are taken by their `item()`.
 
     Raises:
         UserErrorException: it is no single value.
     """
+    if type(value) is int:
+        return check_integer(value, what)
     if type(value) in PLAIN_TYPES:
         return value
     for kind in (bool, str, int, float):
         if isinstance(value, kind):
-            return kind(value)
+            return plain_scalar(kind(value), what)
     item = getattr(value, "item", None)
     if callable(item):
         try:
@@ -57,7 +83,7 @@ def plain_scalar(value: Any, what: str) -> Any:
         except (TypeError, ValueError, RuntimeError):
             inner = None
         if type(inner) in PLAIN_TYPES:
-            return inner
+            return plain_scalar(inner, what)
     if hasattr(value, "__float__") and not isinstance(value, (list, tuple, dict)) and not hasattr(value, "__len__"):
         try:
             return float(value)

@@ -29,6 +29,7 @@ Record = Tuple[str, str, str, Any, float, Optional[int]]
 MAX_RECORDS = 500000  # about 100 MB; `append` waits when so many are unsent
 _MAX_BATCH_RECORDS = 10000
 _MAX_BATCH_BYTES = 2500000
+_TRY_AGAIN = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL", "UNKNOWN", "CANCELLED")
 _PAUSE_SECONDS = 0.05
 _IDLE_SECONDS = 5.0
 # For how long a process waits at its end for an emulator that does not answer. In a job the calls themselves are
@@ -60,9 +61,9 @@ class MetricsWriter:
         self._records: Deque[Record] = deque()
         self._writer_id = uuid.uuid4().hex
         self._batch_number = 0
-        self._pending: Optional[Tuple[Dict[str, Any], int]] = None
-        self._wake = threading.Condition(threading.Lock())
-        self._room = threading.Condition(threading.Lock())
+        self._pending: Deque[Dict[str, Any]] = deque()
+        self._wake = threading.Condition()
+        self._room = threading.Condition()
         self._sending = threading.Lock()
         self._thread: Optional[threading.Thread] = None
         self._sleeping = True
@@ -99,20 +100,22 @@ class MetricsWriter:
         """Sends what is left; says on stderr what could not be sent. For the end of the process."""
         if not (self._records or self._pending or self._sending.locked()):
             return
+        why = "the emulator did not answer in time"
         try:
-            done = self._drain(timeout_seconds)
+            if self._drain(timeout_seconds):
+                return
         except Exception as error:
-            self._warn(str(error))
-            return
-        if not done:
-            self._warn("the emulator did not answer")
+            why = str(error)
+        self._warned = False
+        self._warn("{} records are lost: {}".format(self._unsent(), why))
 
     def after_fork(self) -> None:
         """In a forked child: what is in memory here is the parent's to send."""
         self._reset()
 
     def _unsent(self) -> int:
-        return len(self._records) + (self._pending[1] if self._pending else 0)
+        pending = sum(len(series["valuesJson"]) for request in list(self._pending) for series in request["series"])
+        return len(self._records) + pending
 
     def _start(self) -> None:
         with self._wake:
@@ -176,40 +179,45 @@ class MetricsWriter:
         return True
 
     def _send(self, most: int) -> int:
-        """Sends up to `most` records in one or more batches; returns how many were taken off the queue. Holds
-        `_sending`."""
+        """Sends up to `most` records in batches; returns how many were taken off the queue. Holds `_sending`."""
         taken = 0
         while True:
-            if self._pending is None:
+            if not self._pending:
                 if taken >= most:
                     return taken
                 request, count = self._next_batch(min(most - taken, _MAX_BATCH_RECORDS))
                 if not count:
                     return taken
-                self._pending = (request, count)
+                self._pending.append(request)
                 taken += count
-            self._deliver(self._pending[0])
-            self._pending = None
+            self._deliver_first()
             with self._room:
                 self._room.notify_all()
 
-    def _deliver(self, request: Dict[str, Any]) -> None:
+    def _deliver_first(self) -> None:
+        """Sends the first of `_pending`. It stays there when it is to be sent again: then the error is raised."""
+        request = self._pending[0]
         try:
             self._client.call("MetricService", "LogMetrics", request)
         except Exception as error:
             code = getattr(error, "grpc_code", None)
-            if code is None or code in (
-                "UNAVAILABLE",
-                "DEADLINE_EXCEEDED",
-                "RESOURCE_EXHAUSTED",
-                "INTERNAL",
-                "UNKNOWN",
-            ):
+            if code is None or code in _TRY_AGAIN:
                 self._failed_at = time.monotonic()
                 raise
-            # Sent again it would be refused again (the run has ended, the token is void): give these up, aloud.
+            if code == "INVALID_ARGUMENT" and len(request["series"]) > 1:
+                # Batches are taken as a whole or not at all: one bad record must not cost the others.
+                self._pending.popleft()
+                parts = [dict(request, series=[one], batchNumber=self._next_number()) for one in request["series"]]
+                self._pending.extendleft(reversed(parts))
+                return
+            # Sent again it would be refused again (the run has ended, the token is void): give it up, aloud.
             self._refusal = error
             self._warn(str(error))
+        self._pending.popleft()
+
+    def _next_number(self) -> str:
+        self._batch_number += 1
+        return str(self._batch_number)
 
     def _next_batch(self, most: int) -> Tuple[Dict[str, Any], int]:
         records, size, count = self._records, 0, 0
@@ -227,7 +235,6 @@ class MetricsWriter:
             column[1].append(int(seconds * 1e6))
             if step is not None:
                 column[2].append(step)
-        self._batch_number += 1 if count else 0
         series: List[Dict[str, Any]] = []
         for (name, kind, description, _), (values, times, steps) in columns.items():
             one: Dict[str, Any] = {"name": name, "type": kind, "valuesJson": values, "timesMicros": times}
@@ -240,7 +247,7 @@ class MetricsWriter:
             "parent": self._run_name,
             "series": series,
             "writerId": self._writer_id,
-            "batchNumber": str(self._batch_number),
+            "batchNumber": self._next_number() if count else "0",
         }
         return request, count
 
@@ -258,7 +265,7 @@ class MetricsWriter:
         if not self._warned:
             self._warned = True
             print(
-                "LocalAML: metrics of {} are not being recorded: {}".format(self._run_name.split("/")[-1], why),
+                "LocalAML: metrics of run {}: {}".format(self._run_name.split("/")[-1], why),
                 file=sys.stderr,
             )
 

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Set
 
 from azureml._run_impl import metric_values as values
-from azureml._run_impl.metric_values import PLAIN_TYPES, SCALAR
+from azureml._run_impl.metric_values import SCALAR
 from azureml._run_impl.metrics_writer import Encoded, Record, flush_if_any, metrics_writer
 from azureml._run_impl.run_base import RunBase
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from azureml._run_impl.run_files import UploadedArtifacts
 
 _FLUSH_SECONDS = 60.0
+_LARGEST = 2**63
 _now = time.time
 
 
@@ -37,9 +38,13 @@ class RunMetrics(RunBase):
         Raises:
             UserErrorException: the value is not one value, or the name is none.
         """
-        if type(value) not in PLAIN_TYPES:
+        if type(value) is not float:
             value = values.plain_scalar(value, "The metric {!r}".format(name))
-        if step is not None and type(step) is not int:
+            if type(value) is str and len(value) > values.LONG_TEXT:
+                return self._log(SCALAR, name, value, description)
+        if description:
+            description = values.check_description(description)
+        if step is not None and (type(step) is not int or not -_LARGEST <= step < _LARGEST):
             step = _step(step)
         good_names = self._good_names
         if good_names is None or type(name) is not str or name not in good_names:
@@ -160,7 +165,7 @@ class RunMetrics(RunBase):
         text = values.encode(value, "The metric {!r}".format(name))
         self._begin(name)
         assert self._appender is not None
-        self._appender((kind, name, description or "", Encoded(text), _now(), None))
+        self._appender((kind, name, values.check_description(description), Encoded(text), _now(), None))
 
     def _begin(self, name: Any) -> None:
         """Checks a name that comes for the first time; looks the writer up once."""
@@ -183,4 +188,4 @@ class RunMetrics(RunBase):
 def _step(step: Any) -> int:
     from azureml._run_impl.definition import whole_number
 
-    return whole_number(values.plain_scalar(step, "step"), "step", -(2**63))
+    return values.check_integer(whole_number(values.plain_scalar(step, "step"), "step", -(2**63)), "step")

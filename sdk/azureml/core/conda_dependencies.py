@@ -78,8 +78,8 @@ class CondaDependencies:
 
     @staticmethod
     def sdk_origin_url() -> str:
-        """Where Azure's SDK is published. LocalAML never fetches it: jobs get LocalAML's own."""
-        return "https://pypi.org/simple"
+        """Where the SDK for jobs comes from. Empty: jobs get LocalAML's own, from no index."""
+        return ""
 
     # What is in it
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 DEFAULT_CPU_IMAGE = "mcr.microsoft.com/azureml/base:0.2.1"
 DEFAULT_GPU_IMAGE = "mcr.microsoft.com/azureml/base-gpu:0.2.1"
-DEFAULT_SHM_SIZE = "2g"
 _SAVED_NAME = "azureml_environment.json"
 _SAVED_CONDA_NAME = "conda_dependencies.yml"
 
