@@ -89,6 +89,7 @@ def kept_by_git(repository: Path, lines: list[str]) -> set[str]:
 @example(["[]"])
 @example(["[!]"])
 @example(["a\\"])
+@example(["[a[--/]*"])
 def test_the_same_files_stay_as_with_git(repository: Path, lines: list[str]) -> None:
     assert kept_by_us(lines) == kept_by_git(repository, lines), lines
 

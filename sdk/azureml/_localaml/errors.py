@@ -148,25 +148,32 @@ def _varint(data: bytes, position: int) -> Tuple[int, int]:
     return result, position
 
 
-# By reason, or by the start of it up to `*`. What is not named here follows from the gRPC code.
-_CLASSES = {
-    "COMPUTE_TARGET_*": "ComputeTargetException",
-    "CLUSTER_*": "ComputeTargetException",
-    "WORKSPACE_*": "WorkspaceException",
-    "SNAPSHOT_*": "SnapshotException",
-    "MODEL_NOT_FOUND": "ModelNotFoundException",
-}
+# By the start of the reason. What is not named here follows from the gRPC code.
+_BY_REASON = (
+    ("COMPUTE_TARGET_", "ComputeTargetException"),
+    ("WORKSPACE_", "WorkspaceException"),
+    ("SNAPSHOT_", "SnapshotException"),
+    ("MODEL_NOT_FOUND", "ModelNotFoundException"),
+)
+# The caller did nothing wrong; all other codes say that the request or the state of things does not allow it.
+_SERVICE_CODES = ("INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "DATA_LOSS")
 
 
 def sdk_exception(error: ServiceError) -> AzureMLException:
     """The exception of `azureml.exceptions` that stands for an error of the emulator."""
     import azureml.exceptions as exceptions
 
-    name = _CLASSES.get(error.reason) or _CLASSES.get(error.reason.split("_")[0] + "_*")
-    if name is None and error.reason.startswith("COMPUTE_TARGET_"):
-        name = "ComputeTargetException"
-    if name is None:
-        name = "AzureMLException" if error.grpc_code in ("INTERNAL", "UNKNOWN", "UNAVAILABLE") else "UserErrorException"
+    for start, known in _BY_REASON:
+        if error.reason.startswith(start):
+            name = known
+            break
+    else:
+        if error.grpc_code == "UNAUTHENTICATED":
+            name = "AuthenticationException"
+        elif error.grpc_code in _SERVICE_CODES:
+            name = "AzureMLException"
+        else:
+            name = "UserErrorException"
     exception = getattr(exceptions, name)(error.message)  # type: AzureMLException
     return annotate(exception, error)
 

@@ -169,8 +169,8 @@ def _bracket(glob: str, position: int) -> Optional[tuple]:  # type: ignore[type-
         char, position = _class_char(glob, position)
         if glob.startswith("-", position) and position + 1 < len(glob) and glob[position + 1] != "]":
             upper, position = _class_char(glob, position + 1)
-            if char <= upper:
-                parts.append("{}-{}".format(re.escape(char), re.escape(upper)))
+            # Backwards it is empty, but for its first end, as in git.
+            parts.append(re.escape(char) if char > upper else "{}-{}".format(re.escape(char), re.escape(upper)))
         else:
             parts.append(re.escape(char))
     return None
