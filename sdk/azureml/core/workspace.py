@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, 
 
 from azureml._localaml.client import get_client
 from azureml._localaml.unsupported import unsupported
-from azureml.exceptions import AzureMLException, UserErrorException, WorkspaceException
+from azureml.exceptions import UserErrorException, WorkspaceException
 
 if TYPE_CHECKING:
     from azureml.core.authentication import AbstractAuthentication
@@ -500,12 +500,7 @@ class Workspace:
         return self._refresh() if self._message is None else self._message
 
     def _refresh(self) -> Dict[str, Any]:
-        try:
-            self._message = self._client.call("WorkspaceService", "GetWorkspace", {"name": self._resource_name})
-        except AzureMLException as error:
-            if error.reason == "WORKSPACE_NOT_FOUND":
-                raise WorkspaceException(error.message + " " + _hint(self), inner_exception=error) from error
-            raise
+        self._message = self._client.call("WorkspaceService", "GetWorkspace", {"name": self._resource_name})
         return self._message
 
     def __repr__(self) -> str:
@@ -519,12 +514,6 @@ class Workspace:
 
 def _again(subscription_id: str, resource_group: str, name: str) -> Workspace:
     return Workspace(subscription_id, resource_group, name, _disable_service_check=True)
-
-
-def _hint(workspace: Workspace) -> str:
-    return "Make it with Workspace.create(name={!r}, subscription_id={!r}, resource_group={!r}) or `localaml init`.".format(
-        workspace.name, workspace.subscription_id, workspace.resource_group
-    )
 
 
 def _list_workspaces(subscription_id: Optional[str], resource_group: Optional[str]) -> Iterator[Dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from azureml._localaml.unsupported import unsupported
@@ -302,19 +303,20 @@ class _Progress:
 
         def done(index: int) -> None:
             self.count += 1
-            if self._show:
-                form = "{}ed {}, {} files out of an estimated total of {}"
-                print(form.format(self._verb, names[index], self.count, self._total))
+            form = "{}ed {}, {} files out of an estimated total of {}"
+            self._print(form.format(self._verb, names[index], self.count, self._total))
 
         def started(index: int) -> None:
-            if self._show:
-                print("{}ing {}".format(self._verb, names[index]))
+            self._print("{}ing {}".format(self._verb, names[index]))
 
         return done, started
 
     def finish(self) -> None:
+        self._print("{}ed {} files".format(self._verb, self.count))
+
+    def _print(self, line: str) -> None:
         if self._show:
-            print("{}ed {} files".format(self._verb, self.count))
+            sys.stdout.write(line + "\n")  # in one piece: several threads write
 
 
 def _batches(files: Sequence[_File]) -> Iterator[List[_File]]:

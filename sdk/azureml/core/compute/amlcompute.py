@@ -142,6 +142,9 @@ class AmlCompute(ComputeTarget):
             ComputeTargetException: it was deleted meanwhile.
         """
         printer = _Printer(show_output)
+        if self._just_made:
+            self._just_made = False
+            printer.state("Creating")
         if min_node_count is not None:
             min_node_count = whole_number(min_node_count, "min_node_count")
         limit = None if timeout_in_minutes is None else max(0.0, float(timeout_in_minutes) * 60)
@@ -335,6 +338,7 @@ class AmlCompute(ComputeTarget):
         target.status = None  # type: Optional[AmlComputeStatus]
         target.created_on = target.modified_on = None
         target.is_attached = False
+        target._just_made = False
         target.cluster_resource_id = None
         target.cluster_location = ""
         return target
@@ -379,7 +383,13 @@ class AmlCompute(ComputeTarget):
             "computeTarget": settings,
             "requestId": str(uuid.uuid4()),
         }
-        return cls._of(workspace, _call(workspace, "CreateComputeTarget", request))
+        if not configuration.vm_size:
+            raise ComputeTargetException("vm_size is missing. AmlCompute.supported_vmsizes(workspace) lists all.")
+        begin = time.time()
+        target = cls._of(workspace, _call(workspace, "CreateComputeTarget", request))
+        # Whether this call made it: the emulator's clock is this machine's.
+        target._just_made = target.created_on is not None and target.created_on.timestamp() >= begin
+        return target
 
     def _load(self, message: Mapping[str, Any]) -> None:
         """Takes over what the emulator says."""
@@ -481,28 +491,36 @@ class _Printer:
     def __init__(self, show: bool) -> None:
         self._show = show
         self._state = ""
+        self._nodes = -1
         self._line_open = False
 
     def state(self, state: str) -> None:
         if state == self._state:
-            return self._print(".", end="")
-        if self._state:
-            self._print("")
-        self._state = state
-        self._print(state, end="")
+            self._print(".", False)
+        else:
+            self._end_line()
+            self._state = state
+            self._print(state, False)
 
     def nodes(self, ready: int, wanted: int) -> None:
-        if ready:
-            self._print("Waiting for cluster to scale. {} out of {} nodes ready.".format(ready, wanted))
+        if ready and ready != self._nodes:
+            self._nodes = ready
+            self._end_line()
+            self._print("Waiting for cluster to scale. {} out of {} nodes ready.".format(ready, wanted), True)
 
     def finish(self, text: str) -> None:
-        self._print("\nAmlCompute wait for completion finished\n")
+        self._end_line()
         if text:
-            self._print(text)
+            self._print("AmlCompute wait for completion finished\n\n" + text, True)
 
-    def _print(self, text: str, end: str = "\n") -> None:
+    def _end_line(self) -> None:
+        if self._line_open:
+            self._print("", True)
+
+    def _print(self, text: str, ends_line: bool) -> None:
         if self._show:
-            print(text, end=end, flush=True)
+            print(text, end="\n" if ends_line else "", flush=True)
+        self._line_open = not ends_line
 
 
 def _call(workspace: Workspace, method: str, request: Dict[str, Any]) -> Dict[str, Any]:
