@@ -104,9 +104,11 @@ def _to_json(message: Message) -> bytes:
 
 def _parse(method: Method, body: bytes) -> Message:
     try:
-        text = body.decode()
-        return json_format.Parse(text or "{}", method.request_class())
-    except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+        value = json.loads(body or b"{}")
+        if not isinstance(value, dict):
+            raise ValueError("it is no object")
+        return json_format.ParseDict(value, method.request_class())
+    except (json_format.ParseError, ValueError, RecursionError) as error:
         raise InvalidArgument(
             "MALFORMED_REQUEST",
             f"The body is not the JSON of a {method.request_class.DESCRIPTOR.full_name}: {str(error)[:300]}",
