@@ -36,9 +36,9 @@ class EnvironmentBuilder(Protocol):
     async def prepare(
         self, spec: PythonEnvironmentSpec, *, mpi: bool, log: Callable[[str], None]
     ) -> PreparedEnvironment:
-        """Returns the environment of `spec`, building it when it is not in the cache. `log` gets the build log line by line. Safe to
-        call at the same time from several tasks and several emulators on one cache; a cancelled call leaves nothing
-        half-built.
+        """Returns the environment of `spec`, building it when it is not in the cache. `log` gets the build log line
+        by line. Safe to call at the same time from several tasks and several emulators on one cache; a cancelled call
+        leaves nothing half-built.
 
         Raises:
             InvalidArgument: ``ENVIRONMENT_INVALID`` (the spec itself cannot be read or asks for what cannot be had
