@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
-from localaml_proto.v1 import compute_pb2, run_definition_pb2, run_pb2, snapshot_pb2, workspace_pb2
 from tests.support.fake_runtime import FakeEnvironments, FakeRuntime
 
 from localaml.clock import RealClock
@@ -31,6 +30,7 @@ from localaml.services.tokens import UrlSigner
 from localaml.settings import Settings
 from localaml.storage.memory import MemoryStore
 from localaml.store import Store
+from localaml_proto.v1 import compute_pb2, run_definition_pb2, run_pb2, snapshot_pb2, workspace_pb2
 
 OWNER = Caller(is_owner=True)
 GROUP = "subscriptions/sub/resourceGroups/group"
@@ -126,7 +126,8 @@ class Emulated:
         sha256 = hashlib.sha256(SCRIPT).hexdigest()
         await self.put(content_key(await self.workspace_id(), sha256), SCRIPT)
         entries = [
-            snapshot_pb2.SnapshotEntry(path=path, sha256=sha256, size_bytes=len(SCRIPT)) for path in paths or ("train.py",)
+            snapshot_pb2.SnapshotEntry(path=path, sha256=sha256, size_bytes=len(SCRIPT))
+            for path in paths or ("train.py",)
         ]
         request = snapshot_pb2.CreateSnapshotRequest(parent=WORKSPACE, entries=entries)
         answer = await self.call("SnapshotService/CreateSnapshot", request)
@@ -138,7 +139,11 @@ class Emulated:
         await writer.commit()
 
     async def submit(
-        self, definition: Mapping[str, Any] | None = None, parent: str = EXPERIMENT, caller: Caller = OWNER, **request: Any
+        self,
+        definition: Mapping[str, Any] | None = None,
+        parent: str = EXPERIMENT,
+        caller: Caller = OWNER,
+        **request: Any,
     ) -> run_pb2.Run:
         """A run of train.py on `local`, unless `definition` (proto3 JSON) says otherwise."""
         values = {"script": "train.py", "nodeCount": 1, "target": "local", **(definition or {})}
@@ -151,7 +156,9 @@ class Emulated:
         run: run_pb2.Run = await self.call("RunService/SubmitRun", message, caller)
         return run
 
-    async def create_run(self, run_id: str, parent: str = EXPERIMENT, caller: Caller = OWNER, **request: Any) -> run_pb2.Run:
+    async def create_run(
+        self, run_id: str, parent: str = EXPERIMENT, caller: Caller = OWNER, **request: Any
+    ) -> run_pb2.Run:
         """A run that its caller performs."""
         message = run_pb2.CreateRunRequest(parent=parent, run_id=run_id, **request)
         run: run_pb2.Run = await self.call("RunService/CreateRun", message, caller)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from google.protobuf import descriptor_pool, message_factory
-from localaml_proto.v1 import datastore_pb2, experiment_pb2, metric_pb2, run_pb2
 from tests.services.harness import EXPERIMENT, GROUP, WORKSPACE, Emulated
 
 from localaml.domain.models import RunKey
@@ -15,6 +15,7 @@ from localaml.errors import LocalAmlError, NotFound, PermissionDenied
 from localaml.services import build_services
 from localaml.services.authorization import RULES, Guarded
 from localaml.services.rpc import Caller
+from localaml_proto.v1 import datastore_pb2, experiment_pb2, metric_pb2, run_pb2
 
 _FILES = ("artifact", "compute", "datastore", "experiment", "metric", "run", "snapshot", "workspace")
 for _name in _FILES:
@@ -77,7 +78,10 @@ FOREIGN: dict[str, list[dict[str, Any]]] = {
     "DatastoreService/ListDatastoreFiles": [{"name": f"{OTHER}/datastores/workspaceblobstore"}],
     "DatastoreService/CreateDatastoreUploadUrls": [
         {"name": f"{OTHER}/datastores/workspaceblobstore"},
-        {"name": f"{WORKSPACE}/datastores/workspaceblobstore", "paths": ["a", ".//azureml/ExperimentRun/dcid.sibling/x"]},
+        {
+            "name": f"{WORKSPACE}/datastores/workspaceblobstore",
+            "paths": ["a", ".//azureml/ExperimentRun/dcid.sibling/x"],
+        },
     ],
     "DatastoreService/CreateDatastoreDownloadUrls": [{"name": f"{OTHER}/datastores/workspaceblobstore"}],
     "ExperimentService/CreateExperiment": [
@@ -240,9 +244,7 @@ async def test_secrets_of_datastores_stay_inside(emulator: Emulated, own: Caller
         ),
     )
     made = await emulator.call("DatastoreService/RegisterDatastore", request)
-    seen = await emulator.call(
-        "DatastoreService/GetDatastore", datastore_pb2.GetDatastoreRequest(name=made.name), own
-    )
+    seen = await emulator.call("DatastoreService/GetDatastore", datastore_pb2.GetDatastoreRequest(name=made.name), own)
     for message in (made, seen):
         assert "top-secret" not in str(message) and "hidden" not in str(message)
         assert dict(message.settings) == {"tenant_id": "t"}
@@ -256,15 +258,10 @@ async def test_a_loop_of_parents_ends(emulator: Emulated, own: Caller) -> None:
     workspace_id = await emulator.workspace_id()
     for run_id, parent in (("loop-a", "loop-b"), ("loop-b", "loop-a")):
         run = await emulator.create_run(run_id)
-        emulator.store.runs.modify(RunKey(workspace_id, run.run_id), lambda r, p=parent: _with_parent(r, p))
+        stored = emulator.store.runs.get(RunKey(workspace_id, run.run_id))
+        emulator.store.runs.update(replace(stored, parent_run_id=parent))
     with pytest.raises(PermissionDenied):
         await emulator.call("RunService/CancelRun", run_pb2.CancelRunRequest(name=f"{EXPERIMENT}/runs/loop-a"), own)
-
-
-def _with_parent(run: Any, parent: str) -> Any:
-    from dataclasses import replace
-
-    return replace(run, parent_run_id=parent)
 
 
 def test_a_servicer_that_misses_an_rpc_is_noticed(emulator: Emulated) -> None:

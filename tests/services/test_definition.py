@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from google.protobuf import json_format
-from localaml_proto.v1.run_definition_pb2 import RunDefinition
 from tests.services.harness import WORKSPACE, Emulated
 
 from localaml.domain.job import DataMode, DataReference, Launch
 from localaml.errors import FailedPrecondition, InvalidArgument, LocalAmlError, NotFound, Unimplemented
 from localaml.services.definition import CheckedDefinition, check_definition, job_spec
+from localaml_proto.v1.run_definition_pb2 import RunDefinition
 
 
 def _definition(**values: Any) -> RunDefinition:
@@ -96,7 +96,12 @@ async def test_data_references(emulator: Emulated) -> None:
                 "pathOnCompute": "./in",
                 "overwrite": True,
             },
-            "c": {"dataStoreName": "workspaceblobstore", "mode": "upload", "pathOnDataStore": ".", "pathOnCompute": "/tmp/c"},
+            "c": {
+                "dataStoreName": "workspaceblobstore",
+                "mode": "upload",
+                "pathOnDataStore": ".",
+                "pathOnCompute": "/tmp/c",
+            },
         },
     )
     assert checked.spec.data_references == (
@@ -106,7 +111,9 @@ async def test_data_references(emulator: Emulated) -> None:
     )
 
 
-@pytest.mark.parametrize(("given", "target"), [("", "local"), ("Local", "local"), ("AmlCompute", "amlcompute"), ("cpu", "cpu")])
+@pytest.mark.parametrize(
+    ("given", "target"), [("", "local"), ("Local", "local"), ("AmlCompute", "amlcompute"), ("cpu", "cpu")]
+)
 async def test_targets(emulator: Emulated, given: str, target: str) -> None:
     assert (await _check(emulator, target=given)).target == target
 
@@ -137,8 +144,18 @@ _BAD: list[tuple[type[LocalAmlError], str, str, dict[str, Any]]] = [
     (InvalidArgument, "DISTRIBUTED_BACKEND_MISSING", "2 processes", {"mpi": {"processCountPerNode": 2}}),
     (InvalidArgument, "NODE_COUNT_INVALID", r"\(it is 0\)", {"nodeCount": 0}),
     (InvalidArgument, "NODE_COUNT_INVALID", r"\(it is -3\)", {"nodeCount": -3, "communicator": "Mpi"}),
-    (InvalidArgument, "PROCESS_COUNT_INVALID", "at least 1", {"communicator": "Mpi", "mpi": {"processCountPerNode": -1}}),
-    (InvalidArgument, "PROCESS_COUNT_INVALID", "at most", {"communicator": "Mpi", "mpi": {"processCountPerNode": 10**6}}),
+    (
+        InvalidArgument,
+        "PROCESS_COUNT_INVALID",
+        "at least 1",
+        {"communicator": "Mpi", "mpi": {"processCountPerNode": -1}},
+    ),
+    (
+        InvalidArgument,
+        "PROCESS_COUNT_INVALID",
+        "at most",
+        {"communicator": "Mpi", "mpi": {"processCountPerNode": 10**6}},
+    ),
     (InvalidArgument, "MAX_RUN_DURATION_INVALID", "negative", {"maxRunDurationSeconds": -1}),
     (InvalidArgument, "SHM_SIZE_INVALID", "lots", {"environment": {"docker": {"shmSize": "lots"}}}),
     (InvalidArgument, "INVALID_NAME", "data reference", {"dataReferences": {"a/b": {"dataStoreName": "x"}}}),

@@ -6,10 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from localaml_proto.v1 import experiment_pb2, resources_pb2, run_pb2
 from tests.services.harness import EXPERIMENT, GROUP, WORKSPACE, Emulated
 
 from localaml.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unimplemented
+from localaml_proto.v1 import experiment_pb2, resources_pb2, run_pb2
 
 R = run_pb2
 
@@ -38,7 +38,7 @@ async def test_a_submitted_run_goes_to_its_end(emulator: Emulated) -> None:
     failed = await emulator.until(run, R.RUN_STATE_FAILED)
     assert failed.error.code == "USER_SCRIPT_FAILED"
     assert failed.HasField("end_time")
-    assert [change.state for change in failed.state_changes][0] == R.RUN_STATE_NOT_STARTED
+    assert failed.state_changes[0].state == R.RUN_STATE_NOT_STARTED
 
 
 async def test_submits_are_idempotent(emulator: Emulated) -> None:
@@ -51,7 +51,7 @@ async def test_submits_are_idempotent(emulator: Emulated) -> None:
         {"parent_run_id": "r"},
     ):
         with pytest.raises(AlreadyExists) as caught:
-            await emulator.submit(run_id="r", **changes)  # type: ignore[arg-type]
+            await emulator.submit(run_id="r", **changes)
         assert caught.value.reason == "RUN_EXISTS"
     assert (await emulator.submit()).number == 2
 
@@ -83,7 +83,11 @@ async def test_a_refused_submit_leaves_nothing(
 
 
 async def test_bad_parents(emulator: Emulated) -> None:
-    for parent in (f"{WORKSPACE}/experiments/-", f"{WORKSPACE}/experiments/a%b", f"{WORKSPACE}/experiments/{'x' * 300}"):
+    for parent in (
+        f"{WORKSPACE}/experiments/-",
+        f"{WORKSPACE}/experiments/a%b",
+        f"{WORKSPACE}/experiments/{'x' * 300}",
+    ):
         with pytest.raises(InvalidArgument):
             await emulator.submit(parent=parent)
     with pytest.raises(NotFound) as caught:
@@ -273,11 +277,15 @@ async def test_experiments(emulator: Emulated) -> None:
         return await emulator.call(f"ExperimentService/{method}", request)
 
     made = await call("CreateExperiment", experiment_pb2.CreateExperimentRequest(parent=WORKSPACE, experiment_name="a"))
-    again = await call("CreateExperiment", experiment_pb2.CreateExperimentRequest(parent=WORKSPACE, experiment_name="a"))
+    again = await call(
+        "CreateExperiment", experiment_pb2.CreateExperimentRequest(parent=WORKSPACE, experiment_name="a")
+    )
     assert made == again and made.name == f"{WORKSPACE}/experiments/a" and len(made.experiment_id) == 36
     for name in ("", "a/b", "..", "x" * 300, "-a"):
         with pytest.raises(InvalidArgument):
-            await call("CreateExperiment", experiment_pb2.CreateExperimentRequest(parent=WORKSPACE, experiment_name=name))
+            await call(
+                "CreateExperiment", experiment_pb2.CreateExperimentRequest(parent=WORKSPACE, experiment_name=name)
+            )
     await emulator.create_run("r")
 
     changed = await call(

@@ -33,7 +33,8 @@ WORKSPACE_ID = "11111111-2222-3333-4444-555555555555"
 
 
 def make_workspace(**changes: Any) -> Workspace:
-    return Workspace(**{"name": WORKSPACE, "workspace_id": WORKSPACE_ID, "created_at": NOW} | changes)
+    values: dict[str, Any] = {"name": WORKSPACE, "workspace_id": WORKSPACE_ID, "created_at": NOW}
+    return Workspace(**values | changes)
 
 
 def make_run(run_id: str = "r", experiment: str = "e", **changes: Any) -> Run:
@@ -66,7 +67,7 @@ def make_cluster(name: str = "cpu", **changes: Any) -> Cluster:
 
 
 # Text as protobuf can carry it: any Unicode without surrogates.
-texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 times = st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(timezone.utc))
 maps = st.dictionaries(texts, texts, max_size=4)
 counts = st.integers(0, 2**53)

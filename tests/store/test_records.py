@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -31,10 +32,11 @@ def test_taken_names(workspace_store: Store) -> None:
     store = workspace_store
     store.clusters.insert(make_cluster())
     store.experiments.insert(_experiment("e"))
-    for call, reason in (
+    calls: tuple[tuple[Callable[[], None], str], ...] = (
         (lambda: store.clusters.insert(make_cluster()), "COMPUTE_TARGET_EXISTS"),
         (lambda: store.experiments.insert(_experiment("e")), "EXPERIMENT_EXISTS"),
-    ):
+    )
+    for call, reason in calls:
         with pytest.raises(AlreadyExists) as caught:
             call()
         assert caught.value.reason == reason

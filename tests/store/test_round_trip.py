@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.store import records
 from tests.store.records import WORKSPACE_ID, make_cluster, make_run, make_workspace
 
@@ -113,7 +114,7 @@ def test_runs(first: Run, second: Run) -> None:
 
 
 @few
-@given(records.st.lists(records.metrics, max_size=20))
+@given(st.lists(records.metrics, max_size=20))
 def test_metrics(batch: list[MetricRecord]) -> None:
     run = make_run()
     with _below_workspace(
