@@ -174,8 +174,8 @@ async def test_what_is_refused(client: Client) -> None:
 
 async def test_too_large(client: Client) -> None:
     client.send(
-        f"POST {GET_RUN} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAuthorization: Bearer owner\r\n"
-        f"Content-Length: {16 * 1024 * 1024 + 1}\r\n\r\n".encode()
+        f"POST {GET_RUN} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer owner\r\nContent-Length: {16 * 1024 * 1024 + 1}\r\n\r\n".encode()
     )
     assert error_of(await client.answer())[::2] == (413, "REQUEST_TOO_LARGE")
 
