@@ -123,7 +123,9 @@ class Runs:
 
     def list_active(self) -> list[Run]:
         """Submitted runs that have not ended, of all workspaces, oldest first."""
-        return [load_run(row) for row in self._db.all(f"{SELECT_RUN} WHERE {_ACTIVE} ORDER BY r.seq")]
+        # Left alone, SQLite reads all runs to save itself the sorting of these few.
+        active = SELECT_RUN.replace("FROM runs r", "FROM runs r INDEXED BY runs_active")
+        return [load_run(row) for row in self._db.all(f"{active} WHERE {_ACTIVE} ORDER BY r.seq")]
 
     def count_active(self) -> int:
         row = self._db.one(f"SELECT count(*) FROM runs WHERE {_ACTIVE}")
