@@ -20,7 +20,8 @@ class SettingsDatastore(AbstractDatastore):
         super().__init__(workspace, name, self.TYPE)
         self._settings = dict(settings)
         for key in self.SETTINGS:
-            setattr(self, key, settings.get(key))
+            value = settings.get(key)  # type: Any
+            setattr(self, key, int(value) if key == "port_number" and value else value)
 
     def _as_dict(self) -> Dict[str, Any]:
         content = super()._as_dict()
