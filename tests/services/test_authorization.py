@@ -78,6 +78,8 @@ FOREIGN: dict[str, list[dict[str, Any]]] = {
     "DatastoreService/ListDatastoreFiles": [{"name": f"{OTHER}/datastores/workspaceblobstore"}],
     "DatastoreService/CreateDatastoreUploadUrls": [
         {"name": f"{OTHER}/datastores/workspaceblobstore"},
+        {"name": f"{WORKSPACE}/datastores/workspaceblobstore", "paths": ["azureml"]},
+        {"name": f"{WORKSPACE}/datastores/workspaceblobstore", "paths": ["AzureML/x"]},
         {
             "name": f"{WORKSPACE}/datastores/workspaceblobstore",
             "paths": ["a", ".//azureml/ExperimentRun/dcid.sibling/x"],

@@ -10,7 +10,7 @@ from tests.services.harness import GROUP, WORKSPACE, Emulated
 from localaml.errors import AlreadyExists, InvalidArgument, NotFound
 from localaml.paths import default_container
 from localaml_proto.admin.v1 import admin_pb2
-from localaml_proto.v1 import resources_pb2, run_pb2, workspace_pb2
+from localaml_proto.v1 import datastore_pb2, resources_pb2, run_pb2, workspace_pb2
 
 W = workspace_pb2
 
@@ -135,6 +135,13 @@ async def test_reset(emulator: Emulated) -> None:
     await emulator.cluster(min_node_count=1)
     await emulator.submit({"target": "cpu"})
     await emulator.submit({"target": "cpu"})
+    request = datastore_pb2.RegisterDatastoreRequest(
+        parent=WORKSPACE,
+        datastore_name="d",
+        datastore=datastore_pb2.Datastore(datastore_type="AzureBlob", account_name="acc", container_name="con"),
+    )
+    await emulator.call("DatastoreService/RegisterDatastore", request)
+    await emulator.put("acc/con/x", b"1")
     answer = await emulator.call("AdminService/Reset", admin_pb2.ResetRequest())
     assert answer.canceled_run_count == 2
     assert await _list(emulator) == []

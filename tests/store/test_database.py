@@ -46,12 +46,22 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
 def test_a_migration_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "metadata.sqlite3"
     monkeypatch.setattr("localaml.store.database.MIGRATIONS", ("CREATE TABLE a (b);\nCREATE TABLE a (b);\n",))
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(FailedPrecondition, match="already exists") as caught:
         Store.open(path)
+    assert caught.value.reason == "STATE_DIR_UNUSABLE"
     monkeypatch.undo()
     store = Store.open(path)
     store.workspaces.insert(make_workspace())
     store.close()
+
+
+def test_a_path_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "file" / "metadata.sqlite3", tmp_path / "folder"):
+        with pytest.raises(FailedPrecondition) as caught:
+            Store.open(path)
+        assert caught.value.reason == "STATE_DIR_UNUSABLE"
 
 
 def test_transaction_is_all_or_nothing(store: Store) -> None:

@@ -177,7 +177,7 @@ def test_filters_and_pages_against_a_model(
     ids=str,
 )
 def test_listings_use_an_index_and_sort_no_more_than_descendants(workspace_store: Store, wanted: RunFilter) -> None:
-    sql, values = list_query(WORKSPACE_ID, wanted, 0, 100)
+    sql, values = list_query(WORKSPACE_ID, wanted, 0)
     plan = [row[3] for row in workspace_store._database.all(f"EXPLAIN QUERY PLAN {sql}", values)]
     assert wanted.recursive or not [line for line in plan if "TEMP B-TREE" in line], plan
     assert not [line for line in plan if line.startswith("SCAN") and line.split()[1] in ("r", "runs", "l")], plan

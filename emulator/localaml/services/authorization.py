@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from localaml.store import Store
 
 # Artifacts of runs lie below this folder of the default datastore (`paths.artifact_key`).
-_ARTIFACTS = "azureml/"
+_ARTIFACTS = "azureml"
 
 
 class _Scope:
@@ -120,8 +120,9 @@ def _datastore(scope: _Scope, request: Any) -> None:
 
 def _write_datastore(scope: _Scope, request: Any) -> None:
     _datastore(scope, request)
-    if any(path.lstrip("./").startswith(_ARTIFACTS) for path in request.paths):
-        raise scope.refuse(f"writing below {_ARTIFACTS!r} of a datastore, where artifacts of runs are")
+    # In any case: file systems may take "AzureML" for the same folder.
+    if any(path.lstrip("./").partition("/")[0].lower() == _ARTIFACTS for path in request.paths):
+        raise scope.refuse(f"writing to {_ARTIFACTS!r} of a datastore, where artifacts of runs are")
 
 
 def _create_experiment(scope: _Scope, request: Any) -> None:

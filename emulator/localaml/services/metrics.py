@@ -46,13 +46,13 @@ class MetricService:
     ) -> metric_pb2.ListMetricsResponse:
         run = self._context.run(request.parent)
         size, after = page_size(request.page), decode_number(request.page)
-        found = self._context.store.metrics.list(run.key, request.metric_name or None, after, size + 1)
-        more = len(found) > size
         records: list[MetricRecord] = []
         total = 0
-        for number, record in found[:size]:
+        more = False
+        # Read as far as the page goes, and no further: values can be large.
+        for number, record in self._context.store.metrics.scan(run.key, request.metric_name or None, after):
             total += len(record.value_json.encode()) + len(record.name) + len(record.description) + _RECORD_OVERHEAD
-            if records and total > MAX_PAGE_BYTES:
+            if records and (len(records) == size or total > MAX_PAGE_BYTES):
                 more = True
                 break
             records.append(record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from localaml.paths import ACCOUNT, content_key, datastore_prefix, default_container, default_file_share
+from localaml.services.datastores import WITH_DATA
 
 if TYPE_CHECKING:
     from localaml.domain.models import Workspace
@@ -13,13 +14,15 @@ if TYPE_CHECKING:
 
 async def remove_workspace(context: ServiceContext, workspace: Workspace) -> None:
     """Cancels the runs, removes clusters, records and bytes. Data in containers that were registered by name stays."""
-    workspace_id = workspace.workspace_id
+    workspace_id, store = workspace.workspace_id, context.store
     while True:
+        known = {cluster.key for cluster in store.clusters.list(workspace_id)}
         await context.orchestrator.delete_workspace_runs(workspace_id)
         # While it was awaited, another caller can have submitted a run or made a cluster.
-        if not any(run.workspace_id == workspace_id for run in context.store.runs.list_active()):
+        has_new_cluster = any(cluster.key not in known for cluster in store.clusters.list(workspace_id))
+        if not has_new_cluster and not any(run.workspace_id == workspace_id for run in store.runs.list_active()):
             break
-    context.store.workspaces.delete(workspace_id)
+    store.workspaces.delete(workspace_id)
     # After the records: what is left when the emulator is killed here is out of everybody's sight.
     await context.objects.delete_prefix(content_key(workspace_id, "").rstrip("/") + "/")
     for container in (default_container(workspace_id), default_file_share(workspace_id)):
@@ -27,9 +30,14 @@ async def remove_workspace(context: ServiceContext, workspace: Workspace) -> Non
 
 
 async def remove_everything(context: ServiceContext) -> int:
-    """Cancels all runs and removes all resources; returns how many runs it cancelled."""
+    """Cancels all runs and removes all resources and all data; returns how many runs it cancelled."""
     canceled = await context.orchestrator.cancel_all()
-    for workspace in context.store.workspaces.list():
-        await remove_workspace(context, workspace)
-    context.store.wipe()
+    while workspaces := context.store.workspaces.list():
+        for workspace in workspaces:
+            registered = context.store.datastores.list(workspace.workspace_id)
+            await remove_workspace(context, workspace)
+            for datastore in registered:
+                if datastore.datastore_type in WITH_DATA:
+                    prefix = datastore_prefix(datastore.account_name, datastore.container_name)
+                    await context.objects.delete_prefix(prefix)
     return canceled

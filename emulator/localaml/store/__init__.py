@@ -46,7 +46,8 @@ class Store:
         """Opens the metadata file, making it or bringing it to the current format as needed.
 
         Raises:
-            FailedPrecondition: ``STATE_DIR_TOO_NEW``: a newer LocalAML wrote it; ``STATE_DIR_DAMAGED``.
+            FailedPrecondition: ``STATE_DIR_TOO_NEW``: a newer LocalAML wrote it; ``STATE_DIR_DAMAGED``;
+                ``STATE_DIR_UNUSABLE``.
             ResourceExhausted: ``DISK_FULL``.
         """
         changes = ChangeFeed()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from localaml.errors import FailedPrecondition, NotFound, disk_full
+from localaml.errors import FailedPrecondition, NotFound, disk_full, is_disk_full
 from localaml.store.changes import ChangeFeed
 from localaml.store.schema import FORMAT_VERSION, MIGRATIONS
 
@@ -35,18 +35,22 @@ class Database:
         """Opens the file, making and migrating it as needed.
 
         Raises:
-            FailedPrecondition: ``STATE_DIR_TOO_NEW``, or ``STATE_DIR_DAMAGED`` when the file is no SQLite database.
+            FailedPrecondition: ``STATE_DIR_TOO_NEW``, ``STATE_DIR_DAMAGED`` when the file is no SQLite database,
+                ``STATE_DIR_UNUSABLE`` when the operating system does not let us.
             ResourceExhausted: ``DISK_FULL``.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, isolation_level=None, timeout=10.0, cached_statements=256)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(path, isolation_level=None, timeout=10.0, cached_statements=256)
+        except (OSError, sqlite3.OperationalError) as error:
+            raise _unusable(path, error) from error
         database = cls(connection, path, changes)
         try:
             database._prepare()
         except sqlite3.DatabaseError as error:
             connection.close()
             if isinstance(error, sqlite3.OperationalError):
-                raise
+                raise _unusable(path, error) from error
             raise FailedPrecondition(
                 "STATE_DIR_DAMAGED",
                 f"{path} is not a metadata file of LocalAML ({error}). "
@@ -185,6 +189,14 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+def _unusable(path: Path, error: Exception) -> Exception:
+    if is_disk_full(error) or "full" in str(error):
+        return disk_full()
+    return FailedPrecondition(
+        "STATE_DIR_UNUSABLE", f"{path} cannot be opened ({error}). Is its folder yours, and is the disk writable?"
+    )
 
 
 def _translated(error: sqlite3.OperationalError) -> Exception:

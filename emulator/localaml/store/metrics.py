@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from localaml.domain.models import MetricRecord, RunKey
 from localaml.store.database import Database, missing_parent
@@ -50,17 +51,24 @@ class Metrics:
             )
         return len(records)
 
+    def scan(self, run: RunKey, name: str | None = None, after: int = 0) -> Iterator[tuple[int, MetricRecord]]:
+        """Records with their numbers, in the order of acceptance, those after number `after`.
+
+        Read one by one, as asked for: do not await while going through them. Raises NotFound ``RUN_NOT_FOUND``.
+        """
+        first, end = _range(self._run_seq(run))
+        if name is None:
+            rows = self._db.execute(f"{_SELECT} ORDER BY id", (first + after, end))
+        else:
+            rows = self._db.execute(f"{_SELECT} AND name = ? ORDER BY id", (first + after, end, name))
+        for row in rows:
+            yield row[0] - first, MetricRecord(*row[1:])
+
     def list(
         self, run: RunKey, name: str | None = None, after: int = 0, limit: int = 1000
     ) -> list[tuple[int, MetricRecord]]:
-        """Records with their numbers, in the order of acceptance, those after number `after`. Raises NotFound
-        ``RUN_NOT_FOUND``."""
-        first, end = _range(self._run_seq(run))
-        if name is None:
-            rows = self._db.execute(f"{_SELECT} ORDER BY id LIMIT ?", (first + after, end, limit))
-        else:
-            rows = self._db.execute(f"{_SELECT} AND name = ? ORDER BY id LIMIT ?", (first + after, end, name, limit))
-        return [(row[0] - first, MetricRecord(*row[1:])) for row in rows]
+        """The first `limit` of `scan`."""
+        return list(islice(self.scan(run, name, after), limit))
 
 
 def _range(run_seq: int) -> tuple[int, int]:

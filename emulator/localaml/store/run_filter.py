@@ -39,7 +39,7 @@ _DESCENDANTS = (
 )
 
 
-def list_query(workspace_id: str, run_filter: RunFilter, after: int, limit: int) -> tuple[str, list[Any]]:
+def list_query(workspace_id: str, run_filter: RunFilter, after: int) -> tuple[str, list[Any]]:
     """SQL and values: the columns of `SELECT_RUN`, then `seq`; newest first."""
     query = _Query(workspace_id, run_filter.parent_run_id)
     labels = [(TAG, key, value) for key, value in run_filter.tags.items()]
@@ -79,17 +79,17 @@ def list_query(workspace_id: str, run_filter: RunFilter, after: int, limit: int)
     sql = (
         f"{_DESCENDANTS if run_filter.recursive and run_filter.parent_run_id is not None else ''}"
         f"SELECT {RUN_COLUMNS}, r.seq FROM {source} CROSS JOIN workspaces w ON w.workspace_id = r.workspace_id "
-        f"WHERE {' AND '.join(query.conditions)} ORDER BY {order} DESC LIMIT {query.value(limit)}"
+        f"WHERE {' AND '.join(query.conditions)} ORDER BY {order} DESC"
     )
     return sql, query.values
 
 
 class _Query:
-    """Conditions with numbered values; the first two are always the workspace id and the parent run."""
+    """Conditions with numbered values: the first is the workspace id, the second the parent run if there is one."""
 
     def __init__(self, workspace_id: str, parent_run_id: str | None) -> None:
         self.conditions: list[str] = []
-        self.values: list[Any] = [workspace_id, parent_run_id]
+        self.values: list[Any] = [workspace_id] if parent_run_id is None else [workspace_id, parent_run_id]
 
     def value(self, value: Any) -> str:
         self.values.append(value)

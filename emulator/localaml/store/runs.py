@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import NamedTuple
 
 from localaml.domain.models import Run, RunKey
@@ -28,16 +29,10 @@ _ACTIVE = "submitted = 1 AND is_terminal = 0"
 
 
 class RunPage(NamedTuple):
-    """One page of a listing.
-
-    Attributes:
-        next_after: what to go on with, 0 when this was the last page.
-        positions: for each run, what to go on with after it.
-    """
+    """One page of a listing. `next_after` is what to go on with, 0 when this was the last page."""
 
     runs: list[Run]
     next_after: int
-    positions: list[int]
 
 
 class Runs:
@@ -162,12 +157,19 @@ class Runs:
             {"run_id": key.run_id},
         )
 
+    def scan(self, workspace_id: str, run_filter: RunFilter, after: int = 0) -> Iterator[tuple[int, Run]]:
+        """Runs newest first, each with what to go on with after it; read one by one, as they are asked for.
+
+        Do not await while going through them.
+        """
+        sql, values = list_query(workspace_id, run_filter, after)
+        for row in self._db.execute(sql, values):
+            # The last column is `seq`.
+            yield row[-1], load_run(row)
+
     # Last in the class: below it, `list` would be this method, not the type.
     def list(self, workspace_id: str, run_filter: RunFilter, after: int = 0, limit: int = 1000) -> RunPage:
         """Newest first. `after` is `next_after` of the page before, 0 for the first one."""
-        sql, values = list_query(workspace_id, run_filter, after, limit + 1)
-        rows = self._db.all(sql, values)
-        # The last column is `seq`.
-        next_after = rows[limit - 1][-1] if len(rows) > limit else 0
-        del rows[limit:]
-        return RunPage([load_run(row) for row in rows], next_after, [row[-1] for row in rows])
+        found = list(islice(self.scan(workspace_id, run_filter, after), limit + 1))
+        next_after = found[limit - 1][0] if len(found) > limit else 0
+        return RunPage([run for _, run in found[:limit]], next_after)
