@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -20,8 +21,8 @@ from localaml.paths import StatePaths
 FORMAT = 1
 # Temporary state dirs are called so; nothing else is ever looked at when old ones are removed.
 EPHEMERAL_PREFIX = "localaml-"
-# What may lie in a folder that becomes a state dir: files that are there before the emulator starts.
-_FOREIGN_BUT_FINE = {"emulator.log", "emulator.log.1"}
+# What may lie in a folder that becomes a state dir: where somebody lets the emulator write what it says.
+_LOG = re.compile(r".*\.log(\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ def _check(paths: StatePaths, ephemeral: bool) -> None:
     try:
         found = int(paths.format.read_text("ascii"))
     except FileNotFoundError:
-        others = {entry.name for entry in paths.root.iterdir()} - _FOREIGN_BUT_FINE - {paths.lock.name}
+        others = {entry.name for entry in paths.root.iterdir() if not _LOG.fullmatch(entry.name)} - {paths.lock.name}
         if others and not paths.metadata.exists():
             paths.lock.unlink()
             raise FailedPrecondition(
