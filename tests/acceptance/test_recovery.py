@@ -127,7 +127,7 @@ def test_2_to_5_when_the_run_is(scene: Scene, state: str) -> None:
     seen = threading.Event()
 
     def watch() -> None:
-        request = {"name": run._resource_name}
+        request = {"name": f"{scene.workspace._resource_name}/experiments/-/runs/{run.id}"}
         try:
             for message in scene.workspace._client.stream("RunService", "WatchRun", request):
                 states = [change["state"] for change in message.get("stateChanges", [])]

@@ -53,6 +53,7 @@ TRANSITIONS: dict[tuple[RunState, RunEvent], RunState] = {
     (_S.PREPARING, _E.REQUEUE): _S.QUEUED,
     (_S.PREPARING, _E.CANCEL): _S.CANCEL_REQUESTED,
     (_S.PREPARING, _E.FAIL): _S.FAILED,
+    (_S.STARTING, _E.LAUNCH): _S.STARTING,  # again, after a restart of the emulator
     (_S.STARTING, _E.PROCESSES_STARTED): _S.RUNNING,
     (_S.STARTING, _E.REQUEUE): _S.QUEUED,
     (_S.STARTING, _E.CANCEL): _S.CANCEL_REQUESTED,
