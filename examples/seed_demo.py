@@ -22,8 +22,12 @@ def title(text):
 def show_nodes(compute_target, when):
     status = compute_target.get_status().serialize()
     counts = status["nodeStateCounts"]
-    states = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()) if count) or "no nodes"
-    print("nodes of {} {}: {} ({})".format(compute_target.name, when, states, status["allocationState"]))
+    states = [f"{count} {name.replace('NodeCount', '')}" for name, count in sorted(counts.items()) if count]
+    print(
+        "nodes of {} {}: {} ({})".format(
+            compute_target.name, when, ", ".join(states) or "none", status["allocationState"]
+        )
+    )
 
 
 def main():
@@ -36,7 +40,7 @@ def main():
         ws, "cpu-cluster", AmlCompute.provisioning_configuration(vm_size="STANDARD_D2_V2", min_nodes=0, max_nodes=2)
     )
     compute_target.wait_for_completion(show_output=True)
-    show_nodes(compute_target, "before")
+    show_nodes(compute_target, "now")
 
     title("Data to the datastore")
     ds = ws.get_default_datastore()
@@ -78,7 +82,13 @@ def main():
     mpi_run = Experiment(ws, "digits-mpi").submit(mpi_est)
     mpi_run.wait_for_completion(show_output=True)
     mpi_metrics = mpi_run.get_metrics()
-    show_nodes(compute_target, "after")
+    print("metrics: loss", *(f"{loss:.3f}" for loss in mpi_metrics["loss"]))
+    print("rank 1 said:")
+    rank_1 = os.path.join(download_folder, "rank_1.txt")
+    mpi_run.download_file("azureml-logs/80_driver_log_rank_1.txt", output_file_path=rank_1)
+    with open(rank_1) as log:
+        print("".join("  " + line for line in log), end="")
+    show_nodes(compute_target, "now")
     print("files:", *mpi_run.get_file_names(), sep="\n  ")
     weights = os.path.join(download_folder, "weights.npz")
     mpi_run.download_file(name="outputs/weights.npz", output_file_path=weights)

@@ -136,7 +136,7 @@ def test_cancel(running: CommandLine) -> None:
     run_id = submit(running, "canceled", "import threading; threading.Event().wait(600)")
     assert running.succeed("run", "cancel", run_id, "--wait") == f"{run_id}: Canceled\n"
     assert "Canceled" in running.succeed("run", "show", run_id)
-    assert run_id in running.fail("run", "cancel", run_id)
+    assert "has ended (Canceled)" in running.fail("run", "cancel", run_id)
 
 
 def test_a_run_that_does_not_exist(running: CommandLine) -> None:
@@ -145,13 +145,13 @@ def test_a_run_that_does_not_exist(running: CommandLine) -> None:
 
 
 def test_clusters(running: CommandLine) -> None:
-    running.succeed("compute", "create", "cpu", "--max-nodes", "3", "--vm-size", "STANDARD_D3_V2")
+    running.succeed("compute", "create", "cpu", "--max-nodes", "3", "--vm-size", "Standard_D3_v2")
     running.succeed("compute", "resize", "cpu", "--min-nodes", "2", "--max-nodes", "4", "--idle-seconds", "60")
     cluster = running.json("compute", "show", "cpu")
     assert cluster["scaleSettings"] == {"minNodeCount": 2, "maxNodeCount": 4, "idleSecondsBeforeScaledown": 60}
     assert len(cluster["nodes"]) == 2
     assert "2 to 4 nodes" in running.succeed("compute", "show", "cpu")
-    assert [found["vmSize"] for found in running.json("compute", "list")] == ["STANDARD_D3_V2"]
+    assert [found["vmSize"] for found in running.json("compute", "list")] == ["Standard_D3_v2"]
     assert running.json("status")["cluster_count"] == 1
     running.succeed("compute", "delete", "cpu")
     assert running.json("compute", "list") == []

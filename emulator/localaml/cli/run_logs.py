@@ -9,7 +9,7 @@ from contextlib import closing
 
 from localaml.cli.client import Client
 from localaml.cli.failure import CliError
-from localaml.cli.output import show_enum
+from localaml.cli.output import show_enum, visible
 from localaml_proto.v1 import run_pb2
 
 _FOLDER = "azureml-logs/"
@@ -80,7 +80,8 @@ def _await_log(client: Client, run_name: str, log: str | None) -> str:
 
 def _tell_end(client: Client, run_name: str) -> None:
     run = client.call(client.runs.GetRun, run_pb2.GetRunRequest(name=run_name))
-    error = f": {run.error.message}" if run.error.message else ""
+    # Only the first line: the rest quotes the end of the log, which has just been printed.
+    error = f": {visible(run.error.message.splitlines()[0])}" if run.error.message else ""
     _say(f"{run.run_id}: {show_enum(run_pb2.RunState, run.state, 'RUN_STATE_')}{error}")
 
 
