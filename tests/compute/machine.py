@@ -15,7 +15,7 @@ from localaml.compute.process import ProcessRuntime
 from localaml.compute.process.isolation import Isolation
 from localaml.compute.process.launching import SHARED_MEMORY, scratch_prefix
 from localaml.compute.process.table import RUN_LABEL, STATE_DIR, ProcessTable
-from localaml.compute.runtime import LaunchPlan, NodeSpec, RunningJob
+from localaml.compute.runtime import LaunchPlan, LaunchResult, NodeSpec, RunningJob
 from localaml.domain.job import Launch
 from localaml.paths import StatePaths
 
@@ -73,12 +73,11 @@ class Machine:
 
 async def until(condition: Callable[[], object], what: str) -> None:
     """Returns once the condition holds; fails after a deadline."""
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        try:
-            while not condition():
-                await asyncio.sleep(0.005)
-        except TimeoutError:
-            raise AssertionError(f"waited in vain for {what}") from None
+    clock = RealClock()
+    deadline = clock.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert clock.monotonic() < deadline, f"waited in vain for {what}"
+        await clock.sleep(0.005)
 
 
 async def printed(machine: Machine, plan: LaunchPlan, text: str, name: str = "80_driver_log.txt") -> None:
@@ -87,7 +86,6 @@ async def printed(machine: Machine, plan: LaunchPlan, text: str, name: str = "80
     await until(lambda: path.exists() and text in path.read_text(), f"{text!r} in {name}")
 
 
-async def ended(job: RunningJob) -> Any:
+async def ended(job: RunningJob) -> LaunchResult:
     """The result, with a deadline."""
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        return await job.wait()
+    return await asyncio.wait_for(job.wait(), DEADLINE_SECONDS)

@@ -70,7 +70,8 @@ async def test_a_run_goes_on_and_is_adopted(machine: Machine, kind: str, with_ha
     emulator, handle = _start(machine, kind, _WAIT.format(code=4))
     make = machine.mpi_plan if kind == "mpi" else machine.plan
     plan = make("adopted")
-    await printed(machine, plan, "ready", _driver_log(kind))
+    for rank in range(plan.process_count):
+        await printed(machine, plan, "ready", _driver_log(kind).replace("rank_0", f"rank_{rank}"))
     _kill(emulator)
     assert await machine.runtime.end_leftovers(frozenset({"adopted"})) == 0
     job = await machine.runtime.adopt(plan, handle if with_handle else {})
@@ -78,7 +79,8 @@ async def test_a_run_goes_on_and_is_adopted(machine: Machine, kind: str, with_ha
     waiting = asyncio.ensure_future(ended(job))
     (plan.run_dir / "work" / "go").touch()
     result = await waiting
-    assert "went on" in machine.log(plan, _driver_log(kind))
+    log = _driver_log(kind).replace("rank_0", f"rank_{result.failed_rank}")
+    assert "went on" in machine.log(plan, log)
     assert result.reason == ("RANK_FAILED" if kind == "mpi" else "USER_SCRIPT_FAILED")
     assert "exit code 4" in result.error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from tests.compute.machine import FOREVER, PYTHON, Machine, ended, printed
 
 from localaml.compute.runtime import RankExit
-from localaml.errors import FailedPrecondition
+from localaml.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
 
 
 async def test_a_script_that_ends_well(machine: Machine) -> None:
@@ -70,9 +71,11 @@ async def test_half_a_record_is_none(machine: Machine) -> None:
     plan = machine.plan("half", PYTHON, "-c", "")
     job = await machine.runtime.launch(plan)
     await ended(job)
-    (plan.run_dir / "control" / "exit").write_text("0")
-    result = await ended(await machine.runtime.adopt(plan, job.handle))
-    assert (result.reason, result.exit_code) == ("PROCESS_KILLED", None)
+    for half in ("0", ""):
+        (plan.run_dir / "control" / "exit").write_text(half)
+        result = await ended(await machine.runtime.adopt(plan, job.handle))
+        assert (result.reason, result.exit_code) == ("PROCESS_KILLED", None)
+        assert "disk full" in result.error
 
 
 async def test_output_of_any_size_and_kind(machine: Machine) -> None:
@@ -222,6 +225,45 @@ async def test_a_program_that_is_not_there(machine: Machine) -> None:
     plan = machine.plan("unknown", "no-such-program")
     result = await ended(await machine.runtime.launch(plan))
     assert result.exit_code == 127 and "not found" in machine.log(plan)
+
+
+async def test_words_and_variables_that_no_process_can_have(machine: Machine) -> None:
+    for plan in (
+        machine.plan("word", PYTHON, "a\0b"),
+        machine.plan("value", PYTHON, environment={"A": "\0"}),
+        machine.plan("name", PYTHON, environment={"A=B": ""}),
+        machine.plan("empty", PYTHON, environment={"": "x"}),
+    ):
+        with pytest.raises(InvalidArgument):
+            await machine.runtime.launch(plan)
+
+
+async def test_host_names_that_no_node_can_have(machine: Machine) -> None:
+    for name in ("", "a b", "a.b", "-a", "a" * 64, "a/b"):
+        with pytest.raises(InvalidArgument, match="host name"):
+            await machine.runtime.start_node(replace(machine.nodes[0], host_name=name))
+
+
+async def test_no_room_for_the_files_of_a_run(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    plan = machine.plan("full", PYTHON, "-c", "")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "mkdir", full)
+        with pytest.raises(ResourceExhausted) as caught:
+            await machine.runtime.launch(plan)
+    assert caught.value.reason == "DISK_FULL"
+    assert (await ended(await machine.runtime.launch(plan))).succeeded
+
+
+async def test_a_second_launch_is_not_judged_by_the_first(machine: Machine) -> None:
+    assert (await ended(await machine.runtime.launch(machine.plan("again", PYTHON, "-c", "")))).succeeded
+    plan = machine.plan("again", PYTHON, "-uc", f"print('ready'); {FOREVER}")
+    job = await machine.runtime.launch(plan)
+    await printed(machine, plan, "ready")
+    os.killpg(job.handle["pid"], signal.SIGKILL)
+    assert not (await ended(job)).succeeded
 
 
 async def test_no_descriptor_is_left_open(machine: Machine) -> None:

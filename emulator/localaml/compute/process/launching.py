@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shlex
+import shutil
 import sys
 from dataclasses import dataclass
 from importlib import resources
@@ -16,7 +17,7 @@ from localaml.compute.process.isolation import Isolation
 from localaml.compute.process.table import NODE, RUN_LABEL, STATE_DIR
 from localaml.compute.runtime import LaunchPlan
 from localaml.domain.job import Launch
-from localaml.errors import FailedPrecondition
+from localaml.errors import FailedPrecondition, InvalidArgument
 
 # What a POSIX shell hands on to the programs that it starts.
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -41,7 +42,11 @@ class PreparedLaunch:
 
 
 def prepare_launch(plan: LaunchPlan, state_dir: Path, isolation: Isolation) -> PreparedLaunch:
-    """Writes the run's scripts and folders. Raises FailedPrecondition when the plan cannot be started."""
+    """Writes the run's scripts and folders.
+
+    Raises FailedPrecondition when something that the plan needs is not there, InvalidArgument for words and variables
+    that no process can have, OSError when the files cannot be written.
+    """
     _check(plan)
     prefix = _open_mpi_prefix(plan) if plan.launch is Launch.MPI else None
     control, logs, work = plan.run_dir / "control", plan.run_dir / "logs", plan.run_dir / "work"
@@ -58,32 +63,15 @@ def prepare_launch(plan: LaunchPlan, state_dir: Path, isolation: Isolation) -> P
         "TMPDIR": str(open_mpi.node_tmp(plan, node)),
     }
     command = [*_restore_names(environment, control), *plan.argv]
-    scratch = ""
+    log, scratch = "80_driver_log.txt", ""
     if prefix is not None:
-        scratch_dir = scratch_folder(plan, state_dir)
-        for each in plan.nodes:
-            open_mpi.node_scratch(scratch_dir, each).mkdir(mode=0o700, parents=True, exist_ok=True)
-        scratch = str(scratch_dir)
+        log, scratch = "56_batchai_stderr.txt", str(_make_scratch(plan, state_dir))
         environment = {**open_mpi.mpi_environment(prefix), **environment}
-        (control / "agent").write_text(open_mpi.agent_script(plan, prefix, isolation))
-        (control / "rank").write_text(_with_arguments("rank.sh", [str(control), str(logs), scratch, *command]))
+        _write(control / "agent", open_mpi.agent_script(plan, prefix, isolation))
+        _write(control / "rank", _with_arguments("rank.sh", str(control), str(logs), scratch, *command))
         command = open_mpi.mpirun_words(plan, prefix)
-        log = logs / "56_batchai_stderr.txt"
-    else:
-        log = logs / "80_driver_log.txt"
-    launcher = _with_arguments(
-        "launch.sh",
-        [
-            str(control),
-            str(log),
-            scratch,
-            isolation.set_host_name,
-            node.host_name,
-            *isolation.leave_privileges,
-            *command,
-        ],
-    )
-    (control / "launch").write_text(launcher)
+    places = (str(control), str(logs / log), scratch, isolation.set_host_name, node.host_name)
+    _write(control / "launch", _with_arguments("launch.sh", *places, *isolation.leave_privileges, *command))
     return PreparedLaunch(
         words=(*isolation.enter, "/bin/sh", "../control/launch"),
         environment=environment,
@@ -106,6 +94,16 @@ def scratch_folder(plan: LaunchPlan, state_dir: Path) -> Path:
     return plan.run_dir / "tmp" / "shared-memory"
 
 
+def _make_scratch(plan: LaunchPlan, state_dir: Path) -> Path:
+    folder = scratch_folder(plan, state_dir)
+    # Everybody may make folders there: one that exists and cannot be removed is not ours, and is not used.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    for node in plan.nodes:
+        open_mpi.node_scratch(folder, node).mkdir()
+    return folder
+
+
 def scratch_name(label: str, state_dir: Path) -> str:
     """Name of a run's scratch folder."""
     return scratch_prefix(state_dir) + _digest(label)
@@ -125,6 +123,16 @@ def _check(plan: LaunchPlan) -> None:
         raise FailedPrecondition(
             "LAUNCH_FAILED", "The run has no node, no command or no process to start; this is a defect of LocalAML."
         )
+    if any("\0" in word for word in plan.argv):
+        raise InvalidArgument("INVALID_ARGUMENT", "An argument of the run holds a zero byte: no process can get that.")
+    for name, value in plan.environment.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise InvalidArgument(
+                "INVALID_ENVIRONMENT_VARIABLE",
+                f"{name!r} cannot be an environment variable: a name is not empty and has no '=', and neither name nor"
+                " value has a zero byte.",
+                {"name": name},
+            )
     program = plan.argv[0]
     if os.sep in program and not os.access(plan.run_dir / "work" / program, os.X_OK):
         raise FailedPrecondition(
@@ -156,7 +164,12 @@ def _restore_names(environment: dict[str, str], control: Path) -> list[str]:
     return [sys.executable, "-I", "-S", str(_script("restore_names.py")), str(records)]
 
 
-def _with_arguments(script: str, arguments: list[str]) -> str:
+def _write(path: Path, script: str) -> None:
+    """Writes a script; paths in it may hold bytes that are no text."""
+    path.write_bytes(os.fsencode(script))
+
+
+def _with_arguments(script: str, *arguments: str) -> str:
     return f"set -- {shlex.join(arguments)}\n{_script(script).read_text()}"
 
 

@@ -53,8 +53,8 @@ def mpi_environment(prefix: Path) -> dict[str, str]:
 
 
 def node_scratch(scratch: Path, node: NodeSpec) -> Path:
-    """The folder of a node's shared-memory segments. It is rank.sh that tells Open MPI: mpirun hands its own settings on
-    to all nodes, so that one made for the first node would count on the others."""
+    """The folder of a node's shared-memory segments. It is rank.sh that tells Open MPI: mpirun hands its own settings
+    on to all nodes, so that one made for the first node would count on the others."""
     return scratch / node.node_id
 
 

@@ -15,7 +15,8 @@ from localaml.domain.job import Launch
 # Codes of processes that were ended from outside; when one rank fails, Open MPI ends the others like this.
 _ENDED_BY_OTHERS = frozenset({128 + signal.SIGTERM, 128 + signal.SIGKILL})
 _TAIL_CHARACTERS = 600
-_NOTICED = re.compile(r"mpirun noticed that process rank (\d+) with PID")
+# What mpirun says of the first that failed: by itself, or by a signal that also hit its wrapper.
+_FAILED_FIRST = re.compile(r"Process name: \[\[\d+,\d+\],(\d+)\]|mpirun noticed that process rank (\d+) with PID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +89,13 @@ def _explain(plan: LaunchPlan, exit_code: int | None, records: list[_Record]) ->
             f" no sign of life.{_launcher_says(plan)}",
         )
     if plan.launch is Launch.SINGLE:
-        return _explain_single(exit_code)
+        return _explain_single(plan, exit_code)
     return _explain_ranks(plan, exit_code, records)
 
 
-def _explain_single(exit_code: int | None) -> _Failure:
+def _explain_single(plan: LaunchPlan, exit_code: int | None) -> _Failure:
     if exit_code is None:
-        return _Failure("PROCESS_KILLED", "The run's process was killed before it could leave an exit code.")
+        return _Failure("PROCESS_KILLED", f"The run's process {_no_record(plan)}")
     if exit_code == 0:
         return _NO_FAILURE
     if name := _signal_name(exit_code):
@@ -111,13 +112,14 @@ def _explain_ranks(plan: LaunchPlan, exit_code: int | None, records: list[_Recor
     if exit_code == LOST_CONTACT and first is None:
         return _Failure("NODE_LOST", f"Open MPI lost contact with a node of the run.{_launcher_says(plan)}")
     if exit_code is None:
-        sentence = "The run's launcher was killed before it could leave an exit code; all its processes were ended."
-        return _Failure("PROCESS_KILLED", sentence)
+        return _Failure("PROCESS_KILLED", f"The run's launcher {_no_record(plan)} All its processes were ended.")
     missing = sorted(set(range(plan.process_count)) - {record.rank for record in records})
-    killed = _killed_rank(plan)
-    if first is None and killed in missing:
-        return _Failure("PROCESS_KILLED", f"Rank {killed} was killed.{_launcher_says(plan)}", killed)
-    first = first or next(iter(failed), None)
+    if first is None:
+        blamed = _blamed_rank(plan)
+        if blamed in missing:
+            return _Failure("PROCESS_KILLED", f"Rank {blamed} was killed.{_launcher_says(plan)}", blamed)
+        # The others follow so fast that file times cannot tell.
+        first = next((record for record in failed if record.rank == blamed), next(iter(failed), None))
     if first is not None:
         return _Failure("RANK_FAILED", _explain_rank(plan, first), first.rank)
     if not missing and exit_code == 0:
@@ -140,6 +142,13 @@ def _explain_rank(plan: LaunchPlan, record: _Record) -> str:
     return f"{where} ended with exit code {record.exit_code}; {log}."
 
 
+def _no_record(plan: LaunchPlan) -> str:
+    """Why there is no exit code: a file without one tells that it could not be written."""
+    if (plan.run_dir / "control" / "exit").exists():
+        return "ended, but its exit code could not be written: is the disk full?"
+    return "was killed before it could leave an exit code."
+
+
 def _hint(exit_code: int) -> str:
     return " A process that takes too much memory ends like this." if exit_code == 128 + signal.SIGKILL else ""
 
@@ -159,10 +168,10 @@ def _launcher_messages(plan: LaunchPlan) -> str:
     return " ".join(line.strip() for line in text.splitlines() if line.strip(" -"))
 
 
-def _killed_rank(plan: LaunchPlan) -> int | None:
-    """The rank that mpirun saw die by a signal: its wrapper died with it and left no record."""
-    found = _NOTICED.search(_launcher_messages(plan))
-    return int(found[1]) if found else None
+def _blamed_rank(plan: LaunchPlan) -> int | None:
+    """The rank that mpirun saw fail first."""
+    found = _FAILED_FIRST.search(_launcher_messages(plan))
+    return int(found[1] or found[2]) if found else None
 
 
 def _launcher_says(plan: LaunchPlan) -> str:

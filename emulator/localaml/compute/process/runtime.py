@@ -18,7 +18,7 @@ from localaml.compute.process.job import ProcessJob
 from localaml.compute.process.launching import SHARED_MEMORY, prepare_launch, scratch_name, scratch_prefix
 from localaml.compute.process.table import NODE, RUN_LABEL, STATE_DIR, ProcessTable
 from localaml.compute.runtime import LaunchPlan, NodeSpec
-from localaml.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
+from localaml.errors import FailedPrecondition, InvalidArgument, disk_full, is_disk_full
 from localaml.paths import StatePaths
 
 # What the kernel and Open MPI take for a host name (no dots: Open MPI cuts names at the first).
@@ -61,7 +61,9 @@ class ProcessRuntime:
         try:
             self._folder(node).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ResourceExhausted(
+            if is_disk_full(error):
+                raise disk_full() from error
+            raise FailedPrecondition(
                 "NODE_START_FAILED", f"The folder of node {node.node_id} cannot be made: {error.strerror}."
             ) from error
 
@@ -85,6 +87,8 @@ class ProcessRuntime:
                     start_new_session=True,
                 )
         except OSError as error:
+            if is_disk_full(error):
+                raise disk_full() from error
             raise FailedPrecondition(
                 "LAUNCH_FAILED", f"The run's processes cannot be started: {error.strerror} ({error.filename})."
             ) from error
