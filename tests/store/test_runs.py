@@ -171,6 +171,7 @@ def test_filters_and_pages_against_a_model(
         RunFilter(parent_run_id="p", recursive=True),
         RunFilter(state=RunState.RUNNING),
         RunFilter(target="cpu"),
+        RunFilter(run_type="t"),
         RunFilter(tags={"a": "1"}),
         RunFilter(experiment="e", properties={"a": "1"}),
     ],

@@ -118,6 +118,7 @@ CREATE INDEX runs_by_experiment_and_parent ON runs (workspace_id, experiment, pa
 CREATE INDEX runs_by_parent ON runs (workspace_id, parent_run_id);
 CREATE INDEX runs_by_state ON runs (workspace_id, state);
 CREATE INDEX runs_by_target ON runs (workspace_id, target);
+CREATE INDEX runs_by_type ON runs (workspace_id, run_type);
 CREATE UNIQUE INDEX runs_by_request ON runs (workspace_id, request_id) WHERE request_id <> '';
 CREATE INDEX runs_active ON runs (workspace_id) WHERE submitted = 1 AND is_terminal = 0;
 
