@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from tests.support.emulator_process import processes_of
 from tests.support.waiting import wait_until
 
