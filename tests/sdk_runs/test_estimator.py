@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from azureml._run_impl.definition import run_definition
 from azureml.core.container_registry import ContainerRegistry
 from azureml.core.runconfig import (
@@ -86,7 +87,9 @@ class TestScriptParams:
             definition(script_params={"--a": FakeReference("d", "a"), "--b": FakeReference("d", "b")})
 
     def test_the_same_reference_twice_is_fine(self) -> None:
-        assert len(definition(script_params={"--a": FakeReference("d"), "--b": FakeReference("d")})["dataReferences"]) == 1
+        assert (
+            len(definition(script_params={"--a": FakeReference("d"), "--b": FakeReference("d")})["dataReferences"]) == 1
+        )
 
     @pytest.mark.parametrize("params", [["--a", 1], "--a"])
     def test_must_be_a_dict(self, params: Any) -> None:

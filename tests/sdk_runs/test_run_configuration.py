@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from azureml._run_impl import block_yaml
 from azureml._run_impl.definition import run_definition, shown_definition
 from azureml._run_impl.requirements import read_requirements_file
@@ -59,7 +60,16 @@ class TestYamlSubset:
 
     @pytest.mark.parametrize(
         "text",
-        ["a: &anchor 1", "a: |\n  block", "a: {b: c}", "- [a, [b]]", "a: 1\na: 2", "a: 'open", "a: 1\n   b: 2", "\ta: 1"],
+        [
+            "a: &anchor 1",
+            "a: |\n  block",
+            "a: {b: c}",
+            "- [a, [b]]",
+            "a: 1\na: 2",
+            "a: 'open",
+            "a: 1\n   b: 2",
+            "\ta: 1",
+        ],
     )
     def test_refuses_by_line_what_it_does_not_know(self, text: str) -> None:
         with pytest.raises(block_yaml.YamlSubsetError, match="Line [12]"):
@@ -69,7 +79,10 @@ class TestYamlSubset:
 class TestCondaDependencies:
     def test_default_has_the_sdk_and_no_python(self) -> None:
         dependencies = CondaDependencies()
-        assert dependencies.as_dict() == {"name": "project_environment", "dependencies": [{"pip": ["azureml-defaults"]}]}
+        assert dependencies.as_dict() == {
+            "name": "project_environment",
+            "dependencies": [{"pip": ["azureml-defaults"]}],
+        }
         assert dependencies.get_python_version() is None
 
     def test_create(self) -> None:
@@ -147,7 +160,9 @@ class TestCondaDependencies:
 
 def test_requirements_file(tmp_path: Path) -> None:
     (tmp_path / "base.txt").write_text("numpy==1.16  # why\n")
-    (tmp_path / "all.txt").write_text("# comment\n-r base.txt\n\nscipy>=1 \\\n  ,<2\n--extra-index-url https://e.org/s\n")
+    (tmp_path / "all.txt").write_text(
+        "# comment\n-r base.txt\n\nscipy>=1 \\\n  ,<2\n--extra-index-url https://e.org/s\n"
+    )
     assert read_requirements_file(str(tmp_path / "all.txt")) == [
         "numpy==1.16",
         "scipy>=1    ,<2",
@@ -173,6 +188,7 @@ class TestDefinition:
 
     def test_is_what_the_protocol_takes(self) -> None:
         from google.protobuf import json_format
+
         from localaml_proto.v1 import run_definition_pb2
 
         config = RunConfiguration(script="train.py", arguments=["--alpha", 0.5, 3, True])

@@ -192,7 +192,11 @@ _ENVIRONMENT = {
 _TABLE = [
     ("azureml.core.run", "Run", _RUN_1_0_8),
     ("azureml.core.run", "Run", _RUN_1_61),
-    ("azureml.core.script_run", "ScriptRun", {"__init__": "experiment, run_id, directory=None, _run_config=None, **kwargs"}),
+    (
+        "azureml.core.script_run",
+        "ScriptRun",
+        {"__init__": "experiment, run_id, directory=None, _run_config=None, **kwargs"},
+    ),
     ("azureml.core.script_run", "ScriptRun", {"wait_for_completion": "show_output=False, wait_post_processing=False"}),
     ("azureml.core.experiment", "Experiment", _EXPERIMENT_1_0_8),
     ("azureml.core.experiment", "Experiment", _EXPERIMENT_1_61),

@@ -33,6 +33,7 @@ _GIVE_UP_SECONDS = 120.0
 _RETRY_SECONDS = 0.25
 # Seconds that the rest of a log may take after the run has ended.
 _REST_SECONDS = 60.0
+_MOST_REST_BYTES = 16384
 
 
 def watch_run(
@@ -166,6 +167,7 @@ class OutputStreamer:
         self._watch_stream: Optional[Stream] = None
         self._reader: Optional[_LogReader] = None
         self._decoder = _new_decoder()
+        self._shown = 0
         self._done = False
 
     def run(self) -> Dict[str, Any]:
@@ -212,6 +214,7 @@ class OutputStreamer:
                 next_look = self._next_look(last, look)
             elif source is self._reader:
                 if kind == "data":
+                    self._shown += len(value)
                     self._write(self._decoder.decode(value))
                 else:
                     reading = False
@@ -233,11 +236,24 @@ class OutputStreamer:
             return False
         if self._reader is not None:
             self._reader.stop()
+            self._show_rest(self._reader.log_name)
         heading = "Streaming " + name
         self._write("\n{}\n{}\n\n".format(heading, "=" * len(heading)))
         self._decoder = _new_decoder()
+        self._shown = 0
         self._reader = _LogReader(self._client, self._run_name, name, self._events)
         return True
+
+    def _show_rest(self, log_name: str) -> None:
+        """What a log that is left for a higher one has got until now; not more of it than a screen or two."""
+        request = {"name": self._run_name, "logName": log_name, "offset": str(self._shown)}
+        try:
+            with self._client.stream("RunService", "ReadRunLog", request) as stream:
+                for message in stream:
+                    self._write(self._decoder.decode(base64.b64decode(message.get("data") or "")[:_MOST_REST_BYTES]))
+                    return
+        except Exception:  # the higher log matters more
+            return
 
     def _watch(self) -> None:
         try:

@@ -12,6 +12,8 @@ metric keep their order. What is left is sent when the process exits.
 from __future__ import annotations
 
 import atexit
+import codecs
+import importlib
 import os
 import sys
 import threading
@@ -280,6 +282,13 @@ def _close_with_multiprocessing_child(writer: MetricsWriter) -> None:
         Finalize(None, writer.close, args=(_EXIT_SECONDS,), exitpriority=0)
 
 
+def _load_what_sending_needs() -> None:
+    """Here, in the caller's thread: a fork while another thread is importing leaves the child with half a module."""
+    importlib.import_module("azureml._localaml.transport_http")
+    importlib.import_module("azureml.exceptions")
+    codecs.lookup("idna")  # the first connection looks it up
+
+
 class _Writers:
     """All writers of this process: an exit and a fork happen to a process, not to a Run object."""
 
@@ -288,6 +297,7 @@ class _Writers:
         self._writers: Dict[Tuple[int, str], MetricsWriter] = {}
 
     def get(self, client: Any, run_name: str) -> MetricsWriter:
+        _load_what_sending_needs()
         key = (id(client), run_name)  # the writer keeps its client, so the id stays this client's
         writer = self._writers.get(key)
         if writer is None:
