@@ -21,10 +21,10 @@ def configuration(**changes: Any) -> Any:
 def test_a_cluster_from_making_to_deleting(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     cluster = ComputeTarget.create(workspace, "cpu", configuration(min_nodes="2", tags={"a": 1}, description="d"))
     cluster.wait_for_completion(show_output=True, timeout_in_minutes=1)
-    assert capsys.readouterr().out.split() == (
-        "Creating Succeeded AmlCompute wait for completion finished "
-        "Minimum number of nodes requested have been provisioned"
-    ).split()
+    assert capsys.readouterr().out == (
+        "Creating\nSucceeded\nAmlCompute wait for completion finished\n\n"
+        "Minimum number of nodes requested have been provisioned\n"
+    )
     found = ComputeTarget(workspace, "cpu")
     assert type(found) is AmlCompute
     assert (found.name, found.type, found.provisioning_state) == ("cpu", "AmlCompute", "Succeeded")

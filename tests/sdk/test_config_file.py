@@ -13,7 +13,7 @@ from azureml.exceptions import UserErrorException
 CONFIG = WorkspaceConfig("s", "g", "w")
 
 
-def put(path: Path, content: object = CONFIG._asdict()) -> Path:  # noqa: B008  # never changed
+def put(path: Path, content: object = CONFIG._asdict()) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))
     return path

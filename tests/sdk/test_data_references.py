@@ -50,7 +50,11 @@ def test_the_old_forms_of_datastores_warn(datastore: AzureBlobDatastore, caplog:
     assert facts(datastore.as_mount()) == (None, "mount", None, False)
     assert facts(datastore.as_download("p")) == (None, "download", "p", False)
     assert facts(datastore.as_upload("p")) == (None, "upload", "p", False)
-    assert [re.split(r"[ .]", record.message)[1] for record in caplog.records] == ["as_mount", "as_download", "as_upload"]
+    assert [re.split(r"[ .]", record.message)[1] for record in caplog.records] == [
+        "as_mount",
+        "as_download",
+        "as_upload",
+    ]
 
 
 def test_bad_ones_are_refused(datastore: AzureBlobDatastore) -> None:

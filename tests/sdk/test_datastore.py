@@ -144,7 +144,9 @@ def test_registering(workspace: Workspace) -> None:
 
 def test_files_survive_unregistering(workspace: Workspace, folder: Path, tmp_path: Path) -> None:
     for _ in range(2):
-        store = Datastore.register_azure_blob_container(workspace, "mine", "container-x", f"account{workspace.name[3:]}")
+        store = Datastore.register_azure_blob_container(
+            workspace, "mine", "container-x", f"account{workspace.name[3:]}"
+        )
         count = store.download(str(tmp_path / "down"), overwrite=True, show_progress=False)
         store.upload(str(folder), show_progress=False)
         store.unregister()

@@ -125,9 +125,7 @@ finally:
 
 
 @pytest.mark.parametrize("interpreter", interpreters())
-def test_old_interpreters_with_nothing_installed(
-    interpreter: str, connected: EmulatorProcess, tmp_path: Path
-) -> None:
+def test_old_interpreters_with_nothing_installed(interpreter: str, connected: EmulatorProcess, tmp_path: Path) -> None:
     if not os.access(interpreter, os.X_OK):
         pytest.skip(f"no {interpreter} on this machine")
     (tmp_path / "a.txt").write_text("a")

@@ -145,7 +145,7 @@ def test_a_time_out_is_an_error_and_no_retry(server: FakeServer, client: Client)
 
     server.unary[GET_RUN] = wait
     try:
-        with pytest.raises(AzureMLException, match="0.05 seconds") as caught:
+        with pytest.raises(AzureMLException, match=r"0\.05 seconds") as caught:
             client.call("RunService", "GetRun", {}, timeout=0.05)
         assert caught.value.grpc_code == "DEADLINE_EXCEEDED"
         assert len(server.requests) == 1

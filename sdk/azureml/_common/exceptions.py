@@ -19,7 +19,7 @@ class AzureMLException(Exception):
         metadata: further facts from the emulator.
     """
 
-    _error_code = None  # type: Optional[str]
+    _error_code: Optional[str] = None
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class AzureMLException(Exception):
         message_format: Optional[str] = None,
         message_parameters: Optional[Mapping[str, Any]] = None,
         reference_code: Optional[str] = None,
-        **kwargs: Any
+        **kwargs: Any,
     ) -> None:
         super().__init__(exception_message)
         self._exception_message = exception_message
@@ -42,7 +42,7 @@ class AzureMLException(Exception):
         self._reference_code = reference_code
         self.reason = ""
         self.grpc_code = ""
-        self.metadata = {}  # type: Dict[str, str]
+        self.metadata: Dict[str, str] = {}
 
     @property
     def message(self) -> str:
@@ -65,7 +65,7 @@ class AzureMLException(Exception):
         traceback.print_exception(type(self), self, self.__traceback__)
 
     def _serialize_json(self, indent: Optional[int] = None) -> str:
-        error = {}  # type: Dict[str, Any]
+        error: Dict[str, Any] = {}
         if self._error_code:
             error["code"] = self._error_code
         error["message"] = self._exception_message

@@ -1,9 +1,9 @@
 """The one object through which the SDK talks to an emulator: control calls, streams and bytes.
 
-    client = get_client()
-    run = client.call("RunService", "GetRun", {"name": name})
-    with client.stream("RunService", "WatchRun", {"name": name}) as runs: ...
-    client.transfer.upload_file(url, path)
+client = get_client()
+run = client.call("RunService", "GetRun", {"name": name})
+with client.stream("RunService", "WatchRun", {"name": name}) as runs: ...
+client.transfer.upload_file(url, path)
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Client:
         self._endpoint = endpoint
         self._find = find
         self._lock = threading.RLock()
-        self._transport = None  # type: Optional[Transport]
-        self._transfer = None  # type: Optional[Transfer]
+        self._transport: Optional[Transport] = None
+        self._transfer: Optional[Transfer] = None
         self._pid = os.getpid()
 
     @property
@@ -67,14 +67,14 @@ class Client:
         """A unary call; see `azureml._localaml.transport` for the form of `request` and answer.
 
         Raises:
-            AzureMLException: a subclass that fits the emulator's error, with attributes `reason`, `grpc_code`, `metadata`;
+            AzureMLException: a subclass that fits the emulator's error, with `reason`, `grpc_code` and `metadata`;
                 UserErrorException when no emulator can be reached.
         """
         return self.retrying(lambda: self._get_transport().call(service, method, request or {}, timeout))
 
     def stream(self, service: str, method: str, request: Optional[JsonObject] = None) -> Stream:
-        """A server-streaming call. When the connection is lost on the way the iteration raises ConnectionFailed: the caller
-        knows from where to go on. Errors of the emulator are raised as `call` raises them.
+        """A server-streaming call. When the connection is lost on the way the iteration raises ConnectionFailed: the
+        caller knows from where to go on. Errors of the emulator are raised as `call` raises them.
         """
         stream = self.retrying(lambda: self._get_transport().stream(service, method, request or {}))
         return _TranslatedStream(stream)
@@ -91,8 +91,7 @@ class Client:
             if page:
                 request["page"] = page
             answer = self.call(service, method, request)
-            for item in answer.get(items) or ():
-                yield item
+            yield from answer.get(items) or ()
             token = answer.get("nextPageToken")
             if not token:
                 return
@@ -100,7 +99,7 @@ class Client:
 
     def retrying(self, action: Callable[[], _T]) -> _T:
         """Does something that may lose its connection until it works or the time for it is over."""
-        deadline = None  # type: Optional[float]
+        deadline: Optional[float] = None
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -119,7 +118,7 @@ class Client:
                     from azureml.exceptions import UserErrorException
 
                     raise UserErrorException(not_reachable(self._endpoint, error)) from error
-            time.sleep(pause * random.uniform(0.7, 1.0))
+            time.sleep(pause * random.uniform(0.7, 1.0))  # noqa: S311 - spreads out retries, no secret
             pause = min(2 * pause, _LONGEST_PAUSE)
             self.look_again()
 
@@ -196,8 +195,8 @@ class _TranslatedStream(Stream):
 def make_transport(endpoint: Endpoint) -> Transport:
     """gRPC where it can be had, else HTTP. `LOCALAML_TRANSPORT` = `grpc` or `http` decides otherwise.
 
-    Inside a job HTTP is the default: training code forks workers and brings its own protobuf, and both get on badly with
-    a second user of grpcio in the process.
+    Inside a job HTTP is the default: training code forks workers and brings its own protobuf, and both get on badly
+    with a second user of grpcio in the process.
     """
     wanted = os.environ.get("LOCALAML_TRANSPORT", "").strip().lower()
     if wanted not in ("", "grpc", "http"):
@@ -222,7 +221,7 @@ class _Clients:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._clients = {}  # type: Dict[Tuple[str, int], Client]
+        self._clients: Dict[Tuple[str, int], Client] = {}
 
     def get(self) -> Client:
         try:

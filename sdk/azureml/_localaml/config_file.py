@@ -1,7 +1,8 @@
 """The config.json that names a workspace.
 
-Where it is looked for, and the two forms that it has, are Azure's (observed on azureml-core 1.61): for each folder name of
-`.azureml`, `aml_config` and none, and in it each file name, from the start folder upward; the first that exists counts.
+Where it is looked for, and the two forms that it has, are Azure's (observed on azureml-core 1.61): for each folder name
+of `.azureml`, `aml_config` and none, and in it each file name, from the start folder upward; the first that exists
+counts.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class WorkspaceConfig(NamedTuple):
 
 
 def find_config(path: Optional[str] = None, file_name: Optional[str] = None) -> str:
-    """The path of the config file for a start path (a file, or a folder to look in and above; default: the current one).
+    """The config file for a start path: a file, or a folder to look in and above (default: the current one).
 
     Raises:
         UserErrorException: there is none.
@@ -48,8 +49,8 @@ def find_config(path: Optional[str] = None, file_name: Optional[str] = None) -> 
                     break
                 folder = above
     raise UserErrorException(
-        "No workspace configuration file ({}) in {} or a folder above it. `localaml init` makes a workspace and writes its "
-        "config.json; `Workspace.write_config()` writes one for a workspace that you have; or pass the file's "
+        "No workspace configuration file ({}) in {} or a folder above it. `localaml init` makes a workspace and writes "
+        "its config.json; `Workspace.write_config()` writes one for a workspace that you have; or pass the file's "
         "path.".format(" or ".join(names), start)
     )
 
@@ -91,7 +92,7 @@ def write_config(config: WorkspaceConfig, path: Optional[str] = None, file_name:
     if os.path.basename(folder) not in (".azureml", "aml_config"):
         folder = os.path.join(folder, _FOLDERS[0])
     target = os.path.join(folder, file_name or _FILES[0])
-    content = dict(config._asdict())  # type: Dict[str, str]
+    content: Dict[str, str] = dict(config._asdict())
     try:
         if not os.path.isdir(folder):
             os.mkdir(folder)

@@ -40,7 +40,7 @@ class _Held:
     """The connections of one thread; closed when the thread ends or the pool is closed."""
 
     def __init__(self) -> None:
-        self.connections = {}  # type: Dict[Tuple[str, int], http.client.HTTPConnection]
+        self.connections: Dict[Tuple[str, int], http.client.HTTPConnection] = {}
 
     def close(self) -> None:
         for connection in list(self.connections.values()):
@@ -55,11 +55,11 @@ class ConnectionPool:
 
     def __init__(self) -> None:
         self._local = threading.local()
-        self._all = weakref.WeakSet()  # type: weakref.WeakSet[_Held]
+        self._all: weakref.WeakSet[_Held] = weakref.WeakSet()
 
     def get(self, address: Tuple[str, int], timeout: float) -> http.client.HTTPConnection:
         """This thread's connection, with `timeout` seconds for each wait on it."""
-        held = getattr(self._local, "held", None)  # type: Optional[_Held]
+        held: Optional[_Held] = getattr(self._local, "held", None)
         if held is None:
             held = self._local.held = _Held()
             self._all.add(held)
@@ -81,5 +81,5 @@ class ConnectionPool:
 
 
 def new_connection(address: Tuple[str, int], timeout: Any) -> http.client.HTTPConnection:
-    """A connection that is opened at its first request. Proxies of the environment are not asked: it is this machine."""
+    """A connection that is opened at its first request. The environment's proxies are not asked: it is this machine."""
     return http.client.HTTPConnection(address[0], address[1], timeout=timeout, blocksize=BLOCK_SIZE)

@@ -96,7 +96,8 @@ def connect_error_object(answer: Mapping[str, Any], default_code: str = "UNKNOWN
 
 def parse_error_info(data: bytes) -> Tuple[str, Dict[str, str]]:
     """Reads a serialised `google.rpc.ErrorInfo` without protobuf: reason and metadata."""
-    reason, metadata = "", {}  # type: str, Dict[str, str]
+    reason = ""
+    metadata: Dict[str, str] = {}
     for number, value in _fields(data):
         if number == 1:
             reason = value.decode("utf-8", "replace")
@@ -174,7 +175,7 @@ def sdk_exception(error: ServiceError) -> AzureMLException:
             name = "AzureMLException"
         else:
             name = "UserErrorException"
-    exception = getattr(exceptions, name)(error.message)  # type: AzureMLException
+    exception: AzureMLException = getattr(exceptions, name)(error.message)
     return annotate(exception, error)
 
 

@@ -1,14 +1,14 @@
 """Which files of a source folder do not travel: `.amlignore`, else `.gitignore`, with git's pattern language.
 
-The language is that of https://git-scm.com/docs/gitignore: the last pattern that matches decides, `!` takes back, a file
-below an excluded folder cannot be taken back. As in Azure only the file at the root of the source folder counts.
+The language is that of https://git-scm.com/docs/gitignore: the last pattern that matches decides, `!` takes back, a
+file below an excluded folder cannot be taken back. As in Azure only the file at the root of the source folder counts.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from typing import List, NamedTuple, Optional, Pattern
+from typing import List, NamedTuple, Optional, Pattern, Tuple
 
 # Never of use to a job: the history of versions, and bytecode that belongs to this interpreter.
 _ALWAYS = (".git", "__pycache__")
@@ -38,7 +38,7 @@ class IgnoreRules:
         return cls([])
 
     def excludes(self, path: str, is_folder: bool) -> bool:
-        """Whether a file or folder stays behind. Ask for its folders first: below an excluded one everything is excluded.
+        """Whether a file or folder stays behind. Ask for its folders first: below an excluded one everything is, too.
 
         Args:
             path: relative to the source folder, with `/`, without a leading or trailing one.
@@ -69,9 +69,7 @@ def _parse(line: str) -> Optional[_Rule]:
     expression = _translate(line)
     if expression is None:
         return None
-    return _Rule(
-        re.compile(("" if anchored else "(?:.*/)?") + expression + r"\Z", re.DOTALL), exclude, folders_only
-    )
+    return _Rule(re.compile(("" if anchored else "(?:.*/)?") + expression + r"\Z", re.DOTALL), exclude, folders_only)
 
 
 def _strip_end(line: str) -> str:
@@ -89,7 +87,7 @@ def _strip_end(line: str) -> str:
 
 def _translate(glob: str) -> Optional[str]:
     """A git glob as a regular expression; None when it can match nothing (an open bracket, a lone backslash)."""
-    result = []  # type: List[str]
+    result: List[str] = []
     position, end = 0, len(glob)
     while position < end:
         char = glob[position]
@@ -141,12 +139,12 @@ _CLASSES = {
 }
 
 
-def _bracket(glob: str, position: int) -> Optional[tuple]:  # type: ignore[type-arg]  # (str, int); Python 3.7 syntax
+def _bracket(glob: str, position: int) -> Optional[Tuple[str, int]]:
     """The character class that begins behind `[`: its regular expression and the position behind `]`."""
     negated = position < len(glob) and glob[position] in "!^"
     if negated:
         position += 1
-    parts = []  # type: List[str]
+    parts: List[str] = []
     first = True
     while position < len(glob):
         char = glob[position]
@@ -176,7 +174,7 @@ def _bracket(glob: str, position: int) -> Optional[tuple]:  # type: ignore[type-
     return None
 
 
-def _class_char(glob: str, position: int) -> tuple:  # type: ignore[type-arg]  # (str, int); Python 3.7 syntax
+def _class_char(glob: str, position: int) -> Tuple[str, int]:
     if glob[position] == "\\" and position + 1 < len(glob):
         return glob[position + 1], position + 2
     return glob[position], position + 1

@@ -84,8 +84,8 @@ def list_source_files(source_directory: str) -> List[SourceFile]:
 def _check_limits(root: str, files: List[SourceFile]) -> None:
     total = sum(file.size for file in files)
     advice = (
-        "Leave files out by an {} file, keep data in a datastore (`datastore.upload`, then `as_mount()`), and write results to "
-        "./outputs of the run. https://aka.ms/aml-largefiles"
+        "Leave files out by an {} file, keep data in a datastore (`datastore.upload`, then `as_mount()`), and write "
+        "results to ./outputs of the run. https://aka.ms/aml-largefiles"
     ).format(IGNORE_FILES[0])
     if total > MAX_BYTES:
         biggest = sorted(files, key=lambda file: -file.size)[:3]
@@ -136,8 +136,7 @@ class _Walk:
             except UnicodeEncodeError:
                 raise SnapshotException("The file name {!r} is not valid Unicode: rename it.".format(path)) from None
             if is_folder:
-                for file in self._folder(path + "/", entry.path, above | {os.path.realpath(entry.path)}):
-                    yield file
+                yield from self._folder(path + "/", entry.path, above | {os.path.realpath(entry.path)})
             elif entry.is_file():
                 yield _source_file(path, entry.path, entry.stat())
             else:
@@ -151,8 +150,10 @@ class _Walk:
             return False
         if target != self._real_root and not target.startswith(self._real_root + os.sep):
             raise SnapshotException(
-                "{} is a symbolic link to {}, outside of the source directory {}. Copy the file into the source directory, or "
-                "leave the link out by a line '/{}' in {}.".format(source, target, self._root, path, IGNORE_FILES[0])
+                "{} is a symbolic link to {}, outside of the source directory {}. Copy the file into the source "
+                "directory, or leave the link out by a line '/{}' in {}.".format(
+                    source, target, self._root, path, IGNORE_FILES[0]
+                )
             )
         if above is not None and target in above:
             raise SnapshotException(
@@ -172,7 +173,7 @@ class _HashCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known = {}  # type: Dict[Tuple[str, int, int], str]
+        self._known: Dict[Tuple[str, int, int], str] = {}
 
     def get(self, file: SourceFile) -> str:
         key = (file.source, file.size, file.mtime_ns)

@@ -1,8 +1,8 @@
 """The plane of bytes: files to and from signed URLs over HTTP, in constant memory at any size.
 
-A signed URL names the address that the emulator had when it signed. It stays good when the emulator comes back on another
-port (the signature covers the path alone), so an interrupted transfer goes on at the address of now: a download where it
-stopped, an upload from its start.
+A signed URL names the address that the emulator had when it signed. It stays good when the emulator comes back on
+another port (the signature covers the path alone), so an interrupted transfer goes on at the address of now: a download
+where it stopped, an upload from its start.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Callable, Iterable, Iterator, NamedTuple, Optional, Tuple, Union
 from urllib.parse import urlsplit
 
@@ -169,7 +170,7 @@ class Transfer:
             connection.putheader("Content-Length", str(size))
             connection.putheader("Content-Type", "application/octet-stream")
             connection.endheaders()
-            refused = None  # type: Optional[OSError]
+            refused: Optional[OSError] = None
             try:
                 _send(connection.sock, stream, size)
             except (BrokenPipeError, ConnectionResetError) as error:
@@ -319,8 +320,8 @@ class _Progress:
 
     def __init__(self) -> None:
         self.received = 0
-        self.total = None  # type: Optional[int]
-        self.tag = None  # type: Optional[str]
+        self.total: Optional[int] = None
+        self.tag: Optional[str] = None
 
 
 class _Unreadable(Exception):
@@ -394,7 +395,5 @@ def _seekable(stream: IO[bytes]) -> bool:
 
 
 def _remove(path: str) -> None:
-    try:
+    with suppress(OSError):
         os.remove(path)
-    except OSError:
-        pass

@@ -25,15 +25,15 @@ class GrpcTransport(Transport):
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._metadata = [("authorization", "Bearer " + endpoint.token)] if endpoint.token else []
-        options = [
+        options: List[Tuple[str, Any]] = [
             ("grpc.max_receive_message_length", -1),
             ("grpc.max_send_message_length", -1),
             ("grpc.enable_http_proxy", 0),
             # Two emulators in turn on one port must not share a channel of grpcio's global pool.
             ("grpc.use_local_subchannel_pool", 1),
-        ]  # type: List[Tuple[str, Any]]
+        ]
         self._channel = grpc.insecure_channel(endpoint.grpc_address, options=options)
-        self._callables = {}  # type: Dict[Tuple[str, str], Tuple[Callable[..., Any], Any]]
+        self._callables: Dict[Tuple[str, str], Tuple[Callable[..., Any], Any]] = {}
         self._lock = threading.Lock()
 
     def call(self, service: str, method: str, request: JsonObject, timeout: Optional[float] = None) -> JsonObject:
@@ -97,7 +97,8 @@ def _message_class(descriptor: Any) -> Any:
     get = getattr(message_factory, "GetMessageClass", None)
     if get is not None:
         return get(descriptor)
-    return message_factory.MessageFactory().GetPrototype(descriptor)  # protobuf before 4.22
+    factory: Any = message_factory.MessageFactory()
+    return factory.GetPrototype(descriptor)  # protobuf before 4.22
 
 
 def _is_streaming(service: str, method: str, module: Any) -> bool:

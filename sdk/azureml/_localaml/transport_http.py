@@ -1,10 +1,11 @@
-"""Control calls as JSON over HTTP: the Connect protocol (https://connectrpc.com/docs/protocol) with the standard library."""
+"""Control calls as JSON over HTTP with the standard library: https://connectrpc.com/docs/protocol."""
 
 from __future__ import annotations
 
 import json
 import socket
 import struct
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPResponse
 from typing import Dict, Optional
 
@@ -113,10 +114,8 @@ class _HttpStream(Stream):
         if self._ended:
             return
         self._ended = True
-        try:
+        with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes a reader in another thread
-        except OSError:
-            pass
         self._response.close()
         self._connection.close()
 

@@ -21,5 +21,5 @@ def unsupported(what: str, instead: str = "") -> UserErrorException:
 
 
 def unsupported_import(name: str) -> ImportError:
-    """The exception for a module or class that LocalAML lacks; an ImportError, so that the import statement shows its text."""
+    """The exception for a module or class that LocalAML lacks: an ImportError, so that `import` shows its text."""
     return ImportError("LocalAML does not support {} yet. {}".format(name, WHERE), name=name)

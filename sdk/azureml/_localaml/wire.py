@@ -39,7 +39,7 @@ def iso_time(message: Mapping[str, Any], key: str) -> Optional[str]:
 
 
 def enum_word(message: Mapping[str, Any], key: str, prefix: str) -> str:
-    """`{"state": "RUN_STATE_NOT_STARTED"}` with prefix `RUN_STATE_` -> `NotStarted`; empty when absent or unspecified."""
+    """`{"state": "RUN_STATE_NOT_STARTED"}` with prefix `RUN_STATE_` -> `NotStarted`; empty when unspecified."""
     value = str(message.get(key) or "")
     if value.startswith(prefix):
         value = value[len(prefix) :]

@@ -1,6 +1,6 @@
-"""Azure's authentication classes. All are accepted, none logs in: LocalAML knows its owner by the token of its state dir.
+"""Azure's authentication classes. All are accepted, none logs in: LocalAML knows its owner by a token in its state dir.
 
-The header that they give is the emulator's own, so that a program that sends it on to the emulator's HTTP address works.
+The header that they give is the emulator's own: a program that sends it on to the emulator's HTTP address works.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class AbstractAuthentication(metaclass=ABCMeta):  # noqa: B024  # abstract in Az
     def signed_session(self, session: Any = None) -> Any:
         """A `requests` session (a new one when None is given) that sends the header. Needs the package `requests`."""
         if session is None:
-            import requests
+            import requests  # type: ignore[import-untyped,unused-ignore]  # optional, with or without stubs
 
             session = requests.Session()
         session.headers.update(self.get_authentication_header())

@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional
 
 from azureml._localaml.unsupported import unsupported
-from azureml.data._other_datastores import CLASSES, SettingsDatastore
+from azureml.data._other_datastores import CLASSES
 from azureml.data.abstract_datastore import AbstractDatastore
 from azureml.data.azure_storage_datastore import AzureBlobDatastore, AzureFileDatastore
 from azureml.exceptions import UserErrorException
@@ -184,7 +184,7 @@ class Datastore(AbstractDatastore):
         subscription_id: Optional[str] = None,
         resource_group: Optional[str] = None,
         grant_workspace_access: bool = False,
-        **kwargs: Any
+        **kwargs: Any,
     ) -> AbstractDatastore:
         """Registers an SQL database. Only the registration: the emulator cannot reach its data."""
         settings = {
@@ -214,7 +214,7 @@ class Datastore(AbstractDatastore):
         endpoint: Optional[str] = None,
         overwrite: bool = False,
         enforce_ssl: bool = True,
-        **kwargs: Any
+        **kwargs: Any,
     ) -> AbstractDatastore:
         """Registers a PostgreSQL database. Only the registration: the emulator cannot reach its data."""
         settings = {
@@ -238,7 +238,7 @@ class Datastore(AbstractDatastore):
         port_number: Optional[int] = None,
         endpoint: Optional[str] = None,
         overwrite: bool = False,
-        **kwargs: Any
+        **kwargs: Any,
     ) -> AbstractDatastore:
         """Registers a MySQL database. Only the registration: the emulator cannot reach its data."""
         settings = {
@@ -284,7 +284,7 @@ def _datastore(workspace: Workspace, message: Mapping[str, Any]) -> Any:
     name = str(message["name"]).rpartition("/")[2]
     kind = str(message.get("datastoreType") or "")
     if kind in ("AzureBlob", "AzureFile"):
-        make = AzureBlobDatastore if kind == "AzureBlob" else AzureFileDatastore  # type: Any
+        make: Any = AzureBlobDatastore if kind == "AzureBlob" else AzureFileDatastore
         datastore = make(
             workspace,
             name,
@@ -298,13 +298,14 @@ def _datastore(workspace: Workspace, message: Mapping[str, Any]) -> Any:
         return datastore
     found = CLASSES.get(kind)
     if found is None:
-        raise UserErrorException("The datastore {!r} is of a kind that this SDK does not know: {!r}.".format(name, kind))
+        raise UserErrorException(
+            "The datastore {!r} is of a kind that this SDK does not know: {!r}.".format(name, kind)
+        )
     settings = dict(message.get("settings") or {})
     for key, field in (("container_name", "containerName"), ("account_name", "accountName")):
         if message.get(field):
             settings.setdefault(key, message[field])
-    datastore_of_settings = found(workspace, name, settings)  # type: SettingsDatastore
-    return datastore_of_settings
+    return found(workspace, name, settings)
 
 
 def _storage(

@@ -64,7 +64,7 @@ class Workspace:
         self._workspace_name = workspace_name
         self._auth = auth
         self._client = get_client()
-        self._message = None  # type: Optional[Dict[str, Any]]
+        self._message: Optional[Dict[str, Any]] = None
         self._known_location = _location
         self._known_workspace_id = _workspace_id
         if not _disable_service_check:
@@ -82,8 +82,8 @@ class Workspace:
         """The workspace that a config.json names.
 
         Args:
-            path: the file, or a folder: looked for in its `.azureml`, `aml_config` and itself, and in the folders above it.
-                Default: the current folder.
+            path: the file, or a folder (default: the current one): looked for in its `.azureml`, its `aml_config` and
+                itself, and in the folders above it.
 
         Raises:
             UserErrorException: no config file, or one that names no workspace.
@@ -134,7 +134,7 @@ class Workspace:
             default_cpu_compute_target, default_gpu_compute_target: provisioning configurations; the clusters
                 `cpu-cluster` and `gpu-cluster` are made of them.
             exist_ok: return the workspace that has the name.
-            storage_account, key_vault, app_insights, container_registry, and the settings of identities, keys and networks:
+            storage_account, key_vault, app_insights, container_registry, settings of identities, keys and networks:
                 accepted and of no effect, the emulator keeps everything in its state dir.
 
         Raises:
@@ -207,7 +207,7 @@ class Workspace:
         subscription_id: str, auth: Optional[AbstractAuthentication] = None, resource_group: Optional[str] = None
     ) -> Dict[str, List[Workspace]]:
         """The workspaces of a subscription by name; in a list, as several groups may use one name."""
-        result = {}  # type: Dict[str, List[Workspace]]
+        result: Dict[str, List[Workspace]] = {}
         for message in _list_workspaces(subscription_id, resource_group):
             workspace = Workspace._of(message, auth)
             result.setdefault(workspace.name, []).append(workspace)
@@ -226,7 +226,9 @@ class Workspace:
         """
         from azureml._localaml.config_file import WorkspaceConfig, write_config
 
-        write_config(WorkspaceConfig(self._subscription_id, self._resource_group, self._workspace_name), path, file_name)
+        write_config(
+            WorkspaceConfig(self._subscription_id, self._resource_group, self._workspace_name), path, file_name
+        )
 
     # What it is
 
@@ -308,7 +310,7 @@ class Workspace:
         """Changes what is not None; `tags` replace all tags. Returns the details as `get_details`."""
         if service_managed_resources_settings is not None:
             raise unsupported("Workspace.update(service_managed_resources_settings=...)")
-        request = {"name": self._resource_name}  # type: Dict[str, Any]
+        request: Dict[str, Any] = {"name": self._resource_name}
         if friendly_name is not None:
             request["friendlyName"] = friendly_name
         if description is not None:

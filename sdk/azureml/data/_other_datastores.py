@@ -14,13 +14,13 @@ class SettingsDatastore(AbstractDatastore):
     """A datastore that is a set of settings; each is an attribute, None when it was not given. Secrets are not told."""
 
     TYPE = ""
-    SETTINGS = ()  # type: Any
+    SETTINGS: Any = ()
 
     def __init__(self, workspace: Workspace, name: str, settings: Mapping[str, str]) -> None:
         super().__init__(workspace, name, self.TYPE)
         self._settings = dict(settings)
         for key in self.SETTINGS:
-            value = settings.get(key)  # type: Any
+            value: Any = settings.get(key)
             setattr(self, key, int(value) if key == "port_number" and value else value)
 
     def _as_dict(self) -> Dict[str, Any]:

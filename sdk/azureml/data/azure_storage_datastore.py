@@ -59,7 +59,7 @@ class AbstractAzureStorageDatastore(AbstractDatastore):
         self.account_name = account_name
         self.sas_token = sas_token
         self.account_key = account_key
-        self.credential_type = "Sas" if sas_token else "AccountKey" if account_key else None  # type: Optional[str]
+        self.credential_type: Optional[str] = "Sas" if sas_token else "AccountKey" if account_key else None
         self.protocol = protocol
         self.endpoint = endpoint
 
@@ -113,7 +113,9 @@ class AbstractAzureStorageDatastore(AbstractDatastore):
         for here, folders, names in os.walk(folder):
             folders.sort()
             files += [os.path.join(here, name) for name in sorted(names)]
-        return self._upload([(file, os.path.relpath(file, folder)) for file in files], target_path, overwrite, show_progress)
+        return self._upload(
+            [(file, os.path.relpath(file, folder)) for file in files], target_path, overwrite, show_progress
+        )
 
     def upload_files(
         self,
@@ -169,11 +171,13 @@ class AbstractAzureStorageDatastore(AbstractDatastore):
             The number of files that were copied.
         """
         root = os.path.abspath(os.path.expanduser(os.fspath(target_path)))
-        wanted = []  # type: List[_File]
+        wanted: List[_File] = []
         for message in self._client_pages(prefix):
             local = os.path.join(root, *message["path"].split("/"))
             if os.path.commonpath([root, os.path.abspath(local)]) != root:
-                raise UserErrorException("The path {!r} of the datastore leads out of {}.".format(message["path"], root))
+                raise UserErrorException(
+                    "The path {!r} of the datastore leads out of {}.".format(message["path"], root)
+                )
             if os.path.exists(local) and not overwrite:
                 if show_progress:
                     print("Target already exists. Skipping download for {}".format(local))
@@ -187,7 +191,8 @@ class AbstractAzureStorageDatastore(AbstractDatastore):
             answer = self._workspace._client.call("DatastoreService", "CreateDatastoreDownloadUrls", request)
             urls = {url["path"]: url["url"] for url in answer.get("urls") or ()}
             self._workspace._client.transfer.download_files(
-                [Download(urls[file.remote], file.local) for file in batch], *progress.callbacks([f.remote for f in batch])
+                [Download(urls[file.remote], file.local) for file in batch],
+                *progress.callbacks([f.remote for f in batch]),
             )
         progress.finish()
         return progress.count
@@ -320,7 +325,8 @@ class _Progress:
 
 
 def _batches(files: Sequence[_File]) -> Iterator[List[_File]]:
-    batch, size = [], 0  # type: List[_File], int
+    batch: List[_File] = []
+    size = 0
     for file in files:
         if batch and (len(batch) == _BATCH_PATHS or size + file.size > _BATCH_BYTES):
             yield batch
@@ -338,4 +344,6 @@ def _clean(path: Optional[str]) -> str:
 
 
 def _warn_deprecated(method: str) -> None:
-    _log.warning("datastore.%s is deprecated since SDK 1.0.69 in favour of datasets (LocalAML keeps supporting it).", method)
+    _log.warning(
+        "datastore.%s is deprecated since SDK 1.0.69 in favour of datasets (LocalAML keeps supporting it).", method
+    )

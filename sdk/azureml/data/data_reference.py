@@ -53,7 +53,9 @@ class DataReference:
 
     def path(self, path: Optional[str] = None, data_reference_name: Optional[str] = None) -> DataReference:
         """A reference to a place below this one."""
-        parts = [part.strip("/") for part in (self.path_on_datastore, path) if part and part.strip("/") not in ("", ".")]
+        parts = [
+            part.strip("/") for part in (self.path_on_datastore, path) if part and part.strip("/") not in ("", ".")
+        ]
         return DataReference(self.datastore, data_reference_name, "/".join(parts) or None)
 
     def as_mount(self) -> DataReference:

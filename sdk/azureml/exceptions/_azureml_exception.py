@@ -105,7 +105,7 @@ class WebserviceException(AzureMLException):
         exception_message: str,
         status_code: Optional[int] = None,
         logger: Optional[logging.Logger] = None,
-        **kwargs: Any
+        **kwargs: Any,
     ) -> None:
         super().__init__(exception_message, **kwargs)
         self.status_code = status_code

@@ -119,7 +119,8 @@ class AmlComputeStatus:
 
     Attributes:
         allocation_state: `Steady` or `Resizing`; allocation_state_transition_time: since when.
-        provisioning_state: `Creating`, `Succeeded`, `Failed` or `Deleting`; provisioning_state_transition_time: since when.
+        provisioning_state: `Creating`, `Succeeded`, `Failed` or `Deleting`.
+        provisioning_state_transition_time: since when.
         current_node_count, target_node_count, node_state_counts: its nodes.
         errors: a list of `{"error": {"code": ..., "message": ...}}`, or None.
         creation_time, modified_time: aware times.

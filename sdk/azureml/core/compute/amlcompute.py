@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Union
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from azureml._localaml.errors import ConnectionFailed
 from azureml._localaml.unsupported import unsupported
@@ -47,6 +48,22 @@ class AmlCompute(ComputeTarget):
     """
 
     _compute_type = "AmlCompute"
+
+    id: str
+    location: str
+    vm_size: str
+    vm_priority: str
+    description: Optional[str]
+    tags: Optional[Dict[str, str]]
+    provisioning_errors: Optional[List[Dict[str, Any]]]
+    scale_settings: Optional[ScaleSettings]
+    status: Optional[AmlComputeStatus]
+    created_on: Optional[datetime]
+    modified_on: Optional[datetime]
+    is_attached: bool
+    cluster_resource_id: Optional[str]
+    cluster_location: str
+    _just_made: bool
 
     # Making
 
@@ -123,7 +140,7 @@ class AmlCompute(ComputeTarget):
 
     # Following
 
-    def wait_for_completion(
+    def wait_for_completion(  # type: ignore[override]  # Azure's signature: two arguments come in between
         self,
         show_output: bool = False,
         min_node_count: Optional[int] = None,
@@ -168,7 +185,8 @@ class AmlCompute(ComputeTarget):
                 raise
             if not is_delete_operation:
                 raise ComputeTargetException(
-                    "The compute target {} was deleted while it was waited for.".format(self.name), inner_exception=error
+                    "The compute target {} was deleted while it was waited for.".format(self.name),
+                    inner_exception=error,
                 ) from error
             printer.finish("")
             return
@@ -228,7 +246,7 @@ class AmlCompute(ComputeTarget):
         Raises:
             ComputeTargetException: the settings do not fit together.
         """
-        request = {"name": self._resource_name}  # type: Dict[str, Any]
+        request: Dict[str, Any] = {"name": self._resource_name}
         if min_nodes is not None:
             request["minNodeCount"] = whole_number(min_nodes, "min_nodes")
         if max_nodes is not None:
@@ -331,11 +349,7 @@ class AmlCompute(ComputeTarget):
         target.workspace = workspace
         target.type = cls._compute_type
         target.name = target.id = target.location = target.vm_size = target.vm_priority = target.provisioning_state = ""
-        target.description = None  # type: Optional[str]
-        target.tags = None  # type: Optional[Dict[str, str]]
-        target.provisioning_errors = None  # type: Optional[List[Dict[str, Any]]]
-        target.scale_settings = None  # type: Optional[ScaleSettings]
-        target.status = None  # type: Optional[AmlComputeStatus]
+        target.description = target.tags = target.provisioning_errors = target.scale_settings = target.status = None
         target.created_on = target.modified_on = None
         target.is_attached = False
         target._just_made = False
@@ -362,9 +376,7 @@ class AmlCompute(ComputeTarget):
             raise as_compute_error(error, prefix) from error
 
     @classmethod
-    def _create(
-        cls, workspace: Workspace, name: str, configuration: AmlComputeProvisioningConfiguration
-    ) -> AmlCompute:
+    def _create(cls, workspace: Workspace, name: str, configuration: AmlComputeProvisioningConfiguration) -> AmlCompute:
         scale = configuration.scale_settings
         settings = {
             "vmSize": configuration.vm_size,
@@ -421,9 +433,7 @@ class AmlCompute(ComputeTarget):
             int(message.get("currentNodeCount") or 0),
             errors or None,
             self.modified_on,
-            AmlComputeNodeStateCounts(
-                **{state + "_node_count": int(counts.get(state) or 0) for state in _NODE_STATES}
-            ),
+            AmlComputeNodeStateCounts(**{state + "_node_count": int(counts.get(state) or 0) for state in _NODE_STATES}),
             self.provisioning_state,
             timestamp(message, "provisioningStateTransitionTime"),
             self.scale_settings,
@@ -439,14 +449,13 @@ class AmlCompute(ComputeTarget):
         request = {"name": self._resource_name}
         while True:
             stream = client.stream("ComputeService", "WatchComputeTarget", request)
-            timer = None  # type: Optional[threading.Timer]
+            timer: Optional[threading.Timer] = None
             if deadline is not None:
                 timer = threading.Timer(max(0.0, deadline - time.monotonic()), stream.close)
                 timer.daemon = True
                 timer.start()
             try:
-                for message in stream:
-                    yield message
+                yield from stream
             except ConnectionFailed:
                 pass  # asked again below, which waits for the emulator to come back
             finally:
@@ -479,9 +488,14 @@ class AmlCompute(ComputeTarget):
     def _arm_id(self) -> str:
         return "{}/computes/{}".format(self.workspace._arm_id, self.name)
 
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return AmlCompute.deserialize, (self.workspace, self.serialize())
+
     def __repr__(self) -> str:
-        return "AmlCompute(workspace={!r}, name={}, id={}, type={}, provisioning_state={}, location={}, tags={})".format(
-            self.workspace, self.name, self.id, self.type, self.provisioning_state, self.location, self.tags
+        return (
+            "AmlCompute(workspace={!r}, name={}, id={}, type={}, provisioning_state={}, location={}, tags={})".format(
+                self.workspace, self.name, self.id, self.type, self.provisioning_state, self.location, self.tags
+            )
         )
 
 

@@ -39,13 +39,10 @@ class ComputeTarget(ABC):
     def __new__(cls, workspace: Workspace, name: str) -> Any:
         from azureml.core.compute.amlcompute import AmlCompute
 
-        if workspace is None or not name:
-            return super().__new__(cls)
         return AmlCompute._get(workspace, name)
 
     def __init__(self, workspace: Workspace, name: str) -> None:
-        # `__new__` has filled the object.
-        pass
+        assert self.name, "`__new__` has filled the object"
 
     @staticmethod
     def create(workspace: Workspace, name: str, provisioning_configuration: Any) -> Any:
