@@ -132,12 +132,15 @@ class OutputCollector:
                 found.append((f"{folder}/{file.relative}" if is_folder else folder, file))
         for file in walk_files(self._paths.logs, self._paths.logs, notes):
             found.append((f"{DRIVER_LOG_FOLDER}/{file.relative}", file))
+        # Copies before moves: a link may lead to a file that is to be moved.
+        found.sort(key=lambda item: item[1].movable)
         return found
 
     async def _take(self, name: str, file: FoundFile) -> Artifact:
         source, move = file.path, file.movable
-        if name.startswith(DRIVER_LOG_FOLDER + "/"):
+        if move and name.startswith(DRIVER_LOG_FOLDER + "/"):
             # Those who follow the live log must not find it gone before its artifact is there: a second name is moved.
+            # (A log with two names was taken before; moving a third onto the second would leave both.)
             linked = await asyncio.to_thread(self._second_name, source)
             source, move = linked or source, linked is not None
         try:

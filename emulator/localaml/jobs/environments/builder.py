@@ -61,7 +61,7 @@ class UvEnvironmentBuilder:
         *,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self._cache_dir = Path(os.path.abspath(cache_dir))
+        self._cache_dir = cache_dir.absolute()
         self._settings = settings
         self._clock = clock
         self._environ = dict(os.environ if environ is None else environ)
@@ -127,9 +127,7 @@ class UvEnvironmentBuilder:
         if python.minor < (3, 8):
             # mpi4py 4 has no wheels for these; the older one builds in a sixth of the time.
             plain = {"mpi4py": "mpi4py<4"}
-            requirements = tuple(
-                plain.get(word, word) if word in extra else word for word in request.requirements
-            )
+            requirements = tuple(plain.get(word, word) if word in extra else word for word in request.requirements)
             request = replace(request, requirements=requirements)
         resolution = make_resolution(request, python, self._settings, await self._pip_settings(), self._environ)
         build = _Build(self, request, python, resolution, open_mpi, log)
@@ -253,9 +251,7 @@ class _Build:
             raise self._failure("The packages could not be installed", result)
 
     async def _run(self, arguments: Sequence[str], log: Log, lock: FolderLock, *, offline: bool = False) -> UvResult:
-        return await self._uv.run(
-            arguments, log, variables=self._variables, offline=offline, keep_open=[lock.fileno]
-        )
+        return await self._uv.run(arguments, log, variables=self._variables, offline=offline, keep_open=[lock.fileno])
 
     def _introduce(self) -> None:
         if self._introduced:
@@ -278,8 +274,7 @@ class _Build:
 
 
 class _Scratch:
-    """A folder for files that only one run of uv needs; readable by the owner alone, as index addresses may hold "
-    "passwords."""
+    """A folder for files that only one run of uv needs. For its owner alone: index addresses may hold passwords."""
 
     def __init__(self, cache_dir: Path) -> None:
         self._parent = cache_dir / "tmp"
@@ -316,8 +311,9 @@ def _silent(line: str) -> None:
 
 def _spec_key(spec: PythonEnvironmentSpec, *, mpi: bool) -> str:
     facts = [spec.user_managed, spec.interpreter, spec.conda_dependencies, spec.extra_pip_packages, mpi]
-    return json.dumps(facts, sort_keys=True, default=lambda value: dict(value) if isinstance(value, Mapping) else
-    str(value))
+    return json.dumps(
+        facts, sort_keys=True, default=lambda value: dict(value) if isinstance(value, Mapping) else str(value)
+    )
 
 
 def _is_there(environment: PreparedEnvironment, spec: PythonEnvironmentSpec) -> bool:

@@ -57,7 +57,7 @@ class EnvironmentRequest:
 
     python: PythonWish = PythonWish()
     requirements: tuple[str, ...] = ()
-    options: IndexOptions = IndexOptions()
+    options: IndexOptions = field(default_factory=IndexOptions)
     variables: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -103,7 +103,7 @@ class Interpreters:
             FailedPrecondition: ``PYTHON_NOT_FOUND``.
         """
         search = self._environ.get("PATH", os.defpath)
-        if os.path.isabs(command):
+        if Path(command).is_absolute():
             path: str | None = command
         elif "/" in command:
             raise InvalidArgument(
@@ -174,7 +174,7 @@ class Interpreters:
         folders = [*self._environ.get("PATH", os.defpath).split(os.pathsep), *_USUAL_FOLDERS]
         for folder in dict.fromkeys(folders):
             # pyenv's shims start whichever version is chosen at the moment.
-            if not os.path.isabs(folder) or folder.rstrip("/").endswith("/shims"):
+            if not Path(folder).is_absolute() or folder.rstrip("/").endswith("/shims"):
                 continue
             for name in _list(Path(folder)):
                 if match := _VERSIONED.match(name):

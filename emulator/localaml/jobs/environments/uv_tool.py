@@ -1,24 +1,30 @@
-"""Runs uv: with its cache below ours, no Python downloads, and nothing left when a build is cancelled."""
+"""Runs uv: with its cache below ours, no Python downloads, output in the log, and nothing left when cancelled."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from localaml.errors import FailedPrecondition
+from localaml.jobs.environments.pip_settings import uv_configuration
 from localaml.jobs.environments.redaction import redact
 
 Log = Callable[[str], None]
 # What an error message quotes of uv's output.
-_REASON_LINES, _REASON_CHARACTERS = 20, 2000
-_LINE_BYTES = 1024 * 1024
-_NOT_HANDED_ON = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "UV_PROJECT_ENVIRONMENT")
+_REASON_CHARACTERS = 1500
+_LINE_BYTES = 64 * 1024
+# Variables that would point uv to a project, an environment or a Python of the user's.
+_NOT_HANDED_ON = re.compile(
+    r"VIRTUAL_ENV|CONDA_\w+|PYTHON\w+|__PYVENV_LAUNCHER__|UV_PYTHON\w*|UV_PROJECT\w*|UV_SYSTEM_PYTHON|UV_CONFIG_FILE"
+    r"|UV_NO_CONFIG|UV_WORKING_DIR\w*|UV_OFFLINE|UV_CACHE_DIR|UV_NO_CACHE|UV_TARGET|UV_PREFIX|UV_REQUIRE_HASHES|UV_VENV_\w+"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +36,8 @@ class UvResult:
 
     @property
     def reason(self) -> str:
-        """What uv says went wrong: the end of its output."""
-        told = [line for line in self.lines if line.strip()][-_REASON_LINES:]
-        return "\n".join(told)[-_REASON_CHARACTERS:] or f"uv ended with exit code {self.exit_code}"
+        """What uv says went wrong, as sentences."""
+        return failure_reason(self.lines) or f"uv ended with exit code {self.exit_code}"
 
 
 class Uv:
@@ -45,14 +50,18 @@ class Uv:
     """
 
     def __init__(self, cache_dir: Path, environ: Mapping[str, str], *, offline: bool) -> None:
+        self._cache_dir = cache_dir
         self._offline = offline
-        self._path = environ.get("PATH", os.defpath)
-        self._environ = {name: value for name, value in environ.items() if name not in _NOT_HANDED_ON}
-        self._environ.update(
-            UV_CACHE_DIR=str(cache_dir), UV_PYTHON_DOWNLOADS="never", UV_NO_PROGRESS="1", UV_NO_CONFIG="1", NO_COLOR="1"
-        )
-        if "SSL_CERT_FILE" not in environ:
-            self._environ.setdefault("UV_SYSTEM_CERTS", "1")
+        self._search_path = environ.get("PATH", os.defpath)
+        # A `uv.toml` of the user or the system counts; one near the folder where the emulator was started does not.
+        configuration = uv_configuration(environ)
+        self._options = ["--config-file", str(configuration)] if configuration is not None else ["--no-config"]
+        self._environ = {name: value for name, value in environ.items() if not _NOT_HANDED_ON.fullmatch(name)}
+        self._environ.update(UV_CACHE_DIR=str(cache_dir), UV_PYTHON_DOWNLOADS="never", UV_NO_PROGRESS="1", NO_COLOR="1")
+        if not environ.get("SSL_CERT_FILE"):
+            # The certificates that the machine trusts, as for pip. The second name is the one of uv before 0.11.
+            self._environ.setdefault("UV_SYSTEM_CERTS", "true")
+            self._environ.setdefault("UV_NATIVE_TLS", "true")
 
     async def run(
         self,
@@ -63,7 +72,7 @@ class Uv:
         offline: bool = False,
         keep_open: Sequence[int] = (),
     ) -> UvResult:
-        """Runs uv to its end; `log` gets its output line by line.
+        """Runs uv to its end; `log` gets its output line by line. Cancelling ends uv, and all that it started, first.
 
         Args:
             variables: further environment variables.
@@ -73,7 +82,8 @@ class Uv:
         Raises:
             FailedPrecondition: ``UV_NOT_FOUND``.
         """
-        words = [self._program(), *arguments]
+        self._cache_dir.mkdir(parents=True, exist_ok=True)
+        words = [self._program(), *arguments, *self._options]
         if offline or self._offline:
             words.append("--offline")
         process = await asyncio.create_subprocess_exec(
@@ -85,13 +95,12 @@ class Uv:
             pass_fds=tuple(keep_open),
             # Compilers that it starts end with it: one signal for all.
             start_new_session=True,
-            limit=_LINE_BYTES,
         )
         lines: list[str] = []
         try:
             assert process.stdout is not None
-            async for raw in process.stdout:
-                line = redact(raw.decode("utf-8", errors="replace").rstrip())
+            async for text in _lines(process.stdout):
+                line = redact(text)
                 lines.append(line)
                 log(line)
             await process.wait()
@@ -108,9 +117,38 @@ class Uv:
 
             return str(find_uv_bin())
         except (ImportError, FileNotFoundError):
-            found = shutil.which("uv", path=self._path)
+            found = shutil.which("uv", path=self._search_path)
         if found is None:
             raise FailedPrecondition(
                 "UV_NOT_FOUND", "uv, which builds the environments of jobs, is not installed: pip install uv."
             )
         return found
+
+
+async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
+    rest = b""
+    while chunk := await stream.read(_LINE_BYTES):
+        *complete, rest = (rest + chunk).split(b"\n")
+        for line in complete:
+            yield line.decode(errors="replace").rstrip()
+        # A line without an end must not fill the memory.
+        if len(rest) > _LINE_BYTES:
+            yield rest.decode(errors="replace")
+            rest = b""
+    if rest:
+        yield rest.decode(errors="replace").rstrip()
+
+
+_PROGRESS = re.compile(r"(Using|Resolved|Prepared|Download\w+|Install\w+|Build\w+|Built|Updat\w+)\b.*|warning:.*")
+_DRAWING = re.compile(r"^[\s│├╰╭─▶×└┌]+|[│├╰╭─▶×└┌]+")
+
+
+def failure_reason(lines: Sequence[str]) -> str:
+    """uv's complaint without its drawing, cut to a length that a message can have; empty when there is none."""
+    bare = [_DRAWING.sub(" ", line).strip() for line in lines]
+    text = " ".join(line for line in bare if line and not _PROGRESS.fullmatch(line))
+    text = re.sub(r"\s+", " ", text).removeprefix("error: ").replace(" cause: ", ": ")
+    if len(text) <= _REASON_CHARACTERS:
+        return text
+    begin = _REASON_CHARACTERS * 2 // 3
+    return f"{text[:begin]} … {text[begin - _REASON_CHARACTERS :]}"
