@@ -44,8 +44,11 @@ from localaml.storage.disk import DiskStore
 from localaml.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from localaml.compute.runtime import NodeRuntime
-    from localaml.jobs.environments.contract import EnvironmentBuilder
+    from localaml.domain.job import PythonEnvironmentSpec
+    from localaml.jobs.environments.contract import EnvironmentBuilder, PreparedEnvironment
     from localaml.jobs.orchestrator import Orchestrator
     from localaml.storage.object_store import ObjectStore
 
@@ -157,11 +160,12 @@ class Emulator:
         later.callback(self.store.close)
         self.objects = DiskStore(self.paths.objects, self.paths.incoming)
         runtime = self._runtime or _process_runtime(self.paths, clock)
+        uv_environments = _UvEnvironments(settings, clock)
         self.orchestrator = build_orchestrator(
             store=self.store,
             objects=self.objects,
             runtime=runtime,
-            environments=self._environments or _uv_environments(settings, clock),
+            environments=self._environments or uv_environments,
             settings=settings,
             clock=clock,
             connection=lambda run: Connection(self.http_address, self.paths.endpoint, tokens.make(run)),
@@ -218,17 +222,19 @@ class Emulator:
             await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
         self._is_serving = True
         state.publish(self._endpoint(), Ports(grpc_port, http_port))
-        sweep = asyncio.get_running_loop().create_task(self._remove_abandoned())
-        later.push_async_callback(_cancel, sweep)
+        afterwards = asyncio.get_running_loop().create_task(self._afterwards(uv_environments))
+        later.push_async_callback(_cancel, afterwards)
 
     async def _stop_serving(self, grpc_server: grpc.aio.Server, http_server: HttpServer, state: StateDir) -> None:
         state.withdraw()
         self._streams.stop()
         await asyncio.gather(grpc_server.stop(_STOP_GRACE_SECONDS), http_server.close(_STOP_GRACE_SECONDS))
 
-    async def _remove_abandoned(self) -> None:
-        """Removes what killed ephemeral emulators left: processes and folders."""
+    async def _afterwards(self, environments: _UvEnvironments) -> None:
+        """What nobody has to wait for: readiness for the first job; removing what killed ephemeral emulators left."""
         try:
+            if self._environments is None:
+                await environments.load()
             for state in abandoned():
                 try:
                     ended = await _process_runtime(state.paths, self._clock).end_leftovers(frozenset())
@@ -236,7 +242,7 @@ class Emulator:
                 finally:
                     await asyncio.to_thread(state.close)
         except Exception:
-            _LOG.exception("what killed emulators left could not be removed")
+            _LOG.exception("something failed after the start")
 
     # -- facts --------------------------------------------------------------------------------------------------------
 
@@ -274,10 +280,31 @@ def _process_runtime(paths: StatePaths, clock: Clock) -> NodeRuntime:
     return ProcessRuntime(paths, clock)
 
 
-def _uv_environments(settings: Settings, clock: Clock) -> EnvironmentBuilder:
-    from localaml.jobs.environments.builder import UvEnvironmentBuilder
+class _UvEnvironments:
+    """`UvEnvironmentBuilder`, loaded when it is first needed: that takes longer than all else at the start."""
 
-    return UvEnvironmentBuilder(settings.cache_dir, settings.environments, clock)
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._builder: EnvironmentBuilder | None = None
+        self._loading = asyncio.Lock()
+
+    async def prepare(
+        self, spec: PythonEnvironmentSpec, *, mpi: bool, log: Callable[[str], None]
+    ) -> PreparedEnvironment:
+        return await (await self.load()).prepare(spec, mpi=mpi, log=log)
+
+    async def load(self) -> EnvironmentBuilder:
+        """The builder itself."""
+        async with self._loading:
+            if self._builder is None:
+                self._builder = await asyncio.to_thread(self._load)
+            return self._builder
+
+    def _load(self) -> EnvironmentBuilder:
+        from localaml.jobs.environments.builder import UvEnvironmentBuilder
+
+        return UvEnvironmentBuilder(self._settings.cache_dir, self._settings.environments, self._clock)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
