@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from azureml.exceptions import UserErrorException
 
-WHERE = "What is and is not supported: docs/supported.md of LocalAML."
+WHERE = "What is and is not supported: docs/compatibility.md of LocalAML."
 
 
 def unsupported(what: str, instead: str = "") -> UserErrorException:
