@@ -63,7 +63,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty:
         table.add_column(column, overflow="fold", no_wrap=not console.is_terminal)
     for line in lines:
         table.add_row(*(Text(visible(cell)) for cell in line))
-    console.print(table)
+    with console.capture() as captured:
+        console.print(table)
+    # rich fills the last column up with blanks.
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
