@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import shutil
+import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +153,8 @@ class JobExecution:
             self.key,
             RunEvent.PROCESSES_STARTED,
             "processes started",
-            execution={**run.execution, "handle": dict(job.handle)},
+            # Read anew: the script may have told something already.
+            execution={**tools.book.get(self.key).execution, "handle": dict(job.handle)},
         )
         return job
 
@@ -176,6 +178,7 @@ class JobExecution:
             bin_dir=environment.bin_dir,
             python_path=(tools.job_sdk, self._paths.work),
             host_names=[node.host_name for node in self.nodes],
+            rendezvous=free_address(),
             work_dir=self._paths.work,
             data=data.variables,
             environment=environment.variables,
@@ -294,6 +297,15 @@ class JobExecution:
 def run_label(key: RunKey) -> str:
     """What the processes of a run carry in their environment."""
     return f"{key.workspace_id}/{key.run_id}"
+
+
+def free_address() -> str:
+    """``127.0.0.1:port`` with a port that is free now.
+
+    Logical nodes share the machine's addresses; their names need not resolve.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return f"127.0.0.1:{listening.getsockname()[1]}"
 
 
 def own_environment() -> dict[str, str]:

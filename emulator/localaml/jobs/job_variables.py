@@ -46,6 +46,7 @@ def job_variables(
     bin_dir: Path,
     python_path: Sequence[Path],
     host_names: Sequence[str],
+    rendezvous: str,
     work_dir: Path,
     data: Mapping[str, str],
     environment: Mapping[str, str],
@@ -58,6 +59,7 @@ def job_variables(
         bin_dir: of the job's Python; first on its PATH.
         python_path: folders for PYTHONPATH.
         host_names: of its nodes, rank 0's first.
+        rendezvous: ``address:port`` on node 0 at which processes that find each other by themselves can meet.
         data: ``AZUREML_DATAREFERENCE_<name>`` -> path.
         environment: what goes with the Python environment.
         user: the run definition's own; wins over all but what identifies the run.
@@ -92,7 +94,7 @@ def job_variables(
             "AZUREML_NODE_COUNT": str(len(host_names)),
             "AZ_BATCH_HOST_LIST": ",".join(host_names),
             "AZ_BATCH_NODE_LIST": ";".join(host_names),
-            "AZ_BATCH_MASTER_NODE": f"{host_names[0]}:6000",
+            "AZ_BATCH_MASTER_NODE": rendezvous,
             "AZ_BATCHAI_JOB_NAME": run.run_id,
             "AZ_BATCHAI_JOB_WORK_DIR": str(work_dir),
             "AZ_BATCHAI_NODE_LIST": ",".join(host_names),

@@ -64,7 +64,7 @@ class ControlLog:
 
 def error_with_log_tail(message: str, logs: Path, result: LaunchResult) -> str:
     """`message`, followed by the last lines of the log of the process that failed first."""
-    failed = next((rank.rank for rank in result.ranks if rank.exit_code), 0)
+    failed = result.failed_rank or 0
     for name in (f"80_driver_log_rank_{failed}.txt", "80_driver_log.txt"):
         tail = _tail(logs / name)
         if tail:
