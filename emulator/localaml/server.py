@@ -216,6 +216,7 @@ class Emulator:
         )
         http_server = HttpServer(gateway.handle)
         later.push_async_callback(self._stop_serving, grpc_server, http_server, state)
+        later.push_async_callback(health_servicer.enter_graceful_shutdown)
         await grpc_server.start()
         await http_server.start(http_socket)
         for name in ("", *names):

@@ -165,7 +165,8 @@ def _check(paths: StatePaths, ephemeral: bool) -> None:
     try:
         found = int(paths.format.read_text("ascii"))
     except FileNotFoundError:
-        others = {entry.name for entry in paths.root.iterdir() if not _LOG.fullmatch(entry.name)} - {paths.lock.name}
+        others = {entry.name for entry in paths.root.iterdir() if not _LOG.fullmatch(entry.name)}
+        others -= {paths.lock.name, paths.ephemeral.name}
         if others and not paths.metadata.exists():
             paths.lock.unlink()
             raise FailedPrecondition(
