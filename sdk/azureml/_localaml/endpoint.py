@@ -1,8 +1,8 @@
 """Finding the emulator.
 
 In this order: `LOCALAML_ENDPOINT` (its HTTP address), the endpoint.json of `LOCALAML_STATE_DIR`, the endpoint.json of
-the default state dir. In a job also `LOCALAML_ENDPOINT_FILE`: an emulator that was restarted may listen on another port,
-so the file is read again when the connection is refused.
+the default state dir. In a job also `LOCALAML_ENDPOINT_FILE`: a restarted emulator may listen on another port, so the
+file is read again when the connection is refused.
 """
 
 from __future__ import annotations

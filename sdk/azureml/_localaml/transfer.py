@@ -8,12 +8,12 @@ where it stopped, an upload from its start.
 from __future__ import annotations
 
 import os
-import socket
 import tempfile
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Callable, Iterable, Iterator, NamedTuple, Optional, Tuple, Union
 from urllib.parse import urlsplit
 
+from azureml._localaml.byte_streams import Unreadable, receive, seekable, send
 from azureml._localaml.connections import BLOCK_SIZE, LOST, ConnectionPool, split_address
 from azureml._localaml.errors import ConnectionFailed, ServiceError, connect_error
 
@@ -73,7 +73,7 @@ class Transfer:
             return self._upload_stream(url, io.BytesIO(source), len(source))
         if size is not None:
             return self._upload_stream(url, source, size)
-        if _seekable(source):
+        if seekable(source):
             start = source.tell()
             end = source.seek(0, os.SEEK_END)
             source.seek(start)
@@ -150,7 +150,7 @@ class Transfer:
         self._pool.close()
 
     def _upload_stream(self, url: str, stream: IO[bytes], size: int) -> int:
-        start = stream.tell() if _seekable(stream) else None
+        start = stream.tell() if seekable(stream) else None
         attempts = iter(range(1 << 30))
 
         def attempt() -> None:
@@ -172,7 +172,7 @@ class Transfer:
             connection.endheaders()
             refused: Optional[OSError] = None
             try:
-                _send(connection.sock, stream, size)
+                send(connection.sock, stream, size)
             except (BrokenPipeError, ConnectionResetError) as error:
                 refused = error  # perhaps it has said why before it hung up
             try:
@@ -184,7 +184,7 @@ class Transfer:
                 raise
             if refused is not None or response.will_close:
                 connection.close()
-        except _Unreadable as error:
+        except Unreadable as error:
             connection.close()
             raise error.cause from None
         except LOST as error:
@@ -237,10 +237,11 @@ class Transfer:
                 raise ConnectionFailed("the file has changed on the way")
             state.total = total
             state.tag = response.getheader("ETag")
-            _receive(response, file, state)
+            for count in receive(response, file, total):
+                state.received += count
             if response.will_close:
                 connection.close()
-        except _Unreadable as error:
+        except Unreadable as error:
             connection.close()
             raise error.cause from None
         except LOST as error:
@@ -324,74 +325,9 @@ class _Progress:
         self.tag: Optional[str] = None
 
 
-class _Unreadable(Exception):
-    """An error of the file on this side; kept apart from a lost connection, which is an OSError, too."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-
-
-def _send(sock: socket.socket, stream: IO[bytes], size: int) -> None:
-    if _is_plain_file(stream, size):
-        sent = sock.sendfile(stream, stream.tell(), size) if size else 0
-        if sent != size:
-            raise _Unreadable(_changed(sent, size))
-        return
-    left = size
-    while left:
-        try:
-            block = stream.read(min(left, BLOCK_SIZE))
-        except Exception as error:
-            raise _Unreadable(error) from error
-        if not block:
-            raise _Unreadable(_changed(size - left, size))
-        sock.sendall(block)
-        left -= len(block)
-
-
-def _changed(sent: int, size: int) -> Exception:
-    return OSError("The file became shorter while it was sent: {} of {} bytes could be read.".format(sent, size))
-
-
-def _is_plain_file(stream: IO[bytes], size: int) -> bool:
-    """Whether the kernel can copy it to the socket by itself (sendfile)."""
-    import stat
-
-    if getattr(stream, "mode", None) not in ("rb", "rb+", "wb+", "xb+"):
-        return False
-    try:
-        status = os.fstat(stream.fileno())
-        return stat.S_ISREG(status.st_mode) and status.st_size - stream.tell() >= size
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
-def _receive(response: Any, file: Any, state: _Progress) -> None:
-    block = memoryview(bytearray(BLOCK_SIZE if state.total is None else max(1, min(BLOCK_SIZE, state.total))))
-    while True:
-        count = response.readinto(block)
-        if not count:
-            return
-        view = block[:count]
-        try:
-            while view:
-                view = view[file.write(view) :]
-        except OSError as error:
-            raise _Unreadable(error) from error
-        state.received += count
-
-
 def _total(content_range: Optional[str]) -> Optional[int]:
     total = (content_range or "").rpartition("/")[2]
     return int(total) if total.isdigit() else None
-
-
-def _seekable(stream: IO[bytes]) -> bool:
-    try:
-        return bool(stream.seekable())
-    except AttributeError:
-        return False
 
 
 def _remove(path: str) -> None:

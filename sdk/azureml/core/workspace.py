@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, 
 
 from azureml._localaml.client import get_client
 from azureml._localaml.unsupported import unsupported
+from azureml.core._workspace_contents import WorkspaceContents
+from azureml.core._workspace_gaps import WorkspaceGaps
 from azureml.exceptions import UserErrorException, WorkspaceException
 
 if TYPE_CHECKING:
     from azureml.core.authentication import AbstractAuthentication
-    from azureml.core.compute import AmlCompute, ComputeTarget
-    from azureml.core.environment import Environment
-    from azureml.core.experiment import Experiment
-    from azureml.core.run import Run
-    from azureml.data.abstract_datastore import AbstractDatastore
 
 _DEFAULT_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 _DEFAULT_RESOURCE_GROUP = "local"
 _TYPE = "Microsoft.MachineLearningServices/workspaces"
 
 
-class Workspace:
+class Workspace(WorkspaceContents, WorkspaceGaps):
     """A workspace of the emulator.
 
     Args:
@@ -35,9 +32,6 @@ class Workspace:
         WorkspaceException: there is none of that name.
         UserErrorException: no emulator is running; the text says how to start one.
     """
-
-    DEFAULT_CPU_CLUSTER_NAME = "cpu-cluster"
-    DEFAULT_GPU_CLUSTER_NAME = "gpu-cluster"
 
     def __init__(
         self,
@@ -213,11 +207,6 @@ class Workspace:
             result.setdefault(workspace.name, []).append(workspace)
         return result
 
-    @staticmethod
-    def setup() -> None:
-        """Not supported: Azure's interactive set-up."""
-        raise unsupported("Workspace.setup", "Use `localaml init`.")
-
     def write_config(self, path: Optional[str] = None, file_name: Optional[str] = None) -> None:
         """Writes `.azureml/config.json` into a folder (default: the current one) for `Workspace.from_config`.
 
@@ -266,11 +255,6 @@ class Workspace:
     def discovery_url(self) -> str:
         """The emulator's HTTP address."""
         return self._client.endpoint.http_address
-
-    @property
-    def service_context(self) -> Any:
-        """Not supported: Azure's bundle of REST clients."""
-        raise unsupported("Workspace.service_context")
 
     def get_details(self) -> Dict[str, Any]:
         """The workspace as a dict with Azure's keys. What LocalAML does not have (key vault, ...) is None."""
@@ -324,151 +308,6 @@ class Workspace:
     def delete(self, delete_dependent_resources: bool = False, no_wait: bool = False) -> None:
         """Cancels its runs, removes its clusters, and deletes it with everything in it."""
         self._client.call("WorkspaceService", "DeleteWorkspace", {"name": self._resource_name})
-
-    # What is in it
-
-    @property
-    def compute_targets(self) -> Dict[str, ComputeTarget]:
-        """The compute targets by name."""
-        from azureml.core.compute import ComputeTarget
-
-        return {target.name: target for target in ComputeTarget.list(self)}
-
-    def get_default_compute_target(self, type: str) -> Optional[AmlCompute]:
-        """The cluster `cpu-cluster` or `gpu-cluster`, or None when there is none.
-
-        Args:
-            type: ``CPU`` or ``GPU``.
-        """
-        names = {"CPU": self.DEFAULT_CPU_CLUSTER_NAME, "GPU": self.DEFAULT_GPU_CLUSTER_NAME}
-        if type not in names:
-            raise UserErrorException("The type of a default compute target is 'CPU' or 'GPU', not {!r}.".format(type))
-        return self.compute_targets.get(names[type])  # type: ignore[return-value]  # the only kind there is
-
-    @property
-    def datastores(self) -> Dict[str, AbstractDatastore]:
-        """The datastores by name."""
-        from azureml.core.datastore import list_datastores
-
-        return {datastore.name: datastore for datastore in list_datastores(self)}
-
-    def get_default_datastore(self) -> AbstractDatastore:
-        """The default datastore."""
-        from azureml.core.datastore import Datastore
-
-        return Datastore.get_default(self)
-
-    def set_default_datastore(self, name: str) -> None:
-        """Makes another datastore the default. Raises UserErrorException when it does not exist."""
-        request = {"name": self._resource_name, "defaultDatastore": name}
-        self._message = self._client.call("WorkspaceService", "UpdateWorkspace", request)
-
-    @property
-    def experiments(self) -> Dict[str, Experiment]:
-        """The experiments by name."""
-        from azureml.core.experiment import Experiment
-
-        return {experiment.name: experiment for experiment in Experiment.list(self)}
-
-    @property
-    def environments(self) -> Dict[str, Environment]:
-        """The registered environments by name."""
-        from azureml.core.environment import Environment
-
-        return Environment.list(self)
-
-    def get_run(self, run_id: str) -> Run:
-        """The run of this id, in whichever experiment it is."""
-        from azureml.core.run import Run
-
-        return Run.get(self, run_id)
-
-    # What LocalAML lacks
-
-    @property
-    def datasets(self) -> Any:
-        """Not supported."""
-        raise unsupported("Workspace.datasets", "Use datastores.")
-
-    @property
-    def images(self) -> Any:
-        """Not supported."""
-        raise unsupported("Workspace.images")
-
-    @property
-    def models(self) -> Any:
-        """Not supported."""
-        raise unsupported("Workspace.models")
-
-    @property
-    def webservices(self) -> Any:
-        """Not supported."""
-        raise unsupported("Workspace.webservices")
-
-    @property
-    def linked_services(self) -> Any:
-        """Not supported."""
-        raise unsupported("Workspace.linked_services")
-
-    @property
-    def private_endpoints(self) -> Any:
-        """Not supported."""
-        raise unsupported("Workspace.private_endpoints")
-
-    def get_mlflow_tracking_uri(self, _with_auth: bool = False) -> str:
-        """Not supported."""
-        raise unsupported("Workspace.get_mlflow_tracking_uri")
-
-    def get_default_keyvault(self) -> Any:
-        """Not supported."""
-        raise unsupported("Workspace.get_default_keyvault")
-
-    def update_dependencies(self, container_registry: Optional[str] = None, force: bool = False) -> None:
-        """Not supported."""
-        raise unsupported("Workspace.update_dependencies")
-
-    def add_private_endpoint(
-        self,
-        private_endpoint_config: Any,
-        private_endpoint_auto_approval: bool = True,
-        location: Optional[str] = None,
-        show_output: bool = True,
-        tags: Optional[Dict[str, str]] = None,
-    ) -> Any:
-        """Not supported."""
-        raise unsupported("Workspace.add_private_endpoint")
-
-    def delete_private_endpoint_connection(self, private_endpoint_connection_name: str) -> None:
-        """Not supported."""
-        raise unsupported("Workspace.delete_private_endpoint_connection")
-
-    def list_keys(self) -> Any:
-        """Not supported."""
-        raise unsupported("Workspace.list_keys")
-
-    def sync_keys(self, no_wait: bool = False) -> None:
-        """Not supported."""
-        raise unsupported("Workspace.sync_keys")
-
-    def diagnose_workspace(self, diagnose_parameters: Any) -> Any:
-        """Not supported."""
-        raise unsupported("Workspace.diagnose_workspace", "Use `localaml doctor`.")
-
-    def set_connection(self, name: str, category: str, target: str, authType: str, value: str) -> Any:
-        """Not supported."""
-        raise unsupported("Workspace.set_connection")
-
-    def list_connections(self, category: Optional[str] = None, target: Optional[str] = None) -> Any:
-        """Not supported."""
-        raise unsupported("Workspace.list_connections")
-
-    def get_connection(self, name: str) -> Any:
-        """Not supported."""
-        raise unsupported("Workspace.get_connection")
-
-    def delete_connection(self, name: str) -> None:
-        """Not supported."""
-        raise unsupported("Workspace.delete_connection")
 
     # Internals
 

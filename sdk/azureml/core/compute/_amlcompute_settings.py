@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Mapping, Optional, Union
 
+from azureml._localaml.wire import enum_word, integer, timestamp
 from azureml.core.compute.compute import ComputeTargetProvisioningConfiguration
 from azureml.exceptions import ComputeTargetException, UserErrorException
 
 DEFAULT_IDLE_SECONDS = 1800
 _PRIORITIES = {"dedicated": "Dedicated", "lowpriority": "LowPriority"}
+# In the order of AmlComputeNodeStateCounts' arguments.
+_NODE_STATES = ("idle", "leaving", "preempted", "preparing", "running", "unusable")
 _DURATION = re.compile(r"P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?$")
 
 
@@ -35,11 +38,6 @@ def idle_seconds(value: Union[int, str]) -> int:
         return whole_number(value, "idle_seconds_before_scaledown")
     except ComputeTargetException as error:
         raise UserErrorException(error.message + " It is a duration in seconds.") from error
-
-
-def priority_word(priority: str) -> str:
-    """`dedicated` -> `Dedicated`, `lowpriority` -> `LowPriority`, as Azure shows them."""
-    return _PRIORITIES.get(priority.lower(), priority)
 
 
 class ScaleSettings:
@@ -106,12 +104,7 @@ class AmlComputeNodeStateCounts:
     @staticmethod
     def deserialize(object_dict: Dict[str, Any]) -> AmlComputeNodeStateCounts:
         """The reverse of `serialize`."""
-        return AmlComputeNodeStateCounts(
-            *[
-                int(object_dict.get(state + "NodeCount") or 0)
-                for state in ("idle", "leaving", "preempted", "preparing", "running", "unusable")
-            ]
-        )
+        return AmlComputeNodeStateCounts(*[int(object_dict.get(state + "NodeCount") or 0) for state in _NODE_STATES])
 
 
 class AmlComputeStatus:
@@ -270,6 +263,34 @@ class AmlComputeProvisioningConfiguration(ComputeTargetProvisioningConfiguration
             raise _invalid("tags must be a dict, not {!r}".format(self.tags))
 
 
+def status_of(message: Mapping[str, Any]) -> AmlComputeStatus:
+    """The status in what the emulator says of a cluster (a `localaml.v1.ComputeTarget` in proto3-JSON form)."""
+    scale = message.get("scaleSettings") or {}
+    counts = message.get("nodeStateCounts") or {}
+    errors = [
+        {"error": {"code": error.get("code", ""), "message": error.get("message", "")}}
+        for error in message.get("errors") or ()
+    ]
+    priority = message.get("vmPriority") or ""
+    return AmlComputeStatus(
+        enum_word(message, "allocationState", "ALLOCATION_STATE_"),
+        timestamp(message, "allocationStateTransitionTime"),
+        timestamp(message, "createTime"),
+        integer(message, "currentNodeCount"),
+        errors or None,
+        timestamp(message, "updateTime"),
+        AmlComputeNodeStateCounts(*[integer(counts, state) for state in _NODE_STATES]),
+        enum_word(message, "provisioningState", "PROVISIONING_STATE_"),
+        timestamp(message, "provisioningStateTransitionTime"),
+        ScaleSettings(
+            integer(scale, "minNodeCount"), integer(scale, "maxNodeCount"), integer(scale, "idleSecondsBeforeScaledown")
+        ),
+        integer(message, "targetNodeCount"),
+        _PRIORITIES.get(priority.lower(), priority),
+        message.get("vmSize") or "",
+    )
+
+
 def _invalid(why: str) -> ComputeTargetException:
     return ComputeTargetException("Invalid provisioning configuration: {}.".format(why))
 
@@ -290,6 +311,4 @@ def _iso(value: Optional[datetime]) -> Optional[str]:
 
 
 def _time(value: Union[str, datetime, None]) -> Optional[datetime]:
-    from azureml._localaml.wire import timestamp
-
     return value if isinstance(value, datetime) else timestamp({"time": value}, "time")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple, Union
 
-from azureml._localaml.errors import ConnectionFailed
-from azureml._localaml.unsupported import unsupported
-from azureml._localaml.wire import enum_word, timestamp
+from azureml._localaml.wire import enum_word
+from azureml.core.compute._amlcompute_gaps import AmlComputeGaps
+from azureml.core.compute._amlcompute_record import COMPUTE_TYPE, ClusterRecord
 from azureml.core.compute._amlcompute_settings import (
     DEFAULT_IDLE_SECONDS,
     AmlComputeNodeStateCounts,
@@ -18,9 +16,9 @@ from azureml.core.compute._amlcompute_settings import (
     AmlComputeStatus,
     ScaleSettings,
     idle_seconds,
-    priority_word,
     whole_number,
 )
+from azureml.core.compute._amlcompute_waiting import StatePrinter, cluster_changes
 from azureml.core.compute.compute import ComputeTarget, as_compute_error
 from azureml.exceptions import AzureMLException, ComputeTargetException
 
@@ -36,10 +34,8 @@ __all__ = [
     "ScaleSettings",
 ]
 
-_NODE_STATES = ("preparing", "running", "idle", "unusable", "leaving", "preempted")
 
-
-class AmlCompute(ComputeTarget):
+class AmlCompute(ClusterRecord, AmlComputeGaps, ComputeTarget):
     """A cluster that grows with the runs that wait for it and shrinks when its nodes are idle.
 
     Attributes:
@@ -47,23 +43,7 @@ class AmlCompute(ComputeTarget):
         status: the status that was last seen; `get_status` asks anew.
     """
 
-    _compute_type = "AmlCompute"
-
-    id: str
-    location: str
-    vm_size: str
-    vm_priority: str
-    description: Optional[str]
-    tags: Optional[Dict[str, str]]
-    provisioning_errors: Optional[List[Dict[str, Any]]]
-    scale_settings: Optional[ScaleSettings]
-    status: Optional[AmlComputeStatus]
-    created_on: Optional[datetime]
-    modified_on: Optional[datetime]
-    is_attached: bool
-    cluster_resource_id: Optional[str]
-    cluster_location: str
-    _just_made: bool
+    _compute_type = COMPUTE_TYPE
 
     # Making
 
@@ -158,7 +138,7 @@ class AmlCompute(ComputeTarget):
         Raises:
             ComputeTargetException: it was deleted meanwhile.
         """
-        printer = _Printer(show_output)
+        printer = StatePrinter(show_output)
         if self._just_made:
             self._just_made = False
             printer.state("Creating")
@@ -166,7 +146,7 @@ class AmlCompute(ComputeTarget):
             min_node_count = whole_number(min_node_count, "min_node_count")
         limit = None if timeout_in_minutes is None else max(0.0, float(timeout_in_minutes) * 60)
         try:
-            for message in self._changes(limit):
+            for message in cluster_changes(self.workspace._client, self._resource_name, limit):
                 self._load(message)
                 printer.state(self.provisioning_state)
                 if is_delete_operation:
@@ -264,29 +244,6 @@ class AmlCompute(ComputeTarget):
         """Raises ComputeTargetException: clusters are deleted, not detached."""
         raise ComputeTargetException("An AmlCompute cluster cannot be detached. Use delete().")
 
-    def add_identity(self, identity_type: str, identity_id: Any = None) -> None:
-        """Not supported."""
-        raise unsupported("AmlCompute.add_identity")
-
-    def remove_identity(self, identity_id: Any = None) -> None:
-        """Not supported."""
-        raise unsupported("AmlCompute.remove_identity")
-
-    @staticmethod
-    def list_usages(workspace: Workspace, show_all: bool = False, location: Optional[str] = None) -> List[Any]:
-        """Not supported."""
-        raise unsupported("AmlCompute.list_usages")
-
-    @staticmethod
-    def list_quotas(workspace: Workspace, location: Optional[str] = None) -> List[Any]:
-        """Not supported."""
-        raise unsupported("AmlCompute.list_quotas")
-
-    @staticmethod
-    def update_quotas(workspace: Workspace, vm_family: Any, limit: Any = None, location: Optional[str] = None) -> Any:
-        """Not supported."""
-        raise unsupported("AmlCompute.update_quotas")
-
     # As data
 
     def get(self) -> Dict[str, Any]:
@@ -294,75 +251,15 @@ class AmlCompute(ComputeTarget):
         self.refresh_state()
         return self.serialize()
 
-    def serialize(self) -> Dict[str, Any]:
-        """It as a dict in the form of Azure's resource."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "location": self.location,
-            "tags": self.tags,
-            "identity": None,
-            "properties": {
-                "description": self.description,
-                "resourceId": None,
-                "computeType": self.type,
-                "computeLocation": self.location,
-                "provisioningState": self.provisioning_state,
-                "provisioningErrors": self.provisioning_errors,
-                "properties": {
-                    "vmSize": self.vm_size,
-                    "vmPriority": self.vm_priority,
-                    "scaleSettings": self.scale_settings.serialize() if self.scale_settings else None,
-                },
-                "status": self.status.serialize() if self.status else None,
-            },
-        }
-
     @staticmethod
     def deserialize(workspace: Workspace, object_dict: Dict[str, Any]) -> AmlCompute:
         """The reverse of `serialize`. Raises ComputeTargetException when it is no AmlCompute."""
-        properties = object_dict.get("properties") or {}
-        if properties.get("computeType") != AmlCompute._compute_type:
-            raise ComputeTargetException(
-                "{!r} is no AmlCompute but {!r}.".format(object_dict.get("name"), properties.get("computeType"))
-            )
-        target = AmlCompute._blank(workspace)
-        inner = properties.get("properties") or {}
-        target.name = object_dict["name"]
-        target.id = object_dict.get("id") or target._arm_id
-        target.location = object_dict.get("location") or ""
-        target.tags = object_dict.get("tags")
-        target.description = properties.get("description")
-        target.provisioning_state = properties.get("provisioningState") or ""
-        target.provisioning_errors = properties.get("provisioningErrors")
-        target.vm_size = inner.get("vmSize") or ""
-        target.vm_priority = inner.get("vmPriority") or ""
-        target.scale_settings = ScaleSettings.deserialize(inner.get("scaleSettings"))
-        target.status = AmlComputeStatus.deserialize(properties.get("status"))
-        return target
+        return AmlCompute._of_dict(workspace, object_dict)
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return AmlCompute.deserialize, (self.workspace, self.serialize())
 
     # Internals
-
-    @classmethod
-    def _blank(cls, workspace: Workspace) -> AmlCompute:
-        target = object.__new__(cls)
-        target.workspace = workspace
-        target.type = cls._compute_type
-        target.name = target.id = target.location = target.vm_size = target.vm_priority = target.provisioning_state = ""
-        target.description = target.tags = target.provisioning_errors = target.scale_settings = target.status = None
-        target.created_on = target.modified_on = None
-        target.is_attached = False
-        target._just_made = False
-        target.cluster_resource_id = None
-        target.cluster_location = ""
-        return target
-
-    @classmethod
-    def _of(cls, workspace: Workspace, message: Mapping[str, Any]) -> AmlCompute:
-        target = cls._blank(workspace)
-        target.name = str(message["name"]).rpartition("/")[2]
-        target._load(message)
-        return target
 
     @classmethod
     def _get(cls, workspace: Workspace, name: str) -> AmlCompute:
@@ -402,139 +299,6 @@ class AmlCompute(ComputeTarget):
         # Whether this call made it: the emulator's clock is this machine's.
         target._just_made = target.created_on is not None and target.created_on.timestamp() >= begin
         return target
-
-    def _load(self, message: Mapping[str, Any]) -> None:
-        """Takes over what the emulator says."""
-        scale = message.get("scaleSettings") or {}
-        self.scale_settings = ScaleSettings(
-            int(scale.get("minNodeCount") or 0),
-            int(scale.get("maxNodeCount") or 0),
-            int(scale.get("idleSecondsBeforeScaledown") or 0),
-        )
-        counts = message.get("nodeStateCounts") or {}
-        errors = [
-            {"error": {"code": error.get("code", ""), "message": error.get("message", "")}}
-            for error in message.get("errors") or ()
-        ]
-        self.id = self._arm_id
-        self.location = self.cluster_location = self.workspace.location
-        self.vm_size = message.get("vmSize") or ""
-        self.vm_priority = priority_word(message.get("vmPriority") or "")
-        self.provisioning_state = enum_word(message, "provisioningState", "PROVISIONING_STATE_")
-        self.provisioning_errors = errors or None
-        self.description = message.get("description") or None
-        self.tags = dict(message.get("tags") or {}) or None
-        self.created_on = timestamp(message, "createTime")
-        self.modified_on = timestamp(message, "updateTime")
-        self.status = AmlComputeStatus(
-            enum_word(message, "allocationState", "ALLOCATION_STATE_"),
-            timestamp(message, "allocationStateTransitionTime"),
-            self.created_on,
-            int(message.get("currentNodeCount") or 0),
-            errors or None,
-            self.modified_on,
-            AmlComputeNodeStateCounts(**{state + "_node_count": int(counts.get(state) or 0) for state in _NODE_STATES}),
-            self.provisioning_state,
-            timestamp(message, "provisioningStateTransitionTime"),
-            self.scale_settings,
-            int(message.get("targetNodeCount") or 0),
-            self.vm_priority,
-            self.vm_size,
-        )
-
-    def _changes(self, limit: Optional[float]) -> Iterator[Dict[str, Any]]:
-        """The cluster now and after each change; ends after `limit` seconds, or with COMPUTE_TARGET_NOT_FOUND."""
-        deadline = None if limit is None else time.monotonic() + limit
-        client = self.workspace._client
-        request = {"name": self._resource_name}
-        while True:
-            stream = client.stream("ComputeService", "WatchComputeTarget", request)
-            timer: Optional[threading.Timer] = None
-            if deadline is not None:
-                timer = threading.Timer(max(0.0, deadline - time.monotonic()), stream.close)
-                timer.daemon = True
-                timer.start()
-            try:
-                yield from stream
-            except ConnectionFailed:
-                pass  # asked again below, which waits for the emulator to come back
-            finally:
-                if timer is not None:
-                    timer.cancel()
-                stream.close()
-            if deadline is not None and time.monotonic() >= deadline:
-                return
-            # The stream ends by itself when the cluster is deleted: then this raises.
-            yield client.call("ComputeService", "GetComputeTarget", request)
-
-    @property
-    def _errors(self) -> Optional[List[Dict[str, Any]]]:
-        return self.status.errors if self.status else None
-
-    @property
-    def _minimum(self) -> int:
-        return self.scale_settings.minimum_node_count if self.scale_settings else 0
-
-    @property
-    def _ready_node_count(self) -> int:
-        counts = self.status.node_state_counts if self.status else None
-        return counts.idle_node_count + counts.running_node_count if counts else 0
-
-    @property
-    def _resource_name(self) -> str:
-        return "{}/computes/{}".format(self.workspace._resource_name, self.name)
-
-    @property
-    def _arm_id(self) -> str:
-        return "{}/computes/{}".format(self.workspace._arm_id, self.name)
-
-    def __reduce__(self) -> Tuple[Any, ...]:
-        return AmlCompute.deserialize, (self.workspace, self.serialize())
-
-    def __repr__(self) -> str:
-        return (
-            "AmlCompute(workspace={!r}, name={}, id={}, type={}, provisioning_state={}, location={}, tags={})".format(
-                self.workspace, self.name, self.id, self.type, self.provisioning_state, self.location, self.tags
-            )
-        )
-
-
-class _Printer:
-    """Prints a cluster's states the way Azure's SDK does."""
-
-    def __init__(self, show: bool) -> None:
-        self._show = show
-        self._state = ""
-        self._nodes = -1
-        self._line_open = False
-
-    def state(self, state: str) -> None:
-        if state == self._state:
-            self._print(".", False)
-        else:
-            self._end_line()
-            self._state = state
-            self._print(state, False)
-
-    def nodes(self, ready: int, wanted: int) -> None:
-        if ready and ready != self._nodes:
-            self._nodes = ready
-            self._end_line()
-            self._print("Waiting for cluster to scale. {} out of {} nodes ready.".format(ready, wanted), True)
-
-    def finish(self, text: str) -> None:
-        self._end_line()
-        if text:
-            self._print("AmlCompute wait for completion finished\n\n" + text, True)
-
-    def _end_line(self) -> None:
-        if self._line_open:
-            self._print("", True)
-
-    def _print(self, text: str, ends_line: bool) -> None:
-        if self._show:
-            print(text, end="\n" if ends_line else "", flush=True)
-        self._line_open = not ends_line
 
 
 def _call(workspace: Workspace, method: str, request: Dict[str, Any]) -> Dict[str, Any]:
