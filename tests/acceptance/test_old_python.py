@@ -1,0 +1,97 @@
+"""Jobs and clients on Python 3.7 with nothing installed: SDK and job side work with the standard library alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.emulator_process import EmulatorProcess
+
+CLIENT = """
+import sys
+assert sys.version_info[:2] == (3, 7), sys.version
+from azureml.core import Experiment, Workspace
+from azureml.train.estimator import Estimator
+ws = Workspace.get(sys.argv[1], subscription_id="tests", resource_group="group")
+run = Experiment(ws, "from-old").submit(
+    Estimator(source_directory=sys.argv[2], entry_script="train.py", compute_target="local"))
+run.wait_for_completion(show_output=True)
+assert run.get_status() == "Completed", run.get_details()
+assert run.get_metrics() == {"loss": [0.5, 0.25], "version": 3}, run.get_metrics()
+run.download_file("outputs/model.txt", sys.argv[2] + "/../model.txt")
+"""
+SCRIPT = """
+import sys
+from azureml.core import Run
+run = Run.get_context()
+run.log("loss", 0.5)
+run.log("loss", 0.25)
+run.log("version", sys.version_info[0])
+run.tag("minor", str(sys.version_info[1]))
+for name in ("grpc", "google.protobuf"):
+    try:
+        __import__(name)
+    except ImportError:
+        continue
+    sys.exit(name + " is installed: this proves nothing")
+open("outputs/model.txt", "w").write("model")
+print("trained on", sys.version.split()[0])
+"""
+
+
+@pytest.fixture
+def python37() -> str:
+    candidates = [shutil.which("python3.7"), *map(str, Path.home().glob(".pyenv/versions/3.7.*/bin/python"))]
+    for candidate in candidates:
+        if candidate and subprocess.run([candidate, "-c", ""], capture_output=True).returncode == 0:
+            return candidate
+    pytest.skip("no Python 3.7 on this machine")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    (folder / "train.py").write_text(SCRIPT)
+    return folder
+
+
+def test_a_job_on_python_37_logs(workspace: Any, source: Path, python37: str) -> None:
+    from azureml.core import Experiment, ScriptRunConfig
+    from azureml.core.runconfig import RunConfiguration
+
+    settings = RunConfiguration()
+    settings.environment.python.user_managed_dependencies = True
+    settings.environment.python.interpreter_path = python37
+    settings.target = "local"
+    run = Experiment(workspace, "old").submit(ScriptRunConfig(str(source), script="train.py", run_config=settings))
+    run.wait_for_completion()
+    assert run.get_metrics() == {"loss": [0.5, 0.25], "version": 3}
+    assert run.get_tags()["minor"] == "7"
+    assert "outputs/model.txt" in run.get_file_names()
+
+
+def test_a_client_on_python_37_does_the_main_job(
+    workspace: Any, source: Path, python37: str, connected: EmulatorProcess, tmp_path: Path
+) -> None:
+    sdk = Path(__file__).parents[2] / "sdk"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(sdk),
+        "LOCALAML_STATE_DIR": str(connected.state_dir),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        [python37, "-W", "error", "-c", CLIENT, workspace.name, str(source)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "trained on" in done.stdout
+    assert (tmp_path / "model.txt").read_text() == "model"
