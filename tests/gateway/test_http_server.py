@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -348,3 +349,34 @@ async def test_many_connections_at_once(served: Served) -> None:
         return put.body.decode() == hashlib.sha256(BIG[number:]).hexdigest() and got.body == BIG[number:]
 
     assert all(await asyncio.gather(*(one(number) for number in range(50))))
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_packets_may_end_anywhere(client: Client, seed: int) -> None:
+    dice = random.Random(seed)
+    kinds = [dice.choice(["get", "echo", "digest", "chunks"]) for _ in range(8)]
+    sent, wanted = bytearray(), []
+    for number, kind in enumerate(kinds):
+        body = dice.randbytes(dice.choice([0, 1, 500, 1000] if kind != "digest" else [0, 7, 70_000, 700_000]))
+        head = f"HTTP/1.1\r\nHost: localhost\r\nX-Number: {number}\r\n"
+        if kind == "get":
+            sent += f"GET /?n={number} {head}\r\n".encode()
+            wanted.append(f"GET [('n', '{number}')]".encode())
+        elif kind == "chunks":
+            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            sent += f"POST /echo {head}Transfer-Encoding: chunked\r\n\r\n".encode() + chunk + b"0\r\n\r\n"
+            wanted.append(body)
+        else:
+            sent += f"PUT /{kind} {head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+            wanted.append(body if kind == "echo" else hashlib.sha256(body).hexdigest().encode())
+    ends = sorted({dice.randrange(len(sent)) for _ in range(30)} | {len(sent)})
+
+    async def send() -> None:
+        for start, end in zip([0, *ends], ends, strict=False):
+            client.send(bytes(sent[start:end]))
+            await client.writer.drain()
+            await asyncio.sleep(0)
+
+    sending = asyncio.ensure_future(send())
+    assert [(await client.answer()).body for _ in kinds] == wanted
+    await sending
