@@ -14,6 +14,7 @@ import pytest
 from tests.sdk.test_imports import SDK, interpreters
 from tests.support.emulator_process import EmulatorProcess
 
+from azureml._localaml import client as client_module
 from azureml._localaml.client import get_client
 from azureml._localaml.snapshot import create_snapshot
 from azureml.core import Workspace
@@ -95,6 +96,7 @@ def test_a_restart_on_other_ports_goes_unnoticed(
         # A URL that was signed before goes on, at the address of now.
         assert workspace._client.transfer.upload_file(url, b"content") == 7
         assert workspace.get_default_datastore().download(str(tmp_path / "down"), show_progress=False) == 1
+    monkeypatch.setattr(client_module, "RETRY_SECONDS", 0.2)
     with pytest.raises(UserErrorException, match="localaml start -d"):
         workspace.get_details()
     with pytest.raises(UserErrorException, match="localaml start -d"):
@@ -135,6 +137,26 @@ def test_old_interpreters_with_nothing_installed(interpreter: str, connected: Em
         cwd=tmp_path, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_a_forked_child_of_a_grpc_user_gets_answers(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("LOCALAML_TRANSPORT", raising=False)
+    workspace._client.close()
+    assert workspace.get_details()["name"] == workspace.name
+    assert type(workspace._client._get_transport()).__name__ == "GrpcTransport"
+    child = os.fork()
+    if child == 0:
+        try:
+            store = workspace.get_default_datastore()
+            (tmp_path / "a").write_text("from the child")
+            store.upload_files([str(tmp_path / "a")], show_progress=False)
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert workspace.get_default_datastore().download(str(tmp_path / "down"), show_progress=False) == 1
 
 
 def test_the_client_is_shared(workspace: Workspace) -> None:

@@ -12,7 +12,7 @@ import os
 import random
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Tuple, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple, TypeVar
 
 from azureml._localaml.endpoint import EmulatorNotFound, Endpoint, find_endpoint, in_job, not_reachable
 from azureml._localaml.errors import ConnectionFailed, ServiceError, sdk_exception
@@ -43,6 +43,7 @@ class Client:
         self._transport: Optional[Transport] = None
         self._transfer: Optional[Transfer] = None
         self._pid = os.getpid()
+        self._of_parent: List[Any] = []
 
     @property
     def endpoint(self) -> Endpoint:
@@ -114,7 +115,7 @@ class Client:
                     deadline, pause = None, _FIRST_PAUSE
                 if deadline is None:
                     deadline = now + (RETRY_SECONDS_IN_JOB if in_job() else RETRY_SECONDS)
-                if now + pause > deadline or (not in_job() and self._is_gone()):
+                if now + pause > deadline:
                     from azureml.exceptions import UserErrorException
 
                     raise UserErrorException(not_reachable(self._endpoint, error)) from error
@@ -151,17 +152,10 @@ class Client:
         if transfer is not None:
             transfer.close()
 
-    def _is_gone(self) -> bool:
-        """Whether nothing is left to wait for: the emulator's endpoint file is gone (it was stopped)."""
-        try:
-            self._find(True)
-        except EmulatorNotFound:
-            return True
-        return False
-
     def _after_fork(self) -> None:
         if self._pid != os.getpid():
-            # Connections of the parent: shared sockets, and grpcio's threads do not exist here. Drop them unclosed.
+            # The parent's connections must not be used here, nor closed: grpcio's threads do not exist in this process.
+            self._of_parent.append((self._transport, self._transfer))
             self._lock = threading.RLock()
             self._pid = os.getpid()
             self._transport = None
@@ -174,7 +168,7 @@ class Client:
             with self._lock:
                 transport = self._transport
                 if transport is None:
-                    transport = self._transport = make_transport(self._endpoint)
+                    transport = self._transport = make_transport(self._endpoint, is_forked=bool(self._of_parent))
         return transport
 
 
@@ -192,16 +186,16 @@ class _TranslatedStream(Stream):
         self._stream.close()
 
 
-def make_transport(endpoint: Endpoint) -> Transport:
+def make_transport(endpoint: Endpoint, is_forked: bool = False) -> Transport:
     """gRPC where it can be had, else HTTP. `LOCALAML_TRANSPORT` = `grpc` or `http` decides otherwise.
 
     Inside a job HTTP is the default: training code forks workers and brings its own protobuf, and both get on badly
-    with a second user of grpcio in the process.
+    with a second user of grpcio in the process. So it is in a forked child, where grpcio may hang.
     """
     wanted = os.environ.get("LOCALAML_TRANSPORT", "").strip().lower()
     if wanted not in ("", "grpc", "http"):
         raise ServiceError("INVALID_ARGUMENT", "LOCALAML_TRANSPORT must be 'grpc' or 'http', not {!r}.".format(wanted))
-    if wanted == "grpc" or (not wanted and endpoint.grpc_address and not in_job()):
+    if wanted == "grpc" or (not wanted and endpoint.grpc_address and not in_job() and not is_forked):
         try:
             from azureml._localaml.transport_grpc import GrpcTransport
 
