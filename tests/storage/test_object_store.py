@@ -109,9 +109,12 @@ async def test_discard_after_commit_does_nothing(store: ObjectStore) -> None:
 async def test_a_reader_keeps_its_bytes(store: ObjectStore) -> None:
     await put(store, "a", b"first")
     reader = await store.open_reader("a")
-    await put(store, "a", b"second, longer")
+    await put(store, "a", b"other")
     buffer = bytearray(100)
     assert reader.info.size_bytes == 5
+    newer = await store.open_reader("a")
+    assert newer.version != reader.version
+    newer.close()
     assert bytes(buffer[: reader.read_into(memoryview(buffer), 1)]) == b"irst"
     assert reader.read_into(memoryview(buffer), 5) == 0
     reader.close()

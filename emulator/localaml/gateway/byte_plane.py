@@ -149,7 +149,7 @@ class BytePlane:
     async def _get(self, kind: str, parts: list[str], request: Request) -> Response:
         reader = await self._open(kind, parts)
         info = reader.info
-        etag = f'"{info.size_bytes:x}-{int(info.modified_at.timestamp() * 1_000_000):x}"'
+        etag = f'"{reader.version}"'
         headers = (*_HEADERS, ("content-type", "application/octet-stream"), ("etag", etag))
         try:
             wanted = None

@@ -222,6 +222,8 @@ class FileReader:
     def __init__(self, key: str, file: int, status: os.stat_result) -> None:
         self._file = file
         self.info = info_of(key, status)
+        # Times alone are too coarse (4 ms). A new object is a new file, made while the old one is still there.
+        self.version = f"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"
 
     def read(self, offset: int, count: int) -> bytes:
         """At most `count` bytes from `offset` on."""

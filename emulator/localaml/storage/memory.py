@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncIterator
+from itertools import count
 from pathlib import Path
 
 from localaml.clock import Clock, RealClock
@@ -20,7 +21,8 @@ class MemoryStore:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or RealClock()
-        self._objects: dict[str, tuple[bytes, ObjectInfo]] = {}
+        self._objects: dict[str, tuple[bytes, ObjectInfo, str]] = {}
+        self._versions = count(1)
 
     async def open_writer(self, key: str) -> MemoryWriter:
         return MemoryWriter(self, check_key(key))
@@ -29,7 +31,7 @@ class MemoryStore:
         return MemoryReader(*self._find(key))
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        data, _ = self._find(key)
+        data = self._find(key)[0]
         end = len(data) if end is None else min(end, len(data))
         for offset in range(start, end, _CHUNK):
             yield data[offset : min(offset + _CHUNK, end)]
@@ -73,10 +75,10 @@ class MemoryStore:
         if any(other.startswith(f"{key}/") for other in self._objects):
             raise conflict(key, key, "a folder")
         info = ObjectInfo(key, len(data), self._clock.now())
-        self._objects[key] = (data, info)
+        self._objects[key] = (data, info, str(next(self._versions)))
         return info
 
-    def _find(self, key: str) -> tuple[bytes, ObjectInfo]:
+    def _find(self, key: str) -> tuple[bytes, ObjectInfo, str]:
         try:
             return self._objects[check_key(key)]
         except KeyError:
@@ -107,9 +109,10 @@ class MemoryWriter:
 class MemoryReader:
     """An `ObjectReader` of bytes."""
 
-    def __init__(self, data: bytes, info: ObjectInfo) -> None:
+    def __init__(self, data: bytes, info: ObjectInfo, version: str) -> None:
         self._data = data
         self.info = info
+        self.version = version
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
         data = self._data[offset : offset + len(buffer)]

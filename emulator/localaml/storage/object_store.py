@@ -45,6 +45,11 @@ class ObjectReader(Protocol):
     @property
     def info(self) -> ObjectInfo: ...
 
+    @property
+    def version(self) -> str:
+        """A word that is another one after each replacement of the object."""
+        ...
+
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """Fills `buffer` with the bytes from `offset` on; returns how many (0 at the end). May block."""
         ...
