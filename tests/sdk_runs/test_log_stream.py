@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.support.waiting import wait_until
 
 from azureml._localaml.errors import ConnectionFailed
 from azureml._run_impl.log_stream import OutputStreamer, primary_log
-from tests.support.waiting import wait_until
 
 LOGS = "azureml-logs/"
 

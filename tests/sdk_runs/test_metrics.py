@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.support.waiting import wait_until
 
 from azureml._run_impl import metric_values, metrics_writer
 from azureml._run_impl.metrics_writer import MetricsWriter
 from azureml.core.run import Run
 from azureml.exceptions import AzureMLException, UserErrorException
-from tests.support.waiting import wait_until
 
 
 class FakeClient:
@@ -236,6 +236,22 @@ class TestWriter:
         run.flush()
         assert len({batch["batchNumber"] for batch in client.batches}) == 1
 
+    def test_records_are_kept_while_the_emulator_is_away(self, capsys: pytest.CaptureFixture[str]) -> None:
+        away = threading.Event()
+        away.set()
+
+        def not_reached(request: dict[str, Any]) -> None:
+            if away.is_set():
+                raise UserErrorException("The emulator does not answer.")
+
+        client = FakeClient(not_reached)
+        run = make_run(client)
+        run.log("loss", 1)
+        with pytest.raises(UserErrorException, match="does not answer"):
+            run.flush()
+        away.clear()
+        wait_until(lambda: client.records == [("loss", 1)], 10, "the record to be sent after all")
+
     def test_flush_says_what_was_refused(self, capsys: pytest.CaptureFixture[str]) -> None:
         def refuse(request: dict[str, Any]) -> None:
             raise refusal("FAILED_PRECONDITION")
@@ -273,7 +289,7 @@ class TestWriter:
         run = make_run(FakeClient(lambda request: gate.wait(30) and None))  # type: ignore[func-returns-value]
         run.log("loss", 1)
         begin = time.monotonic()
-        with pytest.raises(AzureMLException, match="not sent within 0.2 seconds"):
+        with pytest.raises(AzureMLException, match=r"not sent within 0\.2 seconds"):
             run.flush(0.2)
         assert time.monotonic() - begin < 5
         gate.set()

@@ -72,7 +72,7 @@ class TestYamlSubset:
         ],
     )
     def test_refuses_by_line_what_it_does_not_know(self, text: str) -> None:
-        with pytest.raises(block_yaml.YamlSubsetError, match="Line [12]"):
+        with pytest.raises(block_yaml.YamlSubsetError, match=r"Line [12]"):
             block_yaml.load(text)
 
 
@@ -145,7 +145,7 @@ class TestCondaDependencies:
     )
     def test_refuses_what_is_no_conda_file(self, tmp_path: Path, text: str) -> None:
         (tmp_path / "bad.yml").write_text(text)
-        with pytest.raises(UserErrorException, match="bad.yml"):
+        with pytest.raises(UserErrorException, match=r"bad\.yml"):
             CondaDependencies(str(tmp_path / "bad.yml"))
 
     def test_lists_must_be_lists(self) -> None:
@@ -171,7 +171,7 @@ def test_requirements_file(tmp_path: Path) -> None:
     (tmp_path / "loop.txt").write_text("-r loop.txt\n")
     with pytest.raises(UserErrorException, match="includes itself"):
         read_requirements_file(str(tmp_path / "loop.txt"))
-    with pytest.raises(UserErrorException, match="missing.txt"):
+    with pytest.raises(UserErrorException, match=r"missing\.txt"):
         read_requirements_file(str(tmp_path / "missing.txt"))
 
 
@@ -293,7 +293,8 @@ class TestFiles:
         (tmp_path / "aml_config").mkdir()
         (tmp_path / "aml_config" / "conda.yml").write_text(CONDA_FILE)
         (tmp_path / "aml_config" / "local.runconfig").write_text(
-            "script: train.py\ntarget: local\nenvironment:\n  python:\n    condaDependenciesFile: aml_config/conda.yml\n"
+            "script: train.py\ntarget: local\n"
+            "environment:\n  python:\n    condaDependenciesFile: aml_config/conda.yml\n"
         )
         loaded = RunConfiguration.load(str(tmp_path), "local")
         assert loaded.environment.python.conda_dependencies is not None

@@ -1,7 +1,7 @@
 """The public signatures, against tables of names and defaults of azureml-core / azureml-train-core 1.0.8 and 1.61.
 
-The tables are facts read off the published packages. A signature must take every argument of both, under its name and with its default;
-where it takes arguments by position, in the order of 1.61.
+The tables are facts read off the published packages. A signature must take every argument of both, under its name and
+with its default; where it takes arguments by position, in the order of 1.61.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ _RUN_1_0_8 = {
     "get_context": "allow_offline=True, **kwargs",
     "get_submitted_run": "**kwargs",
     "add_type_provider": "runtype, run_factory",
-    "list": "experiment, type=None, tags=None, properties=None, status=None, include_children=False, _rehydrate_runs=True",
+    "list": (
+        "experiment, type=None, tags=None, properties=None, status=None, include_children=False, _rehydrate_runs=True"
+    ),
     "get_status": "",
     "get_details": "",
     "get_children": "recursive=False, tags=None, properties=None, type=None, status=None, _rehydrate_runs=True",
@@ -109,7 +111,8 @@ _RUN_1_61 = {
     "upload_files": "names, paths, return_artifacts=False, timeout_seconds=None, datastore_name=None",
     "download_file": "name, output_file_path=None, _validate_checksum=False",
     "download_files": (
-        "prefix=None, output_directory=None, output_paths=None, batch_size=100, append_prefix=True, timeout_seconds=None"
+        "prefix=None, output_directory=None, output_paths=None, batch_size=100, append_prefix=True, "
+        "timeout_seconds=None"
     ),
     "register_model": _REGISTER_MODEL_1_61,
 }
@@ -405,5 +408,5 @@ def test_run_properties() -> None:
 def test_a_misspelled_attribute_is_refused() -> None:
     from azureml.core.runconfig import RunConfiguration
 
-    with pytest.raises(AttributeError, match="no attribute 'enviroment'.*environment"):
+    with pytest.raises(AttributeError, match=r"no attribute 'enviroment'.*environment"):
         RunConfiguration().enviroment = None

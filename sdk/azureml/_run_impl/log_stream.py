@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, Optio
 
 from azureml._localaml.errors import ConnectionFailed
 from azureml._run_impl.states import TERMINAL, state_of
+from azureml._run_impl.transient import may_pass
 
 if TYPE_CHECKING:
     from azureml._localaml.client import Client
@@ -62,7 +63,7 @@ def watch_run(
         except ConnectionFailed as error:
             failure = error
         except AzureMLException as error:
-            if getattr(error, "grpc_code", "UNAVAILABLE") not in ("UNAVAILABLE", "CANCELLED"):
+            if not may_pass(error):
                 raise
             failure = error
         now = time.monotonic()
@@ -132,7 +133,7 @@ class _LogReader:
             except ConnectionFailed:
                 pass
             except Exception as error:
-                if getattr(error, "grpc_code", "UNAVAILABLE") != "UNAVAILABLE":
+                if not may_pass(error):
                     self._put("end", error)
                     return
             silent_since = silent_since or time.monotonic()
@@ -229,7 +230,12 @@ class OutputStreamer:
 
     def _choose_log(self) -> bool:
         """Begins with a higher log when there is one; whether it did."""
-        answer = self._client.call("RunService", "ListRunLogs", {"name": self._run_name})
+        try:
+            answer = self._client.call("RunService", "ListRunLogs", {"name": self._run_name})
+        except Exception as error:
+            if not may_pass(error):
+                raise
+            return False  # the next look, or the run's next change, tries again
         name = primary_log(entry.get("path", "") for entry in answer.get("logs") or ())
         current = self._reader.log_name if self._reader is not None else None
         if name is None or name == current or (current is not None and _number(name) <= _number(current)):

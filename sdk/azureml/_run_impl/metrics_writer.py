@@ -23,6 +23,7 @@ from collections import deque
 from typing import Any, Deque, Dict, List, NamedTuple, Optional, Tuple
 
 from azureml._run_impl.metric_values import PLAIN_TYPES, encode_scalar
+from azureml._run_impl.transient import may_pass
 
 # (type, name, description, value or its JSON text, seconds since the epoch, step). Text stands for itself only in
 # scalars.
@@ -31,7 +32,6 @@ Record = Tuple[str, str, str, Any, float, Optional[int]]
 MAX_RECORDS = 500000  # about 100 MB; `append` waits when so many are unsent
 _MAX_BATCH_RECORDS = 10000
 _MAX_BATCH_BYTES = 2500000
-_TRY_AGAIN = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL", "UNKNOWN", "CANCELLED")
 _PAUSE_SECONDS = 0.05
 _IDLE_SECONDS = 5.0
 # For how long a process waits at its end for an emulator that does not answer. In a job the calls themselves are
@@ -107,7 +107,7 @@ class MetricsWriter:
             if self._drain(timeout_seconds):
                 return
         except Exception as error:
-            why = str(error)
+            why = _text(error)
         self._warned = False
         self._warn("{} records are lost: {}".format(self._unsent(), why))
 
@@ -144,7 +144,7 @@ class MetricsWriter:
                     self._send(len(self._records))
                 pause = 0.1
             except Exception as error:  # kept and tried again: the emulator may come back
-                self._warn("{} Trying again.".format(error))
+                self._warn("{} Trying again.".format(_text(error)))
                 time.sleep(pause)
                 pause = min(2 * pause, 5.0)
                 continue
@@ -202,11 +202,10 @@ class MetricsWriter:
         try:
             self._client.call("MetricService", "LogMetrics", request)
         except Exception as error:
-            code = getattr(error, "grpc_code", None)
-            if code is None or code in _TRY_AGAIN:
+            if may_pass(error):
                 self._failed_at = time.monotonic()
                 raise
-            if code == "INVALID_ARGUMENT" and len(request["series"]) > 1:
+            if getattr(error, "grpc_code", "") == "INVALID_ARGUMENT" and len(request["series"]) > 1:
                 # Batches are taken as a whole or not at all: one bad record must not cost the others.
                 self._pending.popleft()
                 parts = [dict(request, series=[one], batchNumber=self._next_number()) for one in request["series"]]
@@ -214,7 +213,7 @@ class MetricsWriter:
                 return
             # Sent again it would be refused again (the run has ended, the token is void): give it up, aloud.
             self._refusal = error
-            self._warn(str(error))
+            self._warn(_text(error))
         self._pending.popleft()
 
     def _next_number(self) -> str:
@@ -270,6 +269,10 @@ class MetricsWriter:
                 "LocalAML: metrics of run {}: {}".format(self._run_name.split("/")[-1], why),
                 file=sys.stderr,
             )
+
+
+def _text(error: BaseException) -> str:
+    return str(getattr(error, "message", "") or error)
 
 
 def _close_with_multiprocessing_child(writer: MetricsWriter) -> None:

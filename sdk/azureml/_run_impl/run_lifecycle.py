@@ -42,7 +42,7 @@ class RunLifecycle(RunBase):
         """
         message = "The run was marked as failed." if error_details is None else str(error_details)
         if isinstance(error_details, BaseException):
-            message = "{}: {}".format(type(error_details).__name__, error_details)
+            message = "{}: {}".format(type(error_details).__name__, message)
         self._finish("FailRun" if _set_status else None, error={"code": error_code or "UserError", "message": message})
 
     def cancel(self) -> None:
@@ -61,7 +61,8 @@ class RunLifecycle(RunBase):
             self.flush(_FLUSH_SECONDS)
         except Exception as error:
             # The run is to end all the same; what was lost is said.
-            print("LocalAML: not everything of run {} was recorded: {}".format(self.id, error), file=sys.stderr)
+            why = getattr(error, "message", error)
+            print("LocalAML: not everything of run {} was recorded: {}".format(self.id, why), file=sys.stderr)
         if method is not None:
             self._record = self._call(method, **request)
 
@@ -227,8 +228,9 @@ class RunLifecycle(RunBase):
     def _is_over(self) -> bool:
         return self._status in TERMINAL
 
-    def flush(self, timeout_seconds: float = 300) -> None:
-        raise NotImplementedError
+    if TYPE_CHECKING:  # another part of a run has this
+
+        def flush(self, timeout_seconds: float = 300) -> None: ...
 
 
 def list_runs(

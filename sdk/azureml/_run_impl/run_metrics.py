@@ -176,13 +176,13 @@ class RunMetrics(RunBase):
         if len(self._good_names) < 10000:
             self._good_names.add(checked)
 
-    # Of other parts of a run, used here.
+    if TYPE_CHECKING:  # other parts of a run have these
 
-    def upload_file(self, name: str, path_or_stream: Any, datastore_name: Optional[str] = None) -> UploadedArtifacts:
-        raise NotImplementedError
+        def upload_file(
+            self, name: str, path_or_stream: Any, datastore_name: Optional[str] = None
+        ) -> UploadedArtifacts: ...
 
-    def get_children(self, recursive: bool = False, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError
+        def get_children(self, recursive: bool = False, *args: Any, **kwargs: Any) -> Any: ...
 
 
 def _step(step: Any) -> int:
