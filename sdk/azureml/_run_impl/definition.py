@@ -271,5 +271,5 @@ def shown_definition(definition: JsonObject) -> RunDefinitionView:
         "mpi": {"processCountPerNode": (definition.get("mpi") or {}).get("processCountPerNode") or 1},
         "environmentVariables": definition.get("environmentVariables") or {},
     }
-    view = _view(shown)
-    return view  # type: ignore[no-any-return]  # a dict gives a RunDefinitionView
+    view: RunDefinitionView = _view(shown)
+    return view
