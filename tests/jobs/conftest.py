@@ -41,8 +41,10 @@ class RunFiles:
             await writer.write(data)
             await writer.commit()
             entries.append(SnapshotEntry(path, digest, len(data), path in executable))
-        self.store.snapshots.put(Snapshot("wid", "snapshot", NOW, tuple(entries)))
-        return "snapshot"
+        # As in life, the id follows from the content.
+        snapshot_id = hashlib.sha256(repr(entries).encode()).hexdigest()[:32]
+        self.store.snapshots.put(Snapshot("wid", snapshot_id, NOW, tuple(entries)))
+        return snapshot_id
 
     @property
     def datastore(self) -> Path:

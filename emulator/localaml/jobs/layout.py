@@ -25,7 +25,7 @@ STANDARD_FOLDERS = ("outputs", "logs")
 # Below this a second thread costs more than it saves.
 _FILES_PER_THREAD = 64
 _MAX_THREADS = 4
-_CHUNK = 1024 * 1024
+_CHUNK = 128 * 1024
 
 
 async def lay_out_snapshot(store: Store, objects: ObjectStore, workspace_id: str, snapshot_id: str, work: Path) -> None:
