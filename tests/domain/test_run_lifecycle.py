@@ -32,7 +32,7 @@ def test_every_state_that_can_be_reached_can_end_in_each_way_that_fits() -> None
     reached = {RunState.NOT_STARTED}
     while more := {end for (start, _), end in TRANSITIONS.items() if start in reached} - reached:
         reached |= more
-    assert TERMINAL <= reached
+    assert reached >= TERMINAL
     for state in reached - TERMINAL:
         ends = {state}
         while more := {end for (start, _), end in TRANSITIONS.items() if start in ends} - ends:

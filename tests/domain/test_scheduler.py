@@ -75,9 +75,9 @@ def test_an_unusable_node_is_replaced() -> None:
     assert decided.instructions == (RemoveNode("a", "unusable"), AddNodes(1))
 
 
-nodes_strategy = st.lists(
-    st.tuples(st.sampled_from(list(NodeState)), st.integers(0, 200)), max_size=8
-).map(lambda rows: [node(f"n{index}", state, idle) for index, (state, idle) in enumerate(rows)])
+nodes_strategy = st.lists(st.tuples(st.sampled_from(list(NodeState)), st.integers(0, 200)), max_size=8).map(
+    lambda rows: [node(f"n{index}", state, idle) for index, (state, idle) in enumerate(rows)]
+)
 scale_strategy = st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 100)).map(
     lambda row: scale(min(row[0], row[1]), max(row[0], row[1]), row[2])
 )
