@@ -50,5 +50,6 @@ class Settings:
     launch_timeout_seconds: float = 60.0
     # Largest snapshot, in bytes (Azure: 300 MB).
     snapshot_size_limit_bytes: int = 300 * 1024 * 1024
-    snapshot_file_limit: int = 2000
+    # Azure's limit of 2,000 is the client's, which AML_SNAPSHOT_NO_FILE_LIMIT lifts; this one protects the emulator.
+    snapshot_file_limit: int = 20_000
     environments: EnvironmentSettings = field(default_factory=EnvironmentSettings)

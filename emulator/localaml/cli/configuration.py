@@ -52,7 +52,7 @@ class Configuration(BaseSettings):
     snapshot_size_limit_bytes: int = Field(
         300 * 1024 * 1024, gt=0, description="Largest source folder of a run, in bytes (Azure: 300 MB)."
     )
-    snapshot_file_limit: int = Field(2000, gt=0, description="Most files in the source folder of a run.")
+    snapshot_file_limit: int = Field(20_000, gt=0, description="Most files in the source folder of a run.")
     exclude_newer: str | None = Field(
         None,
         pattern=r"^\d{4}-\d{2}-\d{2}(T\S+)?$",

@@ -12,13 +12,15 @@ import os
 import random
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple, TypeVar
+import weakref
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Tuple, TypeVar
 
 from azureml._localaml.endpoint import EmulatorNotFound, Endpoint, find_endpoint, in_job, not_reachable
 from azureml._localaml.errors import ConnectionFailed, ServiceError, sdk_exception
 from azureml._localaml.transport import JsonObject, Stream, Transport
 
 if TYPE_CHECKING:
+    from azureml._localaml.connections import ConnectionPool
     from azureml._localaml.transfer import Transfer
 
 _T = TypeVar("_T")
@@ -41,7 +43,7 @@ class Client:
         self._find = find
         self._lock = threading.RLock()
         self._transport: Optional[Transport] = None
-        self._transfer: Optional[Transfer] = None
+        self._byte_connections: Optional[ConnectionPool] = None
         self._pid = os.getpid()
         self._of_parent: List[Any] = []
 
@@ -54,13 +56,14 @@ class Client:
     def transfer(self) -> Transfer:
         """Uploads and downloads over signed URLs."""
         self._after_fork()
-        if self._transfer is None:
-            from azureml._localaml.transfer import Transfer
+        from azureml._localaml.connections import ConnectionPool
+        from azureml._localaml.transfer import Transfer
 
-            with self._lock:
-                if self._transfer is None:
-                    self._transfer = Transfer(self)
-        return self._transfer
+        with self._lock:
+            if self._byte_connections is None:
+                self._byte_connections = ConnectionPool()
+            # Not kept: it holds this client, and a client has to go, with its sockets, when nobody holds it any more.
+            return Transfer(self, self._byte_connections)
 
     def call(
         self, service: str, method: str, request: Optional[JsonObject] = None, timeout: Optional[float] = None
@@ -146,20 +149,20 @@ class Client:
         """Gives up all connections; the next call opens new ones."""
         with self._lock:
             transport, self._transport = self._transport, None
-            transfer, self._transfer = self._transfer, None
+            connections, self._byte_connections = self._byte_connections, None
         if transport is not None:
             transport.close()
-        if transfer is not None:
-            transfer.close()
+        if connections is not None:
+            connections.close()
 
     def _after_fork(self) -> None:
         if self._pid != os.getpid():
             # The parent's connections must not be used here, nor closed: grpcio's threads do not exist in this process.
-            self._of_parent.append((self._transport, self._transfer))
+            self._of_parent.append((self._transport, self._byte_connections))
             self._lock = threading.RLock()
             self._pid = os.getpid()
             self._transport = None
-            self._transfer = None
+            self._byte_connections = None
 
     def _get_transport(self) -> Transport:
         self._after_fork()
@@ -211,11 +214,16 @@ def make_transport(endpoint: Endpoint, is_forked: bool = False) -> Transport:
 
 
 class _Clients:
-    """The clients of this process, one per named emulator."""
+    """The clients of this process, one per named emulator.
+
+    A client lives as long as something uses it (workspaces hold theirs), and as long as it was the last one asked for:
+    who talks to many emulators one after the other keeps no connections to those that are gone.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._clients: Dict[Tuple[str, int], Client] = {}
+        self._clients: weakref.WeakValueDictionary[Tuple[str, str, int], Client] = weakref.WeakValueDictionary()
+        self._last: Optional[Client] = None
 
     def get(self) -> Client:
         try:
@@ -224,13 +232,14 @@ class _Clients:
             from azureml.exceptions import UserErrorException
 
             raise UserErrorException(str(error)) from error
-        key = (endpoint.source, os.getpid())
+        key = (endpoint.source, endpoint.token, os.getpid())
         client = self._clients.get(key)
         if client is None:
             with self._lock:
                 client = self._clients.setdefault(key, Client(endpoint, _finder(endpoint.source)))
         elif client.endpoint != endpoint and not os.environ.get("LOCALAML_ENDPOINT"):
             client.move_to(endpoint)
+        self._last = client
         return client
 
     def after_fork(self) -> None:

@@ -50,9 +50,9 @@ class Transfer:
         OSError: the file here cannot be read or written.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, connections: ConnectionPool) -> None:
         self._client = client
-        self._pool = ConnectionPool()
+        self._pool = connections
 
     def upload_file(self, url: str, source: Source, size: Optional[int] = None) -> int:
         """Sends a file, stream or bytes; when it returns, the emulator has all of it under its final name.
@@ -144,10 +144,6 @@ class Transfer:
         if offset or length is not None:
             headers["Range"] = "bytes={}-{}".format(offset, "" if length is None else offset + length - 1)
         return self._client.retrying(lambda: self._read_once(url, headers))
-
-    def close(self) -> None:
-        """Gives up the kept connections."""
-        self._pool.close()
 
     def _upload_stream(self, url: str, stream: IO[bytes], size: int) -> int:
         start = stream.tell() if seekable(stream) else None
