@@ -35,7 +35,8 @@ _IDLE_SECONDS = 75.0
 # After an answer that came before the end of the request, what still arrives is dropped for so long: hanging up at once
 # could take the answer away from the client before it is read.
 _LINGER_SECONDS = 20.0
-# The rest of a body of this size is waited for, so that the connection can be used again.
+# A body of this size stays on the loop. When nobody wants it, its rest is waited for all the same, so that the
+# connection can be used again.
 _SMALL_BODY = 64 * 1024
 _SMALL_BODY_SECONDS = 2.0
 
@@ -76,7 +77,14 @@ class _Incoming:
     async def receive_into(self, sink: Sink) -> None:
         assert self.content_length is not None
         self.connection.want_body(self)
-        await self.connection.lend_for_receiving(self, sink)
+        if self.content_length <= _SMALL_BODY:
+            # Two switches of threads would take longer than this.
+            while not self.complete:
+                await self.connection.more(self)
+            sink(memoryview(b"".join(self.pieces)))
+            self.pieces.clear()
+        else:
+            await self.connection.lend_for_receiving(self, sink)
 
 
 class HttpConnection(asyncio.Protocol):
