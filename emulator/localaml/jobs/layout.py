@@ -7,7 +7,8 @@ import errno
 import os
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,25 +47,38 @@ async def lay_out_snapshot(store: Store, objects: ObjectStore, workspace_id: str
     contents = objects.local_folder(f"contents/{workspace_id}/")
     stop = threading.Event()
     try:
-        await asyncio.to_thread(_make_folders, work, entries)
+        await _in_threads([lambda: _make_folders(work, entries)], stop)
         if contents is None:
             for entry in entries:
                 await _fetch(objects, workspace_id, entry, work)
-            return
-        threads = max(1, min(_MAX_THREADS, os.cpu_count() or 1, len(entries) // _FILES_PER_THREAD))
-        if entries:
-            steps = [asyncio.to_thread(_copy, contents, entries[n::threads], work, stop) for n in range(threads)]
-            await asyncio.gather(*steps)
+        elif entries:
+            count = max(1, min(_MAX_THREADS, os.cpu_count() or 1, len(entries) // _FILES_PER_THREAD))
+            shares = [entries[first::count] for first in range(count)]
+            await _in_threads([partial(_copy, contents, share, work, stop) for share in shares], stop)
     except OSError as error:
         raise _disk_error(error, work) from error
-    finally:
-        # Threads cannot be cancelled: a cancelled layout ends them after the file they are at.
+
+
+async def _in_threads(steps: Sequence[Callable[[], None]], stop: threading.Event) -> None:
+    """Does the steps side by side.
+
+    Threads cannot be cancelled: they are told to stop after the file they are at, and waited for, so that none writes
+    into a folder that somebody else goes on with.
+    """
+    tasks = [asyncio.ensure_future(asyncio.to_thread(step)) for step in steps]
+    work = asyncio.gather(*tasks, return_exceptions=True)
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
         stop.set()
+        await work
+        raise
+    for task in tasks:
+        task.result()
 
 
 def _check(entries: Sequence[SnapshotEntry]) -> None:
-    """Entries were checked when the snapshot was made; a second look costs little and a bad path would be a "
-    "catastrophe."""
+    """Checked when the snapshot was made; a second look costs little, and a bad path would be a catastrophe."""
     files = set()
     for entry in entries:
         if check_relative_path(entry.path, "path in a snapshot") != entry.path:

@@ -1,5 +1,4 @@
-"""Which Pythons there are on this machine. Found by their names first; only those that may fit are started and "
-"asked."""
+"""Which Pythons there are on this machine. Found by their names first; only those that may fit are asked."""
 
 from __future__ import annotations
 
@@ -137,8 +136,8 @@ class Interpreters:
         return [by_version[version] for version in sorted(by_version, key=_sort_key)]
 
     async def probe(self, path: Path) -> Interpreter | None:
-        """What the interpreter at `path` is; None when there is none, it does not start, or it is older than 3.6. "
-        "Asked once."""
+        """What the interpreter at `path` is; None when there is none, it does not start, or it is older than 3.6.
+        Asked once."""
         if path not in self._answers:
             self._answers[path] = await _ask(path, self._environ)
         return self._answers[path]

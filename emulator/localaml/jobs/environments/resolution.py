@@ -1,5 +1,6 @@
-"""What uv is told: files and arguments made of a request, the settings and pip's configuration. Pure but for "
-"reading a constraints file."""
+"""What uv is told: files and arguments made of a request, the settings and pip's configuration. Pure but for
+reading a constraints file.
+"""
 
 from __future__ import annotations
 
