@@ -41,9 +41,8 @@ class EnvironmentBuilder(Protocol):
         leaves nothing half-built.
 
         Raises:
-            InvalidArgument: ``ENVIRONMENT_INVALID`` (the spec itself cannot be read or asks for what cannot be had
-            here, by name). FailedPrecondition: ``ENVIRONMENT_BUILD_FAILED`` with the resolver's own reason in the
-            message;
+            InvalidArgument: ``ENVIRONMENT_INVALID``: the spec cannot be read, or asks by name for what cannot be had here.
+            FailedPrecondition: ``ENVIRONMENT_BUILD_FAILED`` with the resolver's own reason in the message;
                 ``PYTHON_NOT_FOUND`` when no interpreter of the wanted version exists.
         """
         ...
