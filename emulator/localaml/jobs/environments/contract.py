@@ -41,7 +41,7 @@ class EnvironmentBuilder(Protocol):
         leaves nothing half-built.
 
         Raises:
-            InvalidArgument: ``ENVIRONMENT_INVALID``: the spec cannot be read, or asks by name for what cannot be had here.
+            InvalidArgument: ``ENVIRONMENT_INVALID``: the spec cannot be read, or asks for what cannot be had, by name.
             FailedPrecondition: ``ENVIRONMENT_BUILD_FAILED`` with the resolver's own reason in the message;
                 ``PYTHON_NOT_FOUND`` when no interpreter of the wanted version exists.
         """
