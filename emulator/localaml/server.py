@@ -209,7 +209,7 @@ class Emulator:
         gateway = Gateway(
             method_table(services, self._streams),
             authenticate,
-            BytePlane(self.store, self.objects, urls, clock, self.orchestrator.log_path),
+            BytePlane(self.store, self.objects, urls, clock, self.orchestrator.logs.path),
             version=__version__,
             is_serving=lambda: self._is_serving,
             any_host=settings.allow_remote,

@@ -67,6 +67,8 @@ def job_variables(
     name = run.name
     variables = dict(base)
     variables.update(environment)
+    if "LD_LIBRARY_PATH" in environment and base.get("LD_LIBRARY_PATH"):
+        variables["LD_LIBRARY_PATH"] = f"{environment['LD_LIBRARY_PATH']}:{base['LD_LIBRARY_PATH']}"
     variables["PATH"] = f"{bin_dir}:{variables.get('PATH', '/usr/local/bin:/usr/bin:/bin')}"
     variables["PYTHONPATH"] = ":".join(str(folder) for folder in python_path)
     # Lines of a script have to be seen when they are printed, not when a buffer is full.

@@ -8,7 +8,6 @@ import logging
 import shutil
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localaml.compute.runtime import NodeSpec
@@ -20,6 +19,7 @@ from localaml.domain.states import NodeState, ProvisioningState, RunState
 from localaml.errors import FailedPrecondition, LocalAmlError
 from localaml.jobs.cluster_control import ClusterControl, ClusterStatus
 from localaml.jobs.execution import JobExecution, JobTools, run_label
+from localaml.jobs.live_logs import LiveLogs
 from localaml.jobs.targets import LOCAL_TARGET, check_fits, cluster_for_run, local_cluster
 from localaml.paths import StatePaths
 
@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 class Orchestrator:
     """Runs and clusters of one emulator.
+
+    Attributes:
+        logs: where the logs of runs that go on are.
 
     Args:
         spec_of: reads a stored run's definition again (after a restart).
@@ -50,6 +53,7 @@ class Orchestrator:
     ) -> None:
         self._tools = tools
         self._paths = paths
+        self.logs = LiveLogs(paths)
         self._ids = identifiers
         self._spec_of = spec_of
         self._local_host_name = local_host_name
@@ -57,6 +61,7 @@ class Orchestrator:
         self._clusters: dict[ClusterKey, ClusterControl] = {}
         self._executions: dict[RunKey, JobExecution] = {}
         self._tasks: dict[asyncio.Task[None], RunKey | None] = {}
+        self._removals: set[asyncio.Future[None]] = set()
         self._closing = False
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -92,6 +97,8 @@ class Orchestrator:
             task.cancel()
         while self._tasks:
             await asyncio.wait(set(self._tasks))
+        if self._removals:
+            await asyncio.wait(set(self._removals))
         for control in self._clusters.values():
             await control.close()
         await self._tools.runtime.close()
@@ -171,22 +178,6 @@ class Orchestrator:
             return book.change(run, execution={**run.execution, "failed_by_script": wish})
         return run
 
-    def log_names(self, key: RunKey) -> list[str]:
-        """Names (``azureml-logs/...``) of the logs in a run's folder now; those of an ended run are artifacts."""
-        folder = self._paths.run(key).logs
-        try:
-            return sorted(f"azureml-logs/{entry.name}" for entry in folder.iterdir() if entry.is_file())
-        except FileNotFoundError:
-            return []
-
-    def log_path(self, key: RunKey, log_name: str) -> Path | None:
-        """The file of a live log, None when it is not live (any more)."""
-        prefix, _, name = log_name.partition("/")
-        if prefix != "azureml-logs" or not name or "/" in name or name in (".", ".."):
-            return None
-        path = self._paths.run(key).logs / name
-        return path if path.is_file() and not path.is_symlink() else None
-
     async def cancel_all(self) -> int:
         """Cancels every active run and waits for their ends; returns how many there were."""
         return await self._cancel_and_wait([run.key for run in self._tools.store.runs.list_active()])
@@ -195,6 +186,8 @@ class Orchestrator:
         """Cancels a workspace's runs, removes its clusters and folders. The records are the caller's to delete."""
         active = [run.key for run in self._tools.store.runs.list_active() if run.workspace_id == workspace_id]
         await self._cancel_and_wait(active)
+        if self._removals:
+            await asyncio.wait(set(self._removals))
         for key in [key for key in self._clusters if key.workspace_id == workspace_id]:
             await self._clusters.pop(key).remove_all()
         await asyncio.to_thread(shutil.rmtree, self._paths.runs / workspace_id, ignore_errors=True)
@@ -325,7 +318,14 @@ class Orchestrator:
         if control is not None:
             control.release(run.node_ids)
         self._after_run(run)
-        await asyncio.to_thread(shutil.rmtree, self._paths.run(key).root, ignore_errors=True)
+        self._remove_folder(key)
+
+    def _remove_folder(self, key: RunKey) -> None:
+        """Removes an ended run's folder, beside everything else; `close` waits for it."""
+        root = self._paths.run(key).root
+        removal = asyncio.ensure_future(asyncio.to_thread(shutil.rmtree, root, ignore_errors=True))
+        self._removals.add(removal)
+        removal.add_done_callback(self._removals.discard)
 
     def _after_run(self, run: Run) -> None:
         """A cluster that was made for a run goes with it."""

@@ -121,8 +121,8 @@ def live_logs(context: ServiceContext, run: Run) -> list[LiveLog]:
     if run.state.is_terminal or not run.submitted:
         return []
     logs = []
-    for name in sorted(context.orchestrator.log_names(run.key)):
-        path: Path | None = context.orchestrator.log_path(run.key, name)
+    for name in sorted(context.orchestrator.logs.names(run.key)):
+        path: Path | None = context.orchestrator.logs.path(run.key, name)
         try:
             facts = path.stat() if path is not None else None
         except OSError:

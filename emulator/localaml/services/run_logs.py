@@ -98,7 +98,7 @@ class RunLogs:
                 self._unwatch()
 
     def _live(self, key: RunKey, name: str) -> Path | None:
-        return self._context.orchestrator.log_path(key, name)
+        return self._context.orchestrator.logs.path(key, name)
 
     def _watch(self) -> FileWatcher:
         if self._watcher is None:

@@ -221,8 +221,10 @@ class Transfer:
                 length = response.getheader("Content-Length")
                 total = None if length is None else int(length)
                 state.received = 0
-                file.seek(0)
-                file.truncate()
+                if file.tell():
+                    # Not for a fresh file: ext4 takes a truncated one for a replacement and writes it out at close.
+                    file.seek(0)
+                    file.truncate()
             else:
                 body = response.read()
                 if response.status == 416 and state.total == state.received:
