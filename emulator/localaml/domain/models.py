@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from localaml.domain.names import ChildName, RunName, WorkspaceName
 from localaml.domain.states import NodeState, ProvisioningState, RunState
@@ -26,6 +26,10 @@ class ClusterKey(NamedTuple):
 
     workspace_id: str
     cluster: str
+
+
+AssetKind = Literal["model", "environment", "dataset"]
+"""What is registered under a name in a workspace and counted in versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,3 +207,35 @@ class Snapshot:
     @property
     def size_bytes(self) -> int:
         return sum(entry.size_bytes for entry in self.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One version of a model, an environment or a data set."""
+
+    workspace_id: str
+    kind: AssetKind
+    name: str
+    asset_id: str  # GUID of this version
+    created_at: datetime
+    version: int = 0  # counts from 1 per name; 0 before it is stored
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    # Names for a version that can be given to another one later; at most one version of a name has each.
+    labels: tuple[str, ...] = ()
+    # What only this kind has (JSON object). Never holds a secret.
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret of a workspace's key vault, its value encrypted."""
+
+    workspace_id: str
+    name: str
+    created_at: datetime
+    updated_at: datetime
+    content_type: str = ""
+    sealed: bytes = field(default=b"", repr=False)

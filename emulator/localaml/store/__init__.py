@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from localaml.store.artifacts import Artifacts
+from localaml.store.assets import AssetFilter, Assets
 from localaml.store.changes import ChangeFeed, Subscription
 from localaml.store.clusters import Clusters, Nodes
 from localaml.store.database import Database
@@ -19,10 +20,11 @@ from localaml.store.metrics import Metrics
 from localaml.store.run_filter import RunFilter
 from localaml.store.runs import RunPage, Runs
 from localaml.store.schema import FORMAT_VERSION
+from localaml.store.secrets import Secrets
 from localaml.store.snapshots import Snapshots
 from localaml.store.workspaces import Workspaces
 
-__all__ = ["FORMAT_VERSION", "ChangeFeed", "RunFilter", "RunPage", "Store", "Subscription"]
+__all__ = ["FORMAT_VERSION", "AssetFilter", "ChangeFeed", "RunFilter", "RunPage", "Store", "Subscription"]
 
 
 class Store:
@@ -40,6 +42,8 @@ class Store:
         self.metrics = Metrics(database, self.runs.row_number)
         self.artifacts = Artifacts(database)
         self.snapshots = Snapshots(database)
+        self.assets = Assets(database)
+        self.secrets = Secrets(database)
 
     @classmethod
     def open(cls, path: Path) -> Store:

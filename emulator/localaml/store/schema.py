@@ -175,7 +175,50 @@ CREATE TABLE snapshots (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_SECOND = """
+-- Models, environments and data sets: what is registered under a name and counted in versions.
+CREATE TABLE assets (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    workspace_id TEXT NOT NULL REFERENCES workspaces ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    asset_id TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    description TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    properties TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    UNIQUE (workspace_id, kind, name, version)
+);
+CREATE UNIQUE INDEX assets_by_id ON assets (workspace_id, kind, asset_id);
+CREATE UNIQUE INDEX assets_by_request ON assets (workspace_id, kind, request_id) WHERE request_id <> '';
+
+-- The last number that was given: that of a deleted version is never given again, since others may have noted it.
+CREATE TABLE asset_versions (
+    workspace_id TEXT NOT NULL REFERENCES workspaces ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    last_version INTEGER NOT NULL,
+    PRIMARY KEY (workspace_id, kind, name)
+) WITHOUT ROWID;
+
+CREATE TABLE secrets (
+    workspace_id TEXT NOT NULL REFERENCES workspaces ON DELETE CASCADE,
+    -- As in a key vault, the same in any case.
+    name TEXT NOT NULL COLLATE NOCASE,
+    content_type TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    -- Encrypted: the database never sees the value.
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (workspace_id, name)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND)
 """SQL scripts, in order. Their count is the format version of a state dir."""
 
 FORMAT_VERSION = len(MIGRATIONS)
