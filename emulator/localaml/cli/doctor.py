@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import importlib.metadata
 import importlib.util
@@ -10,7 +11,6 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -43,7 +43,7 @@ def examine(settings: Settings) -> list[Finding]:
     return [
         _emulator(settings),
         _python(),
-        _interpreters(settings.environments.python_interpreters),
+        _interpreters(settings),
         _uv(),
         _open_mpi(),
         _host_names(),
@@ -75,22 +75,16 @@ def _python() -> Finding:
     return Finding("Python", Result.OK, f"{version} ({sys.executable})")
 
 
-def _interpreters(further: Iterable[Path]) -> Finding:
-    found: dict[str, str] = {}
-    names = [f"python3.{minor}" for minor in range(6, 20)]
-    folders = [Path(part) for part in os.environ.get("PATH", "").split(os.pathsep) if part]
-    folders += sorted(Path.home().glob(".pyenv/versions/*/bin"), reverse=True)
-    candidates = [folder / name for folder in folders for name in names]
-    for path in [*further, *candidates]:
-        if path.is_file() and os.access(path, os.X_OK):
-            version = path.name.removeprefix("python")
-            # pyenv's shims exist for versions that are not switched on.
-            if version not in found and ".pyenv/shims" not in str(path):
-                found[version] = str(path)
+def _interpreters(settings: Settings) -> Finding:
+    """What jobs really get: asked from the room that builds their environments."""
+    from localaml.clock import RealClock
+    from localaml.jobs.environments.builder import UvEnvironmentBuilder
+
+    builder = UvEnvironmentBuilder(settings.cache_dir, settings.environments, RealClock())
+    found = asyncio.run(builder.interpreters())
     if not found:
         return Finding("Pythons for jobs", Result.NOTE, "only the emulator's own")
-    text = ", ".join(sorted(found, key=lambda version: [int(part) for part in version.split(".") if part.isdigit()]))
-    return Finding("Pythons for jobs", Result.OK, text)
+    return Finding("Pythons for jobs", Result.OK, ", ".join(dict.fromkeys(each.version for each in found)))
 
 
 def _uv() -> Finding:

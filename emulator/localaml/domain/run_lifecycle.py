@@ -80,8 +80,12 @@ PLACED = frozenset(
 )
 
 
-def next_state(state: RunState, event: RunEvent, story: Sequence[StateChange] = ()) -> RunState:
+def next_state(state: RunState, event: RunEvent, story: Sequence[StateChange] = (), run_id: str = "") -> RunState:
     """The state that `event` leads to.
+
+    Args:
+        story: what happened to the run so far, for the error.
+        run_id: which run it is, for the error.
 
     Raises:
         FailedPrecondition: ``ILLEGAL_RUN_TRANSITION``; the message tells the story of the run so far.
@@ -91,9 +95,9 @@ def next_state(state: RunState, event: RunEvent, story: Sequence[StateChange] = 
     except KeyError:
         told = "; ".join(f"{change.state.value} ({change.cause})" for change in story) or "no history"
         if state.is_terminal:
-            message = f"The run has ended ({state.value}); it cannot {event.value} any more. Its story: {told}."
+            message = f"Run {run_id!r} has ended ({state.value}); it cannot {event.value} any more. Its story: {told}."
         else:
-            message = f"A run that is {state.value} cannot {event.value}. Its story: {told}."
+            message = f"Run {run_id!r} is {state.value}: it cannot {event.value}. Its story: {told}."
         raise FailedPrecondition(
             "ILLEGAL_RUN_TRANSITION", message, {"state": state.value, "event": event.value}
         ) from None

@@ -48,7 +48,7 @@ class RunBook:
             FailedPrecondition: ``ILLEGAL_RUN_TRANSITION``.
         """
         run = self._store.runs.get(key)
-        state = next_state(run.state, event, run.state_changes)
+        state = next_state(run.state, event, run.state_changes, key.run_id)
         now = self._clock.now()
         if state is not run.state:
             changes["state_changes"] = (*run.state_changes, StateChange(state, now, cause))
