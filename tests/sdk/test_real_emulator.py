@@ -159,5 +159,15 @@ def test_a_forked_child_of_a_grpc_user_gets_answers(
     assert workspace.get_default_datastore().download(str(tmp_path / "down"), show_progress=False) == 1
 
 
+def test_grpcio_without_the_protocol_leads_to_http(connected: EmulatorProcess) -> None:
+    """tensorboard and others bring grpcio; `localaml_proto` comes with LocalAML's extra only."""
+    program = (
+        "import sys; sys.modules['localaml_proto'] = None; import grpc\n"
+        "from azureml.core import Workspace; print(type(Workspace.list('nothing')).__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, "dict"), done.stderr
+
+
 def test_the_client_is_shared(workspace: Workspace) -> None:
     assert get_client() is workspace._client

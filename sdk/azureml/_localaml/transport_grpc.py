@@ -24,6 +24,9 @@ class GrpcTransport(Transport):
     """Calls over one channel, which grpcio opens at the first call and keeps."""
 
     def __init__(self, endpoint: Endpoint) -> None:
+        # grpcio may be here for something else (tensorboard brings it) without our messages, or with a protobuf that
+        # they do not fit: that has to show now, while there is the other transport to turn to.
+        importlib.import_module("localaml_proto.v1.resources_pb2")
         self._metadata = [("authorization", "Bearer " + endpoint.token)] if endpoint.token else []
         options: List[Tuple[str, Any]] = [
             ("grpc.max_receive_message_length", -1),

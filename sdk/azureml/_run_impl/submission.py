@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import uuid
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
@@ -72,6 +73,7 @@ def submit_run(
         raise UserErrorException("The source directory {!r} does not exist or is no folder.".format(source_directory))
     if "script" in definition:
         definition["script"] = script_in_folder(definition["script"], source_directory)
+    _name_own_python(definition)
     client = experiment._client
     snapshot_id = create_snapshot(client, experiment._workspace_resource_name, source_directory)
     request: Dict[str, Any] = {
@@ -87,6 +89,16 @@ def submit_run(
     if parent_run_id:
         request["parentRunId"] = parent_run_id
     return ScriptRun._of(experiment, client.call("RunService", "SubmitRun", request))
+
+
+def _name_own_python(definition: Dict[str, Any]) -> None:
+    """On the local target, `python` of an environment that the user manages is the one that submits: Azure's local runs
+    take the `python` of the notebook's environment. The emulator's own would lack what is installed there."""
+    python = (definition.get("environment") or {}).get("python") or {}
+    docker = (definition.get("environment") or {}).get("docker") or {}
+    is_plain = python.get("userManagedDependencies") and python.get("interpreterPath") == "python"
+    if definition.get("target") == "local" and is_plain and not docker.get("enabled") and sys.executable:
+        python["interpreterPath"] = sys.executable
 
 
 def script_in_folder(script: Any, source_directory: str) -> str:
