@@ -10,6 +10,7 @@ import pytest
 from localaml.errors import FailedPrecondition, InvalidArgument
 from localaml.jobs.environments.conda import PythonWish, read_conda_dependencies
 from localaml.jobs.environments.interpreters import Interpreters
+from localaml.jobs.environments.python_of_day import python_of_day
 
 OWN = ".".join(str(part) for part in sys.version_info[:3])
 
@@ -99,3 +100,18 @@ async def test_commands_of_user_managed_environments(environ: dict[str, str], tm
     assert error.value.reason == "PYTHON_NOT_FOUND"
     with pytest.raises(InvalidArgument):
         await interpreters.find_command("envs/bin/python")
+
+
+@pytest.mark.parametrize(
+    ("day", "good", "bad"),
+    [("2018-09-01", "3.7.1", "3.8.0"), ("2019-12-31", "3.7.16", "3.8.1"), ("2022-01-01", "3.9.1", "3.10.0")],
+)
+def test_packages_of_a_past_day_get_a_python_of_that_day(day: str, good: str, bad: str) -> None:
+    wish = python_of_day(day)
+    assert wish.fits(good)
+    assert not wish.fits(bad)
+    assert not wish.fits("3.6.15"), "the SDK does not run on it"
+
+
+def test_no_python_is_wished_for_a_day_that_no_release_was_too_new_for() -> None:
+    assert python_of_day("2099-01-01") == python_of_day("no day") == PythonWish()

@@ -24,12 +24,13 @@ from pathlib import Path
 from localaml.clock import Clock
 from localaml.domain.job import PythonEnvironmentSpec
 from localaml.errors import FailedPrecondition
-from localaml.jobs.environments.conda import EnvironmentRequest, read_conda_dependencies
+from localaml.jobs.environments.conda import EnvironmentRequest, PythonWish, read_conda_dependencies
 from localaml.jobs.environments.contract import PreparedEnvironment
 from localaml.jobs.environments.folder_lock import FolderLock
 from localaml.jobs.environments.interpreters import Interpreter, Interpreters
 from localaml.jobs.environments.open_mpi import OpenMpi, find_open_mpi
 from localaml.jobs.environments.pip_settings import PipSettings, read_pip_settings
+from localaml.jobs.environments.python_of_day import python_of_day
 from localaml.jobs.environments.redaction import redact
 from localaml.jobs.environments.resolution import (
     Resolution,
@@ -123,7 +124,7 @@ class UvEnvironmentBuilder:
         if open_mpi is not None and not any(word.startswith("mpi4py") for word in extra):
             extra.append("mpi4py")
         request = read_conda_dependencies(spec.conda_dependencies, extra)
-        python = await self._interpreters.find(request.python)
+        python = await self._find_python(request.python, log)
         if python.minor < (3, 8):
             # mpi4py 4 has no wheels for these; the older one builds in a sixth of the time.
             plain = {"mpi4py": "mpi4py<4"}
@@ -144,6 +145,17 @@ class UvEnvironmentBuilder:
         return PreparedEnvironment(
             folder / "bin" / "python", python.minor, folder / "bin", dict(request.variables), built
         )
+
+    async def _find_python(self, wish: PythonWish, log: Log) -> Interpreter:
+        day = self._settings.exclude_newer
+        if wish.text or not day:
+            return await self._interpreters.find(wish)
+        try:
+            return await self._interpreters.find(python_of_day(day))
+        except FailedPrecondition as error:
+            own = self._interpreters.own()
+            log(f"warning: {error} The emulator's own Python {own.version} is taken; packages of {day} may not fit it.")
+            return own
 
     async def _pip_settings(self) -> PipSettings:
         if self._pip is None:
