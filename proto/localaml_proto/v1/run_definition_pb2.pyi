@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class RunDefinition(_message.Message):
-    __slots__ = ("script", "command", "arguments", "target", "framework", "communicator", "max_run_duration_seconds", "node_count", "environment", "history", "mpi", "tensorflow", "pytorch", "data_references", "source_directory_data_store", "amlcompute", "environment_variables", "docker")
+    __slots__ = ("script", "command", "arguments", "target", "framework", "communicator", "max_run_duration_seconds", "node_count", "environment", "history", "mpi", "tensorflow", "pytorch", "data_references", "source_directory_data_store", "amlcompute", "environment_variables", "docker", "data")
     class DataReferencesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +22,13 @@ class RunDefinition(_message.Message):
         key: str
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class DataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: DataConfiguration
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[DataConfiguration, _Mapping]] = ...) -> None: ...
     SCRIPT_FIELD_NUMBER: _ClassVar[int]
     COMMAND_FIELD_NUMBER: _ClassVar[int]
     ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +47,7 @@ class RunDefinition(_message.Message):
     AMLCOMPUTE_FIELD_NUMBER: _ClassVar[int]
     ENVIRONMENT_VARIABLES_FIELD_NUMBER: _ClassVar[int]
     DOCKER_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
     script: str
     command: _containers.RepeatedScalarFieldContainer[str]
     arguments: _containers.RepeatedScalarFieldContainer[str]
@@ -58,7 +66,8 @@ class RunDefinition(_message.Message):
     amlcompute: AmlComputeConfiguration
     environment_variables: _containers.ScalarMap[str, str]
     docker: DockerConfiguration
-    def __init__(self, script: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., arguments: _Optional[_Iterable[str]] = ..., target: _Optional[str] = ..., framework: _Optional[str] = ..., communicator: _Optional[str] = ..., max_run_duration_seconds: _Optional[int] = ..., node_count: _Optional[int] = ..., environment: _Optional[_Union[EnvironmentDefinition, _Mapping]] = ..., history: _Optional[_Union[HistoryConfiguration, _Mapping]] = ..., mpi: _Optional[_Union[MpiConfiguration, _Mapping]] = ..., tensorflow: _Optional[_Union[TensorflowConfiguration, _Mapping]] = ..., pytorch: _Optional[_Union[PyTorchConfiguration, _Mapping]] = ..., data_references: _Optional[_Mapping[str, DataReferenceConfiguration]] = ..., source_directory_data_store: _Optional[str] = ..., amlcompute: _Optional[_Union[AmlComputeConfiguration, _Mapping]] = ..., environment_variables: _Optional[_Mapping[str, str]] = ..., docker: _Optional[_Union[DockerConfiguration, _Mapping]] = ...) -> None: ...
+    data: _containers.MessageMap[str, DataConfiguration]
+    def __init__(self, script: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., arguments: _Optional[_Iterable[str]] = ..., target: _Optional[str] = ..., framework: _Optional[str] = ..., communicator: _Optional[str] = ..., max_run_duration_seconds: _Optional[int] = ..., node_count: _Optional[int] = ..., environment: _Optional[_Union[EnvironmentDefinition, _Mapping]] = ..., history: _Optional[_Union[HistoryConfiguration, _Mapping]] = ..., mpi: _Optional[_Union[MpiConfiguration, _Mapping]] = ..., tensorflow: _Optional[_Union[TensorflowConfiguration, _Mapping]] = ..., pytorch: _Optional[_Union[PyTorchConfiguration, _Mapping]] = ..., data_references: _Optional[_Mapping[str, DataReferenceConfiguration]] = ..., source_directory_data_store: _Optional[str] = ..., amlcompute: _Optional[_Union[AmlComputeConfiguration, _Mapping]] = ..., environment_variables: _Optional[_Mapping[str, str]] = ..., docker: _Optional[_Union[DockerConfiguration, _Mapping]] = ..., data: _Optional[_Mapping[str, DataConfiguration]] = ...) -> None: ...
 
 class EnvironmentDefinition(_message.Message):
     __slots__ = ("name", "version", "python", "environment_variables", "docker")
@@ -184,6 +193,38 @@ class DataReferenceConfiguration(_message.Message):
     path_on_compute: str
     overwrite: bool
     def __init__(self, data_store_name: _Optional[str] = ..., mode: _Optional[str] = ..., path_on_data_store: _Optional[str] = ..., path_on_compute: _Optional[str] = ..., overwrite: bool = ...) -> None: ...
+
+class DataConfiguration(_message.Message):
+    __slots__ = ("data_location", "create_output_directories", "mechanism", "environment_variable_name", "path_on_compute", "overwrite")
+    DATA_LOCATION_FIELD_NUMBER: _ClassVar[int]
+    CREATE_OUTPUT_DIRECTORIES_FIELD_NUMBER: _ClassVar[int]
+    MECHANISM_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_VARIABLE_NAME_FIELD_NUMBER: _ClassVar[int]
+    PATH_ON_COMPUTE_FIELD_NUMBER: _ClassVar[int]
+    OVERWRITE_FIELD_NUMBER: _ClassVar[int]
+    data_location: DataLocation
+    create_output_directories: bool
+    mechanism: str
+    environment_variable_name: str
+    path_on_compute: str
+    overwrite: bool
+    def __init__(self, data_location: _Optional[_Union[DataLocation, _Mapping]] = ..., create_output_directories: bool = ..., mechanism: _Optional[str] = ..., environment_variable_name: _Optional[str] = ..., path_on_compute: _Optional[str] = ..., overwrite: bool = ...) -> None: ...
+
+class DataLocation(_message.Message):
+    __slots__ = ("dataset",)
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    dataset: DatasetLocation
+    def __init__(self, dataset: _Optional[_Union[DatasetLocation, _Mapping]] = ...) -> None: ...
+
+class DatasetLocation(_message.Message):
+    __slots__ = ("id", "name", "version")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    version: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class AmlComputeConfiguration(_message.Message):
     __slots__ = ("name", "vm_size", "vm_priority", "retain_cluster", "cluster_max_node_count")
