@@ -19,6 +19,8 @@ Keys in the object store:
     <account>/<container>/<path>                                          data of a datastore
     <account>/<default container>/azureml/ExperimentRun/dcid.<run id>/<path>   artifacts of a run
     contents/<workspace id>/<first two>/<sha256>                          contents of snapshots
+    _models/<workspace id>/<asset id>/<path>                              files of registered models (no account's name
+                                                                          begins with `_`)
 """
 
 from __future__ import annotations
@@ -124,6 +126,7 @@ class StatePaths:
 
 
 ACCOUNT = "localaml"
+MODELS = "_models"
 
 
 def default_container(workspace_id: str) -> str:
@@ -150,3 +153,8 @@ def artifact_key(run: RunKey, path: str) -> str:
 def content_key(workspace_id: str, sha256: str) -> str:
     """Key of a snapshot file's content."""
     return f"contents/{workspace_id}/{sha256[:2]}/{sha256}"
+
+
+def model_prefix(workspace_id: str, asset_id: str = "") -> str:
+    """Key prefix of the files of a model version, or of all models of a workspace; ends with `/`."""
+    return f"{MODELS}/{workspace_id}/{asset_id}/" if asset_id else f"{MODELS}/{workspace_id}/"

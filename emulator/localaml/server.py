@@ -37,6 +37,7 @@ from localaml.services import build_services
 from localaml.services.context import EmulatorInfo, ServiceContext
 from localaml.services.definition import stored_job_spec
 from localaml.services.rpc import Streams, bind_grpc, method_table
+from localaml.services.sealing import SecretSealer
 from localaml.services.tokens import RunTokens, UrlSigner, authenticator
 from localaml.settings import Settings
 from localaml.state_dir import Endpoint, Ports, StateDir, abandoned
@@ -161,11 +162,12 @@ class Emulator:
         self.objects = DiskStore(self.paths.objects, self.paths.incoming)
         runtime = self._runtime or _process_runtime(self.paths, clock)
         uv_environments = _UvEnvironments(settings, clock)
+        environments = self._environments or uv_environments
         self.orchestrator = build_orchestrator(
             store=self.store,
             objects=self.objects,
             runtime=runtime,
-            environments=self._environments or uv_environments,
+            environments=environments,
             settings=settings,
             clock=clock,
             connection=lambda run: Connection(self.http_address, self.paths.endpoint, tokens.make(run)),
@@ -176,7 +178,9 @@ class Emulator:
                 store=self.store,
                 orchestrator=self.orchestrator,
                 objects=self.objects,
+                environments=environments,
                 urls=urls,
+                sealer=SecretSealer(state.signing_key),
                 clock=clock,
                 settings=settings,
                 info=lambda: self._info(runtime.name),

@@ -26,6 +26,7 @@ from localaml.services import build_services
 from localaml.services.context import EmulatorInfo, ServiceContext
 from localaml.services.definition import stored_job_spec
 from localaml.services.rpc import Caller, snake_case
+from localaml.services.sealing import SecretSealer
 from localaml.services.tokens import UrlSigner
 from localaml.settings import Settings
 from localaml.storage.memory import MemoryStore
@@ -71,6 +72,8 @@ class Emulated:
             store=self.store,
             orchestrator=self.orchestrator,
             objects=self.objects,
+            environments=self.environments,
+            sealer=SecretSealer(b"key"),
             urls=UrlSigner(b"key", lambda: "http://127.0.0.1:1", clock, 60),
             clock=clock,
             settings=self.settings,

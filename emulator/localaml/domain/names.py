@@ -37,6 +37,16 @@ _RULES: dict[str, tuple[re.Pattern[str], str]] = {
         re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}"),
         "1 to 255 letters, digits, '-' or '_', beginning with a letter or digit",
     ),
+    "model": (
+        re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}"),
+        "1 to 255 letters, digits, '-', '_' or '.', beginning with a letter or digit",
+    ),
+    "environment": (
+        # Azure's own names of environments that a run brings along have spaces: "Experiment x Environment".
+        re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,253}[A-Za-z0-9._-])?"),
+        "1 to 255 letters, digits, '-', '_', '.' or spaces inside, beginning with a letter or digit",
+    ),
+    "secret": (re.compile(r"[A-Za-z0-9-]{1,127}"), "1 to 127 letters, digits or '-'"),
     "data reference": (re.compile(r"[A-Za-z0-9_]{1,255}"), "1 to 255 letters, digits or '_'"),
 }
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -137,7 +147,14 @@ class RunName:
         return f"{self.workspace}/experiments/{self.experiment}/runs/{self.run_id}"
 
 
-_COLLECTIONS = {"computes": "compute target", "datastores": "datastore", "experiments": "experiment"}
+_COLLECTIONS = {
+    "computes": "compute target",
+    "datastores": "datastore",
+    "environments": "environment",
+    "experiments": "experiment",
+    "models": "model",
+    "secrets": "secret",
+}
 
 
 def _split(name: str, shape: str) -> dict[str, str]:
@@ -181,7 +198,7 @@ def parse_workspace(name: str) -> WorkspaceName:
 
 
 def parse_child(name: str, collection: str) -> ChildName:
-    """Takes the name of a `computes`, `datastores` or `experiments` resource apart. Raises InvalidArgument."""
+    """Takes the name of a resource of a collection (`computes`, `models`, ...) apart. Raises InvalidArgument."""
     kind = _COLLECTIONS[collection]
     found = _split(name, f"{_WORKSPACE}/{collection}/{{{kind}}}")
     child = found[kind]

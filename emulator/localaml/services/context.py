@@ -17,7 +17,9 @@ from localaml.jobs.identifiers import Identifiers
 if TYPE_CHECKING:
     from localaml.clock import Clock
     from localaml.domain.models import Run, Workspace
+    from localaml.jobs.environments.contract import EnvironmentBuilder
     from localaml.jobs.orchestrator import Orchestrator
+    from localaml.services.sealing import SecretSealer
     from localaml.services.tokens import UrlSigner
     from localaml.settings import Settings
     from localaml.storage.object_store import ObjectStore
@@ -44,6 +46,8 @@ class ServiceContext:
 
     Attributes:
         info: facts on this emulator.
+        environments: what makes Python environments.
+        sealer: encrypts secrets at rest.
         shutdown: makes the emulator stop soon; returns at once, so that the call can still be answered.
         reset: cancels all runs and removes all resources; returns how many runs it cancelled. None:
             `removal.remove_everything`.
@@ -53,7 +57,9 @@ class ServiceContext:
     store: Store
     orchestrator: Orchestrator
     objects: ObjectStore
+    environments: EnvironmentBuilder
     urls: UrlSigner
+    sealer: SecretSealer
     clock: Clock
     settings: Settings
     info: Callable[[], EmulatorInfo]

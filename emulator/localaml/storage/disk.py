@@ -94,6 +94,9 @@ class DiskStore:
     async def get_file(self, key: str, target: Path) -> None:
         await asyncio.to_thread(self._get_file, check_key(key), target)
 
+    async def copy(self, source: str, key: str) -> ObjectInfo:
+        return await asyncio.to_thread(self._copy_object, check_key(source), check_key(key))
+
     async def delete(self, key: str) -> None:
         self._tree.remove(check_key(key))
 
@@ -143,6 +146,23 @@ class DiskStore:
         try:
             with _full_disk_is_an_error_of_ours():
                 _copy(file, target, status.st_size)
+        finally:
+            os.close(file)
+
+    def _copy_object(self, source: str, key: str) -> ObjectInfo:
+        # No hard link: a job that has the source mounted could write into both.
+        file, status = self._tree.open_file(source)
+        temporary = self._new_file()
+        try:
+            durable = _durable(key, status.st_size)
+            with _full_disk_is_an_error_of_ours():
+                _copy(file, temporary, status.st_size)
+                if durable:
+                    _sync(temporary)
+                return info_of(key, self._tree.move_in(temporary, key, durable=durable))
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
         finally:
             os.close(file)
 
@@ -246,10 +266,12 @@ def open_plain_file(path: Path) -> FileReader:
 def _durable(key: str, size: int) -> bool:
     """Whether to wait until the bytes are on the medium.
 
-    A content must be whole under its hash for ever; an artifact should be. The data of datastores is as safe as files
-    that a program writes itself.
+    A content must be whole under its hash for ever; an artifact or a model should be. The data of datastores is as safe
+    as files that a program writes itself.
     """
-    return key.startswith("contents/") or ("/azureml/ExperimentRun/" in key and size <= _MAX_SYNC_BYTES)
+    if key.startswith("contents/"):
+        return True
+    return size <= _MAX_SYNC_BYTES and (key.startswith("_models/") or "/azureml/ExperimentRun/" in key)
 
 
 def _sync(path: Path) -> None:

@@ -53,6 +53,9 @@ class MemoryStore:
     async def get_file(self, key: str, target: Path) -> None:
         await asyncio.to_thread(target.write_bytes, self._find(key)[0])
 
+    async def copy(self, source: str, key: str) -> ObjectInfo:
+        return self.put(check_key(key), self._find(source)[0])
+
     async def delete(self, key: str) -> None:
         self._objects.pop(check_key(key), None)
 

@@ -87,6 +87,10 @@ class ObjectStore(Protocol):
         """Copies an object to a file."""
         ...
 
+    async def copy(self, source: str, key: str) -> ObjectInfo:
+        """Copies an object to another key: later writes to either do not reach the other."""
+        ...
+
     async def delete(self, key: str) -> None:
         """Removes an object; a missing one is fine."""
         ...

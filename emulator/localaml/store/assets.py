@@ -30,6 +30,7 @@ class AssetFilter:
         name: None for all.
         tags, properties: by name; an empty value matches any value.
         payload: text values that top-level keys of the payload must have.
+        payload_lists: texts that must be in lists which top-level keys of the payload have.
         latest_only: only the newest version of each name.
     """
 
@@ -37,6 +38,7 @@ class AssetFilter:
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     payload: Mapping[str, str] = field(default_factory=dict)
+    payload_lists: Mapping[str, str] = field(default_factory=dict)
     latest_only: bool = False
 
 
@@ -55,13 +57,9 @@ class Assets:
         """
         place = (asset.workspace_id, asset.kind, asset.name)
         with self._db.transaction():
-            if asset.request_id:
-                row = self._db.one(
-                    f"{_SELECT} WHERE workspace_id = ? AND kind = ? AND request_id = ? AND request_id <> ''",
-                    (asset.workspace_id, asset.kind, asset.request_id),
-                )
-                if row is not None:
-                    return _load(row)
+            known_one = self.find_by_request(asset.workspace_id, asset.kind, asset.request_id)
+            if known_one is not None:
+                return known_one
             self._db.insert(
                 "INSERT INTO asset_versions (workspace_id, kind, name, last_version) VALUES (?, ?, ?, 1) "
                 "ON CONFLICT DO UPDATE SET last_version = last_version + 1",
@@ -120,6 +118,14 @@ class Assets:
             )
         return found
 
+    def find_by_request(self, workspace_id: str, kind: AssetKind, request_id: str) -> Asset | None:
+        """What was stored for a request; None for an empty `request_id`."""
+        row = self._db.one(
+            f"{_SELECT} WHERE workspace_id = ? AND kind = ? AND request_id = ? AND request_id <> ''",
+            (workspace_id, kind, request_id),
+        )
+        return None if row is None else _load(row)
+
     def list(
         self,
         workspace_id: str,
@@ -151,6 +157,8 @@ class Assets:
                     where(f"EXISTS ({entry})", key)
         for key, value in wanted.payload.items():
             where("EXISTS (SELECT 1 FROM json_each(a.payload) e WHERE e.key = ? AND e.value = ?)", key, value)
+        for key, value in wanted.payload_lists.items():
+            where("EXISTS (SELECT 1 FROM json_each(a.payload, '$.' || ?) e WHERE e.value = ?)", key, value)
         rows = self._db.all(
             f"SELECT a.seq, {_COLUMNS} FROM assets a WHERE {' AND '.join(conditions)} ORDER BY a.seq DESC LIMIT ?",
             (*values, limit),
