@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.support.old_pythons import need_python
 
 import localaml
 
@@ -91,17 +91,9 @@ def test_no_registry_is_named() -> None:
     assert not named
 
 
-def _python_3_7() -> Path | None:
-    on_path = shutil.which("python3.7")
-    candidates = [*Path.home().glob(".pyenv/versions/3.7.*/bin/python"), *([Path(on_path)] if on_path else [])]
-    return next((path for path in candidates if path.is_file()), None)
-
-
 def test_the_sdk_is_python_3_7() -> None:
     """Training environments of the time are Python 3.7: every file of the SDK must compile there."""
-    python = _python_3_7()
-    if python is None:
-        pytest.skip("no Python 3.7 on this machine")
+    python = need_python("3.7")
     program = (
         "import sys\n"
         "for name in sys.stdin.read().split('\\0'):\n"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.emulator_process import EmulatorProcess
+from tests.support.old_pythons import need_python
 
 CLIENT = """
 import sys
@@ -45,11 +45,7 @@ print("trained on", sys.version.split()[0])
 
 @pytest.fixture
 def python37() -> str:
-    candidates = [shutil.which("python3.7"), *map(str, Path.home().glob(".pyenv/versions/3.7.*/bin/python"))]
-    for candidate in candidates:
-        if candidate and subprocess.run([candidate, "-c", ""], capture_output=True).returncode == 0:
-            return candidate
-    pytest.skip("no Python 3.7 on this machine")
+    return need_python("3.7")
 
 
 @pytest.fixture

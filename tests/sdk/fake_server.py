@@ -180,6 +180,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         length = int(self.headers["Content-Length"])
         content = self.rfile.read(length)
+        if len(content) < length:
+            return  # the client has gone: nothing is stored
         if not self._begin():
             return
         self.fake.files[self.path] = content

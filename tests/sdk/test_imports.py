@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from tests.sdk.fake_server import FakeServer
+from tests.support.old_pythons import need_python
 
 import azureml.core
 
@@ -85,19 +85,12 @@ print(sys.version_info[:2], len(list_source_files(".")))
 """
 
 
-def interpreters() -> list[str]:
-    found = [sys.executable]
-    for version in ("3.7", "3.8"):
-        candidates = sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python"))
-        other = str(candidates[-1]) if candidates else shutil.which(f"python{version}")
-        found.append(other or f"python{version}")
-    return found
+VERSIONS = [".".join(map(str, sys.version_info[:2])), "3.7", "3.8"]
 
 
-@pytest.mark.parametrize("interpreter", interpreters())
-def test_the_standard_library_is_enough(interpreter: str, server: FakeServer, tmp_path: Path) -> None:
-    if not os.access(interpreter, os.X_OK):
-        pytest.skip(f"no {interpreter} on this machine")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_standard_library_is_enough(version: str, server: FakeServer, tmp_path: Path) -> None:
+    interpreter = sys.executable if version == VERSIONS[0] else need_python(version)
     server.unary["/localaml.v1.RunService/GetRun"] = lambda request: request
     server.streams["/localaml.v1.RunService/WatchRun"] = lambda request: iter([{"n": 1}, {"n": 2}])
     (tmp_path / "a.py").touch()

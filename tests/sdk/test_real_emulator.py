@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.sdk.test_imports import SDK, interpreters
+from tests.sdk.test_imports import SDK, VERSIONS
 from tests.support.emulator_process import EmulatorProcess
+from tests.support.old_pythons import need_python
 
 from azureml._localaml import client as client_module
 from azureml._localaml.client import get_client
@@ -126,10 +127,9 @@ finally:
 """
 
 
-@pytest.mark.parametrize("interpreter", interpreters())
-def test_old_interpreters_with_nothing_installed(interpreter: str, connected: EmulatorProcess, tmp_path: Path) -> None:
-    if not os.access(interpreter, os.X_OK):
-        pytest.skip(f"no {interpreter} on this machine")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_old_interpreters_with_nothing_installed(version: str, connected: EmulatorProcess, tmp_path: Path) -> None:
+    interpreter = sys.executable if version == VERSIONS[0] else need_python(version)
     (tmp_path / "a.txt").write_text("a")
     done = subprocess.run(
         [interpreter, "-W", "error", "-c", PROGRAM, f"old-{len(sys.version)}"],

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.old_pythons import need_python
 
 from azureml.core import Experiment, Run
 from azureml.exceptions import AzureMLException, RunEnvironmentException, UserErrorException
@@ -169,11 +170,9 @@ class TestOffline:
                 assert hasattr(run, name), f"an offline run must have {name}"
 
     def test_on_python_3_7(self) -> None:
-        found = sorted(Path.home().glob(".pyenv/versions/3.7.*/bin/python"))
-        if not found:
-            pytest.skip("no Python 3.7 on this machine")
+        python = need_python("3.7")
         done = subprocess.run(
-            [str(found[-1]), "-c", "from azureml.core.run import Run; Run.get_context().log('a', 1)"],
+            [python, "-c", "from azureml.core.run import Run; Run.get_context().log('a', 1)"],
             env={"PYTHONPATH": str(SDK)},
             capture_output=True,
             text=True,

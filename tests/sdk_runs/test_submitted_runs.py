@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.sdk_runs.conftest import Submit
+from tests.support.old_pythons import need_python
 
 from azureml.core import Experiment, Run, ScriptRunConfig, get_run
 from azureml.core.script_run import ScriptRun
@@ -193,9 +194,7 @@ def test_children_made_and_submitted_in_the_job(submit: Submit) -> None:
 
 
 def test_python_3_7_with_nothing_installed(submit: Submit) -> None:
-    found = sorted(Path.home().glob(".pyenv/versions/3.7.*/bin/python"))
-    if not found:
-        pytest.skip("no Python 3.7 on this machine")
+    python = need_python("3.7")
     run = submit(
         "import sys\n"
         "from azureml.core.run import Run\n"
@@ -208,7 +207,7 @@ def test_python_3_7_with_nothing_installed(submit: Submit) -> None:
         "open('outputs/x', 'w').write('y')\n"
         "run.upload_file('x', 'outputs/x')\n"
         "print(run.get_details().status)\n",
-        python=str(found[-1]),
+        python=python,
     )
     run.wait_for_completion()
     assert run.get_metrics() == {"loss": 0.5, "t": {"a": [1, 2]}}
