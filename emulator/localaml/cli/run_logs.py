@@ -27,12 +27,14 @@ _ENDED = _BEGUN - {run_pb2.RUN_STATE_RUNNING, run_pb2.RUN_STATE_FINALIZING}
 
 
 def main_log(names: Sequence[str]) -> str | None:
-    """The log that people want to see: the highest two-digit prefix, of the first rank. None when there is none."""
+    """The log that people want to see: the highest two-digit prefix, of the first rank or worker. None when there is
+    none."""
     numbered = [(match.group(1), name) for name in names if (match := _NUMBERED.fullmatch(name))]
     if not numbered:
         return None
     highest = max(prefix for prefix, _ in numbered)
-    return min((name for prefix, name in numbered if prefix == highest), key=_natural)
+    # A parameter server has little to say.
+    return min((name for prefix, name in numbered if prefix == highest), key=lambda name: ("_ps_" in name, _natural(name)))
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -203,9 +203,9 @@ def snapshot_message(snapshot: Snapshot) -> snapshot_pb2.Snapshot:
     )
 
 
-def signed_url(path: str, signed: tuple[str, int]) -> resources_pb2.SignedUrl:
+def signed_url(path: str, signed: tuple[str, int], size_bytes: int | None = None) -> resources_pb2.SignedUrl:
     """`signed` is what `UrlSigner.sign` gave."""
-    return resources_pb2.SignedUrl(path=path, url=signed[0], expire_time_seconds=signed[1])
+    return resources_pb2.SignedUrl(path=path, url=signed[0], expire_time_seconds=signed[1], size_bytes=size_bytes)
 
 
 def metric_series(records: Sequence[MetricRecord]) -> Iterable[metric_pb2.MetricSeries]:

@@ -32,12 +32,15 @@ class RunLogs:
     def urls(self, run: Run) -> run_pb2.ListRunLogsResponse:
         """URLs of the logs that exist now, by name."""
         context = self._context
-        kinds = dict.fromkeys((log.path for log in live_logs(context, run)), "log")
+        logs = {log.path: ("log", log.size_bytes) for log in live_logs(context, run)}
         for folder in _LOG_FOLDERS:
             for artifact in context.store.artifacts.list(run.key, folder):
-                kinds.setdefault(artifact.path, "artifact")
+                logs.setdefault(artifact.path, ("artifact", artifact.size_bytes))
         return run_pb2.ListRunLogsResponse(
-            logs=[signed_url(name, context.urls.sign(kinds[name], (*run.key, name), "read")) for name in sorted(kinds)]
+            logs=[
+                signed_url(name, context.urls.sign(kind, (*run.key, name), "read"), size)
+                for name, (kind, size) in sorted(logs.items())
+            ]
         )
 
     async def read(

@@ -31,11 +31,13 @@ class ErrorDetail(_message.Message):
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class SignedUrl(_message.Message):
-    __slots__ = ("path", "url", "expire_time_seconds")
+    __slots__ = ("path", "url", "expire_time_seconds", "size_bytes")
     PATH_FIELD_NUMBER: _ClassVar[int]
     URL_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     path: str
     url: str
     expire_time_seconds: int
-    def __init__(self, path: _Optional[str] = ..., url: _Optional[str] = ..., expire_time_seconds: _Optional[int] = ...) -> None: ...
+    size_bytes: int
+    def __init__(self, path: _Optional[str] = ..., url: _Optional[str] = ..., expire_time_seconds: _Optional[int] = ..., size_bytes: _Optional[int] = ...) -> None: ...
