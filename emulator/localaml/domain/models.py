@@ -239,3 +239,29 @@ class Secret:
     updated_at: datetime
     content_type: str = ""
     sealed: bytes = field(default=b"", repr=False)
+
+
+EventKind = Literal["run", "node", "cluster", "fault"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that has happened, with its cause: a line of the emulator's history.
+
+    Attributes:
+        subject: the run id, node id, cluster name, or fault id that it happened to.
+        cluster: the cluster that it has to do with; empty for none.
+        run_id: the run that it has to do with; empty for none.
+        sequence: grows with every event; 0 before it is stored.
+    """
+
+    kind: EventKind
+    at: datetime
+    subject: str
+    cause: str
+    old_state: str = ""
+    new_state: str = ""
+    workspace_id: str = ""
+    cluster: str = ""
+    run_id: str = ""
+    sequence: int = 0

@@ -15,8 +15,10 @@ from localaml.store.changes import ChangeFeed, Subscription
 from localaml.store.clusters import Clusters, Nodes
 from localaml.store.database import Database
 from localaml.store.datastores import Datastores
+from localaml.store.events import EVENTS_TOPIC, EventFilter, Events
 from localaml.store.experiments import Experiments
 from localaml.store.metrics import Metrics
+from localaml.store.quotas import Counters, Quotas
 from localaml.store.run_filter import RunFilter
 from localaml.store.runs import RunPage, Runs
 from localaml.store.schema import FORMAT_VERSION
@@ -24,7 +26,17 @@ from localaml.store.secrets import Secrets
 from localaml.store.snapshots import Snapshots
 from localaml.store.workspaces import Workspaces
 
-__all__ = ["FORMAT_VERSION", "AssetFilter", "ChangeFeed", "RunFilter", "RunPage", "Store", "Subscription"]
+__all__ = [
+    "EVENTS_TOPIC",
+    "FORMAT_VERSION",
+    "AssetFilter",
+    "ChangeFeed",
+    "EventFilter",
+    "RunFilter",
+    "RunPage",
+    "Store",
+    "Subscription",
+]
 
 
 class Store:
@@ -44,6 +56,9 @@ class Store:
         self.snapshots = Snapshots(database)
         self.assets = Assets(database)
         self.secrets = Secrets(database)
+        self.events = Events(database)
+        self.quotas = Quotas(database)
+        self.counters = Counters(database)
 
     @classmethod
     def open(cls, path: Path) -> Store:
@@ -68,4 +83,5 @@ class Store:
     def wipe(self) -> None:
         """Removes all records."""
         self._database.execute("DELETE FROM workspaces")
+        self.events.forget()
         self._database.publish_all()

@@ -218,7 +218,37 @@ CREATE TABLE secrets (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND)
+_THIRD = """
+-- What has happened: states of runs, nodes and clusters, and faults, in order. It outlives what it tells of, so it
+-- refers to nothing; only the newest are kept.
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    workspace_id TEXT NOT NULL,
+    cluster TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    old_state TEXT NOT NULL,
+    new_state TEXT NOT NULL,
+    cause TEXT NOT NULL
+);
+
+-- Cores that a workspace's clusters may have, by VM family, where that is not the default.
+CREATE TABLE quotas (
+    workspace_id TEXT NOT NULL REFERENCES workspaces ON DELETE CASCADE,
+    family TEXT NOT NULL,
+    core_limit INTEGER NOT NULL,
+    PRIMARY KEY (workspace_id, family)
+) WITHOUT ROWID;
+
+CREATE TABLE counters (
+    name TEXT NOT NULL PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD)
 """SQL scripts, in order. Their count is the format version of a state dir."""
 
 FORMAT_VERSION = len(MIGRATIONS)
