@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # The version of Azure's SDK whose interface this is.
 VERSION = "1.61.0"
+__version__ = VERSION
 
 __all__ = [
     "VERSION",
