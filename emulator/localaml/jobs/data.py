@@ -237,7 +237,7 @@ async def _fetch(objects: ObjectStore, key: str, target: Path, reference: DataRe
 
 def _make_room(target: Path, reference: DataReference, root: Path) -> bool:
     if not inside(target.parent, root):
-        raise _not_allowed(reference, root)
+        raise _not_allowed(_what(reference), reference.path_on_compute, root)
     if os.path.lexists(target):
         if not reference.overwrite:
             return False
@@ -319,25 +319,40 @@ def _shown(reference: DataReference, source: Path) -> str:
 # -- paths on the node --------------------------------------------------------------------------------------------
 
 
-def _path_on_compute(reference: DataReference, paths: RunPaths) -> Path:
-    wanted = reference.path_on_compute
+def path_on_compute(wanted: str, default: Path, what: str, paths: RunPaths) -> Path:
+    """Where something is to lie on the node.
+
+    Args:
+        wanted: as the user wrote it; relative to the work folder, or absolute.
+        default: when it is empty.
+        what: whose path it is, for the error: ``Input 'x'``.
+
+    Raises InvalidArgument ``INVALID_PATH``, ``PATH_ON_COMPUTE_NOT_ALLOWED``.
+    """
     if not wanted:
-        return paths.mounts / reference.name
+        return default
     if not wanted.startswith("/"):
         relative = wanted.strip("/")
         if relative in ("", "."):
             return paths.work
-        return paths.work / check_relative_path(relative, f"path on the compute of data reference {reference.name!r}")
+        return paths.work / check_relative_path(relative, f"path on the compute of {what}")
     path = Path(os.path.normpath(wanted))
     if not inside(path, paths.root):
-        raise _not_allowed(reference, paths.root)
+        raise _not_allowed(what, wanted, paths.root)
     return path
 
 
-def _not_allowed(reference: DataReference, root: Path) -> InvalidArgument:
+def _path_on_compute(reference: DataReference, paths: RunPaths) -> Path:
+    return path_on_compute(reference.path_on_compute, paths.mounts / reference.name, _what(reference), paths)
+
+
+def _what(reference: DataReference) -> str:
+    return f"Data reference {reference.name!r}"
+
+
+def _not_allowed(what: str, wanted: str, root: Path) -> InvalidArgument:
     return InvalidArgument(
         "PATH_ON_COMPUTE_NOT_ALLOWED",
-        f"Data reference {reference.name!r}: path_on_compute {reference.path_on_compute!r} is outside of the run's "
-        f"folder {root}, "
+        f"{what}: path_on_compute {wanted!r} is outside of the run's folder {root}, "
         "which on this machine belongs to somebody else: use a relative path (below the work folder) or none.",
     )

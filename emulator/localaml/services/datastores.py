@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from localaml.domain.models import Datastore
 from localaml.domain.names import ChildName, check_name, check_relative_path, parse_child
 from localaml.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from localaml.paths import datastore_prefix
+from localaml.jobs.datastore_data import WITH_DATA, data_prefix
 from localaml.services.context import ServiceContext
 from localaml.services.labels import check_labels
 from localaml.services.messages import datastore_message, signed_url, timestamp
@@ -16,8 +16,6 @@ from localaml.services.paging import decode_token, fill_page, page_size
 from localaml.services.rpc import Caller
 from localaml_proto.v1 import datastore_pb2
 
-WITH_DATA = ("AzureBlob", "AzureFile")
-"""Kinds whose data is here."""
 _KINDS = {
     kind.lower(): kind
     for kind in (
@@ -188,22 +186,6 @@ class DatastoreService:
     def _sign(self, datastore: Datastore, path: str, *, write: bool) -> tuple[str, int]:
         parts = (datastore.account_name, datastore.container_name, path)
         return self._context.urls.sign("datastore", parts, "write" if write else "read")
-
-
-def data_prefix(datastore: Datastore) -> str:
-    """Where the data of a datastore is in the object store.
-
-    Raises FailedPrecondition ``DATASTORE_NOT_SUPPORTED`` for kinds that have no data here.
-    """
-    if datastore.datastore_type not in WITH_DATA:
-        raise FailedPrecondition(
-            "DATASTORE_NOT_SUPPORTED",
-            f"Datastore {datastore.name.name!r} is of kind {datastore.datastore_type}, "
-            f"whose data LocalAML cannot reach. "
-            f"Register the data as one of: {', '.join(WITH_DATA)}.",
-            {"datastore": datastore.name.name, "datastore_type": datastore.datastore_type},
-        )
-    return datastore_prefix(datastore.account_name, datastore.container_name)
 
 
 def _kind(value: str) -> str:
