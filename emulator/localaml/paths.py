@@ -12,7 +12,7 @@
     emulator.log              log of `localaml start -d`
     objects/                  the disk object store, one folder per container (keys below)
     incoming/                 objects being written
-    runs/<workspace id>/<run id>/{work,logs,control,tmp,mounts}
+    runs/<workspace id>/<run id>/{work,logs,control,tmp,mounts,datasets}
     nodes/<workspace id>/<cluster>/<node id>/   folders of logical nodes
 
 Keys in the object store:
@@ -57,6 +57,10 @@ class RunPaths:
     def mounts(self) -> Path:
         return self.root / "mounts"
 
+
+    @property
+    def datasets(self) -> Path:
+        return self.root / "datasets"
 
 @dataclass(frozen=True, slots=True)
 class StatePaths:

@@ -17,7 +17,7 @@ from localaml.services.authorization import RULES, Guarded
 from localaml.services.rpc import Caller
 from localaml_proto.v1 import datastore_pb2, experiment_pb2, metric_pb2, run_pb2
 
-_FILES = ("artifact", "compute", "datastore", "experiment", "metric", "run", "snapshot", "workspace")
+_FILES = ("artifact", "compute", "dataset", "datastore", "experiment", "metric", "run", "snapshot", "workspace")
 for _name in _FILES:
     importlib.import_module(f"localaml_proto.v1.{_name}_pb2")
 importlib.import_module("localaml_proto.admin.v1.admin_pb2")
@@ -47,6 +47,10 @@ ALLOWED: dict[str, dict[str, Any]] = {
         "paths": ["data/x"],
     },
     "DatastoreService/CreateDatastoreDownloadUrls": {"name": f"{WORKSPACE}/datastores/workspaceblobstore"},
+    "DatasetService/RegisterDataset": {"parent": WORKSPACE, "dataset_name": "d"},
+    "DatasetService/GetDataset": {"parent": WORKSPACE, "dataset_name": "d"},
+    "DatasetService/ListDatasets": {"parent": WORKSPACE},
+    "DatasetService/ListDatasetFiles": {"parent": WORKSPACE},
     "ExperimentService/CreateExperiment": {"parent": WORKSPACE, "experiment_name": "exp"},
     "ExperimentService/GetExperiment": {"name": EXPERIMENT},
     "RunService/SubmitRun": {"parent": EXPERIMENT},
@@ -86,6 +90,10 @@ FOREIGN: dict[str, list[dict[str, Any]]] = {
         },
     ],
     "DatastoreService/CreateDatastoreDownloadUrls": [{"name": f"{OTHER}/datastores/workspaceblobstore"}],
+    **{
+        f"DatasetService/{method}": [{"parent": OTHER}]
+        for method in ("RegisterDataset", "GetDataset", "ListDatasets", "ListDatasetFiles")
+    },
     "ExperimentService/CreateExperiment": [
         {"parent": WORKSPACE, "experiment_name": "new"},
         {"parent": OTHER, "experiment_name": "exp"},

@@ -37,6 +37,34 @@ class DataReference:
 class PythonEnvironmentSpec:
     """The Python that a job runs in.
 
+class DatasetMode(str, Enum):
+    """How a job gets a dataset."""
+
+    DIRECT = "direct"
+    MOUNT = "mount"
+    DOWNLOAD = "download"
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInput:
+    """A dataset that a job reads.
+
+    Attributes:
+        name: the input's; ``DatasetConsumptionConfig:<name>`` in a word stands for its path, or for the dataset's id.
+        dataset_id: of the dataset's version; empty when it is named by `dataset` and `version` (0: the newest).
+        variable: environment variable for the path or id.
+    """
+
+    name: str
+    mode: DatasetMode
+    dataset_id: str = ""
+    dataset: str = ""
+    version: int = 0
+    variable: str = ""
+    path_on_compute: str = ""
+    overwrite: bool = False
+
+
     Attributes:
         user_managed: take `interpreter` as it is and install nothing.
         interpreter: path or command name, for `user_managed`.
@@ -55,7 +83,11 @@ class JobSpec:
     """A checked run definition.
 
     Attributes:
-        arguments: words; ``$AZUREML_DATAREFERENCE_<name>`` inside one stands for a path on the node.
+        arguments: words; ``$AZUREML_DATAREFERENCE_<name>`` inside one stands for a path on the node, so does
+            ``DatasetConsumptionConfig:<name>``.
+        processes_per_node: of MPI and of ranks without MPI.
+        worker_count: of a launch with parameter servers.
+        server_count: its parameter servers.
         max_run_duration_seconds: 0 for no limit.
     """
 
@@ -71,3 +103,6 @@ class JobSpec:
     max_run_duration_seconds: int = 0
     collect_outputs: bool = True
     directories_to_watch: tuple[str, ...] = ("logs",)
+    datasets: tuple[DatasetInput, ...] = ()
+    worker_count: int = 0
+    server_count: int = 0

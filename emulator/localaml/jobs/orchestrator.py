@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from localaml.errors import FailedPrecondition, LocalAmlError
 from localaml.jobs.cluster_control import ClusterControl, ClusterStatus
 from localaml.jobs.execution import JobExecution, JobTools, run_label
 from localaml.jobs.live_logs import LiveLogs
+from localaml.jobs.remove_tree import remove_tree
 from localaml.jobs.targets import LOCAL_TARGET, check_fits, cluster_for_run, local_cluster
 from localaml.paths import StatePaths
 
@@ -190,7 +190,7 @@ class Orchestrator:
             await asyncio.wait(set(self._removals))
         for key in [key for key in self._clusters if key.workspace_id == workspace_id]:
             await self._clusters.pop(key).remove_all()
-        await asyncio.to_thread(shutil.rmtree, self._paths.runs / workspace_id, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, self._paths.runs / workspace_id)
 
     # -- clusters -----------------------------------------------------------------------------------------------------
 
@@ -323,7 +323,7 @@ class Orchestrator:
     def _remove_folder(self, key: RunKey) -> None:
         """Removes an ended run's folder, beside everything else; `close` waits for it."""
         root = self._paths.run(key).root
-        removal = asyncio.ensure_future(asyncio.to_thread(shutil.rmtree, root, ignore_errors=True))
+        removal = asyncio.ensure_future(asyncio.to_thread(remove_tree, root))
         self._removals.add(removal)
         removal.add_done_callback(self._removals.discard)
 
@@ -367,7 +367,7 @@ class Orchestrator:
         for workspace in self._paths.runs.glob("*"):
             for folder in workspace.glob("*"):
                 if RunKey(workspace.name, folder.name) not in active:
-                    shutil.rmtree(folder, ignore_errors=True)
+                    remove_tree(folder)
 
     async def _cancel_and_wait(self, keys: list[RunKey]) -> int:
         count = 0

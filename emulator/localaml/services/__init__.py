@@ -20,6 +20,7 @@ def build_services(context: ServiceContext) -> list[object]:
     from localaml.services.artifacts import ArtifactService
     from localaml.services.authorization import Guarded
     from localaml.services.computes import ComputeService
+    from localaml.services.datasets import DatasetService
     from localaml.services.datastores import DatastoreService
     from localaml.services.experiments import ExperimentService
     from localaml.services.metrics import MetricService
@@ -34,6 +35,7 @@ def build_services(context: ServiceContext) -> list[object]:
         ExperimentService,
         RunService,
         MetricService,
+        DatasetService,
         ArtifactService,
         SnapshotService,
         AdminService,

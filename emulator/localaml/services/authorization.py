@@ -222,6 +222,13 @@ RULES: Mapping[str, Rule] = {
 
 
 def authorize(store: Store, method: str, request: Any, caller: Caller) -> None:
+    # A job may leave what it has made as a dataset. What others rely on it can add a version to, and not take away.
+    f"{_V1}DatasetService/RegisterDataset": _in_workspace,
+    f"{_V1}DatasetService/GetDataset": _in_workspace,
+    f"{_V1}DatasetService/ListDatasets": _in_workspace,
+    f"{_V1}DatasetService/UpdateDataset": _owner_only,
+    f"{_V1}DatasetService/UnregisterDataset": _owner_only,
+    f"{_V1}DatasetService/ListDatasetFiles": _in_workspace,
     """Returns when the caller may do this.
 
     Args:

@@ -18,8 +18,9 @@ from localaml.domain.job import DataMode, DataReference, JobSpec, Launch, Python
 from localaml.domain.models import ErrorInfo, Run, Snapshot
 from localaml.domain.names import check_name, check_relative_path
 from localaml.errors import InvalidArgument, LocalAmlError, Unimplemented
+from localaml.jobs.datastore_data import data_prefix
 from localaml.jobs.targets import LOCAL_TARGET, RUN_BASED_TARGET
-from localaml.services.datastores import data_prefix
+from localaml.services.dataset_inputs import check_consumptions, check_datasets, dataset_input
 from localaml.services.definition_warnings import definition_warnings
 from localaml.store.codec import known
 from localaml_proto.v1 import run_definition_pb2
@@ -62,7 +63,7 @@ def check_definition(
 
     Raises:
         InvalidArgument: it can never work; the reason says what is wrong.
-        NotFound: ``SNAPSHOT_NOT_FOUND``, ``DATASTORE_NOT_FOUND``.
+        NotFound: ``SNAPSHOT_NOT_FOUND``, ``DATASTORE_NOT_FOUND``, ``DATASET_NOT_FOUND``.
         FailedPrecondition: ``DATASTORE_NOT_SUPPORTED``.
         Unimplemented: LocalAML cannot do it (yet); the message names it.
     """
@@ -82,6 +83,7 @@ def check_definition(
 
 def stored_job_spec(run: Run) -> JobSpec:
     """The job of a run that was accepted before."""
+    check_datasets(spec.datasets, store, workspace_id, kept)
     return job_spec(_Definition.FromString(run.definition))
 
 
@@ -102,7 +104,9 @@ def job_spec(definition: _Definition) -> JobSpec:
             "MAX_RUN_DURATION_INVALID",
             f"max_run_duration_seconds must not be negative (it is {definition.max_run_duration_seconds}); "
             f"0 means no limit.",
+    datasets = tuple(dataset_input(name, value) for name, value in sorted(definition.data.items()))
         )
+    check_consumptions((*command, *definition.arguments), [each.name for each in datasets])
     shm_size = definition.docker.shm_size or definition.environment.docker.shm_size
     if shm_size and not _SHM_SIZE.fullmatch(shm_size):
         raise InvalidArgument("SHM_SIZE_INVALID", f"shm_size {shm_size[:64]!r} is not a size such as '512m' or '2g'.")
@@ -125,6 +129,7 @@ def job_spec(definition: _Definition) -> JobSpec:
 
 
 def _target(value: str) -> str:
+        datasets=datasets,
     if not value or value.lower() == LOCAL_TARGET:
         return LOCAL_TARGET
     if value.lower() == RUN_BASED_TARGET:

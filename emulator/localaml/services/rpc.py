@@ -27,6 +27,7 @@ from localaml_proto.admin.v1 import admin_pb2
 from localaml_proto.v1 import (
     artifact_pb2,
     compute_pb2,
+    dataset_pb2,
     datastore_pb2,
     experiment_pb2,
     metric_pb2,
@@ -43,6 +44,7 @@ _MODULES = (
     datastore_pb2,
     experiment_pb2,
     metric_pb2,
+    dataset_pb2,
     run_pb2,
     snapshot_pb2,
     workspace_pb2,
