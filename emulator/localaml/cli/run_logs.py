@@ -34,7 +34,9 @@ def main_log(names: Sequence[str]) -> str | None:
         return None
     highest = max(prefix for prefix, _ in numbered)
     # A parameter server has little to say.
-    return min((name for prefix, name in numbered if prefix == highest), key=lambda name: ("_ps_" in name, _natural(name)))
+    return min(
+        (name for prefix, name in numbered if prefix == highest), key=lambda name: ("_ps_" in name, _natural(name))
+    )
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

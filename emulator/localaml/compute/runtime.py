@@ -6,7 +6,8 @@ nodes, tells when they have ended, and finds all of it again after the emulator 
 Files of a run (made by the job layer, one folder per run, the same path on every node):
 
     <run folder>/work       the snapshot; the processes' current folder, shared by all nodes
-    <run folder>/logs       azureml-logs of this run: 60_control_log*.txt, 80_driver_log*.txt, 56_batchai_stderr.txt
+    <run folder>/logs       azureml-logs of this run: 60_control_log*.txt, 80_driver_log*.txt, 56_batchai_stderr.txt;
+                            of several processes with _rank_<n>, _worker_<n>, _ps_<n> before the dot
     <run folder>/control    for the runtime: launcher scripts, process ids, exit records
     <run folder>/tmp        TMPDIR of the processes, one sub-folder per node
 """
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from localaml.domain.job import Launch
+from localaml.domain.roles import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,29 @@ class NodeSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """One process of a launch in which each has a part of its own.
+
+    Attributes:
+        variables: what this process has beside (and over) the environment of the plan; names as shells allow them.
+        argv: its command; empty: that of the plan.
+    """
+
+    role: Role
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    argv: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchPlan:
     """Everything needed to start a run's processes.
 
     Attributes:
         label: identifies the run among all processes of the machine; is in the environment of each of its processes as
             ``LOCALAML_RUN_LABEL``.
+        processes: for launches that are neither SINGLE nor MPI: every process. Their ranks are their positions here.
+            The launch ends well when all that do not serve have ended with 0: those that serve are ended then. It
+            fails, and all are ended, when one that does not serve fails, or one that serves fails before that.
         argv: the command of one process (for MPI: of one rank).
         environment: the complete environment of the processes (nothing of the emulator's own leaks in).
         open_mpi_prefix: root of the Open MPI installation (``bin/mpirun`` in it), for MPI.
@@ -51,13 +70,14 @@ class LaunchPlan:
     processes_per_node: int
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)
+    processes: tuple[ProcessSpec, ...] = ()
     run_dir: Path = Path()
     open_mpi_prefix: Path | None = None
     launch_timeout_seconds: float = 60.0
 
     @property
     def process_count(self) -> int:
-        return len(self.nodes) * self.processes_per_node
+        return len(self.processes) or len(self.nodes) * self.processes_per_node
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +93,15 @@ class LaunchResult:
     """How a run's processes ended.
 
     Attributes:
-        exit_code: of the launcher (the process itself, or mpirun); None when it left no record (it was killed).
-        ranks: the exit records that were left, by rank.
+        exit_code: of the launcher (the process itself, or what started them); None when it left no record (it was
+            killed).
+        ranks: the exit records that were left, by rank; without those of processes that serve.
         expected_ranks: how many there should be.
         error: what the launcher says went wrong, for people; empty when nothing did.
         reason: UPPER_SNAKE_CASE of `error` (``USER_SCRIPT_FAILED``, ``PROCESS_KILLED``, ``RANK_FAILED``,
             ``NODE_LOST``, ``LAUNCH_TIMED_OUT``, ``LAUNCH_FAILED``), empty when nothing went wrong.
         failed_rank: the rank that failed first, whose log tells why; None when none did by itself.
+        failed_log: the name of that log.
     """
 
     exit_code: int | None
@@ -88,6 +110,7 @@ class LaunchResult:
     error: str = ""
     reason: str = ""
     failed_rank: int | None = None
+    failed_log: str = ""
 
     @property
     def succeeded(self) -> bool:

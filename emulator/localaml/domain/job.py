@@ -13,6 +13,10 @@ class Launch(str, Enum):
 
     SINGLE = "single"
     MPI = "mpi"
+    # TensorFlow's workers and parameter servers, which find each other by TF_CONFIG.
+    PARAMETER_SERVER = "ps"
+    # Ranks that find each other by an address (`torch.distributed` with Gloo or NCCL).
+    RENDEZVOUS = "rendezvous"
 
 
 class DataMode(str, Enum):
@@ -32,10 +36,6 @@ class DataReference:
     path_on_compute: str = ""
     overwrite: bool = False
 
-
-@dataclass(frozen=True, slots=True)
-class PythonEnvironmentSpec:
-    """The Python that a job runs in.
 
 class DatasetMode(str, Enum):
     """How a job gets a dataset."""
@@ -64,6 +64,10 @@ class DatasetInput:
     path_on_compute: str = ""
     overwrite: bool = False
 
+
+@dataclass(frozen=True, slots=True)
+class PythonEnvironmentSpec:
+    """The Python that a job runs in.
 
     Attributes:
         user_managed: take `interpreter` as it is and install nothing.
@@ -100,9 +104,9 @@ class JobSpec:
     environment: PythonEnvironmentSpec
     environment_variables: Mapping[str, str]
     data_references: tuple[DataReference, ...]
-    max_run_duration_seconds: int = 0
-    collect_outputs: bool = True
-    directories_to_watch: tuple[str, ...] = ("logs",)
     datasets: tuple[DatasetInput, ...] = ()
     worker_count: int = 0
     server_count: int = 0
+    max_run_duration_seconds: int = 0
+    collect_outputs: bool = True
+    directories_to_watch: tuple[str, ...] = ("logs",)

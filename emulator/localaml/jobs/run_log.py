@@ -64,9 +64,9 @@ class ControlLog:
 
 def error_with_log_tail(message: str, logs: Path, result: LaunchResult) -> str:
     """`message`, followed by the last lines of the log of the process that failed first."""
-    failed = result.failed_rank or 0
-    for name in (f"80_driver_log_rank_{failed}.txt", "80_driver_log.txt"):
-        tail = _tail(logs / name)
+    # When nobody is to blame, the first process may have something to say.
+    for name in (result.failed_log, *(f"80_driver_log{of}.txt" for of in ("", "_rank_0", "_worker_0"))):
+        tail = _tail(logs / name) if name else ""
         if tail:
             return f"{message}\nThe end of azureml-logs/{name}:\n{tail}"
     return message

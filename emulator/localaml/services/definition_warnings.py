@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from localaml.domain.models import ErrorInfo
 from localaml_proto.v1 import run_definition_pb2
 
 # What Azure's SDK sets by itself; nobody wished for it.
 _DEFAULT_IMAGES = ("mcr.microsoft.com/azureml/", "azureml/", "viennaprivate.azurecr.io/")
 _DEFAULT_SHM_SIZES = ("", "1g", "2g")
+# There when a driver for NVIDIA's GPUs is loaded.
+_GPU_DEVICE = Path("/dev/nvidiactl")
 
 
 def definition_warnings(definition: run_definition_pb2.RunDefinition, docker_has_effect: bool) -> tuple[ErrorInfo, ...]:
@@ -30,6 +34,19 @@ def definition_warnings(definition: run_definition_pb2.RunDefinition, docker_has
         )
     if definition.communicator.lower() == "intelmpi":
         warnings.append(ErrorInfo("INTEL_MPI_REPLACED", "IntelMpi was asked for; the run is started with Open MPI."))
+    warnings += _gpu_warnings(definition)
+    if definition.communicator.lower() == "parameterserver":
+        part = definition.tensorflow
+        servers = part.parameter_server_count if part.HasField("parameter_server_count") else 1
+        processes = (part.worker_count or 1) + servers
+        if definition.node_count > processes:
+            warnings.append(
+                ErrorInfo(
+                    "NODES_WITHOUT_PROCESSES",
+                    f"{definition.node_count - processes} of the run's {definition.node_count} nodes have nothing to "
+                    f"do: it has {processes} workers and parameter servers.",
+                )
+            )
     python = definition.environment.python
     if python.base_conda_environment and not python.user_managed_dependencies:
         warnings.append(
@@ -44,6 +61,25 @@ def definition_warnings(definition: run_definition_pb2.RunDefinition, docker_has
             ErrorInfo("RETAIN_CLUSTER_IGNORED", "retain_cluster has no effect: the cluster goes with its run.")
         )
     return tuple(warnings)
+
+
+def _gpu_warnings(definition: run_definition_pb2.RunDefinition) -> list[ErrorInfo]:
+    if _GPU_DEVICE.exists():
+        return []
+    warnings = []
+    if definition.environment.docker.gpu_support:
+        warnings.append(
+            ErrorInfo("NO_GPU", "use_gpu was asked for, but this machine has no NVIDIA GPU: the run sees CPUs only.")
+        )
+    if definition.communicator.lower() == "nccl":
+        warnings.append(
+            ErrorInfo(
+                "NCCL_WITHOUT_GPU",
+                "Nccl was asked for, but this machine has no NVIDIA GPU. The processes are started all the same; which "
+                "backend they use is what the script gives to init_process_group ('gloo' works on CPUs).",
+            )
+        )
+    return warnings
 
 
 def _docker_settings(definition: run_definition_pb2.RunDefinition) -> list[str]:

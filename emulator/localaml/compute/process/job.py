@@ -80,8 +80,9 @@ class ProcessJob:
         if self._watching.done() or node_id not in {node.node_id for node in self._plan.nodes}:
             return
         mark(self._plan, "node_lost", node_id)
-        if self._plan.nodes[0].node_id == node_id:
-            # The launcher and mpirun run there: nothing is left that could end the other ranks.
+        if self._plan.launch is not Launch.MPI or self._plan.nodes[0].node_id == node_id:
+            # Of MPI the launcher and mpirun run there: nothing is left that could end the other ranks. And without MPI
+            # nobody would miss a node whose processes had ended before.
             self._kill_all()
         else:
             self._table.send(self._find({NODE: node_id}), signal.SIGKILL)
@@ -115,6 +116,9 @@ class ProcessJob:
         try:
             if self._plan.launch is Launch.MPI:
                 self._hold_daemons()
+            elif self._plan.processes and self._session:
+                # Before the others: it must not take their end for a failure, which would cut the grace of the rest.
+                self._table.send([self._session], signal.SIGTERM)
             others = self._others()
             self._table.send(others, signal.SIGTERM)
             while others and not grace.done():
@@ -140,10 +144,10 @@ class ProcessJob:
     def _others(self) -> list[int]:
         """The run's processes that can end by themselves: not those of Open MPI, nor the launcher that waits for them.
 
-        The launcher of a single process is among them: it ends after that, once it has left the record.
+        Every other launcher is among them: it ends after that, once it has left the record.
         """
         found = self._find()
-        if self._plan.launch is Launch.SINGLE:
+        if self._plan.launch is not Launch.MPI:
             return found
         return [process_id for process_id in found if open_mpi.RANK in self._table.environment(process_id)]
 

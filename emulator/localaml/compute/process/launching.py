@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from localaml.compute.process import open_mpi
+from localaml.compute.process import open_mpi, role_launch
 from localaml.compute.process.isolation import Isolation
 from localaml.compute.process.table import NODE, RUN_LABEL, STATE_DIR
 from localaml.compute.runtime import LaunchPlan
@@ -62,7 +62,12 @@ def prepare_launch(plan: LaunchPlan, state_dir: Path, isolation: Isolation) -> P
         NODE: node.node_id,
         "TMPDIR": str(open_mpi.node_tmp(plan, node)),
     }
-    command = [*_restore_names(environment, control), *plan.argv]
+    before = _restore_names(environment, control)
+    command = [*before, *plan.argv]
+    if plan.processes:
+        del environment[NODE], environment["TMPDIR"]  # each process has its own
+        role_launch.write_processes(plan, before, isolation)
+        return PreparedLaunch(role_launch.supervisor_words(control), environment, work, control / "launch.log")
     log, scratch = "80_driver_log.txt", ""
     if prefix is not None:
         log, scratch = "56_batchai_stderr.txt", str(_make_scratch(plan, state_dir))
@@ -82,7 +87,7 @@ def prepare_launch(plan: LaunchPlan, state_dir: Path, isolation: Isolation) -> P
 
 def _remove_old_records(control: Path) -> None:
     """An earlier launch of the same run (the emulator was killed before it noted it) must not speak for this one."""
-    for pattern in ("exit", "pid", "rank_*.exit", "rank_*.pid", "node_lost", "timed_out"):
+    for pattern in ("exit", "pid", "*_*.exit", "rank_*.pid", "failed_first", "node_lost", "timed_out"):
         for record in control.glob(pattern):
             record.unlink(missing_ok=True)
 
@@ -122,6 +127,10 @@ def _check(plan: LaunchPlan) -> None:
     if not plan.nodes or not plan.argv or plan.processes_per_node < 1:
         raise FailedPrecondition(
             "LAUNCH_FAILED", "The run has no node, no command or no process to start; this is a defect of LocalAML."
+        )
+    if any(process.role.node >= len(plan.nodes) for process in plan.processes):
+        raise FailedPrecondition(
+            "LAUNCH_FAILED", "A process of the run has no node to start on; this is a defect of LocalAML."
         )
     if any("\0" in word for word in plan.argv):
         raise InvalidArgument("INVALID_ARGUMENT", "An argument of the run holds a zero byte: no process can get that.")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import re
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from localaml.compute.process.open_mpi import LOST_CONTACT
+from localaml.compute.process.role_launch import driver_log
 from localaml.compute.runtime import LaunchPlan, LaunchResult, RankExit
 from localaml.domain.job import Launch
+from localaml.domain.roles import PARAMETER_SERVER, RANK
 
 # Codes of processes that were ended from outside; when one rank fails, Open MPI ends the others like this.
 _ENDED_BY_OTHERS = frozenset({128 + signal.SIGTERM, 128 + signal.SIGKILL})
@@ -34,6 +36,7 @@ class _Failure:
     reason: str
     error: str
     rank: int | None = None
+    log: str = ""
 
 
 _NO_FAILURE = _Failure("", "")
@@ -47,6 +50,11 @@ def read_result(plan: LaunchPlan) -> LaunchResult:
     if plan.launch is Launch.SINGLE:
         records = [launcher] if launcher else []
         expected = 1
+    elif plan.processes:
+        workers = [(rank, each.role.name) for rank, each in enumerate(plan.processes) if not each.role.serves]
+        found = (_read_record(control / f"{name}.exit", rank) for rank, name in workers)
+        records = [record for record in found if record]
+        expected = len(workers)
     else:
         found = (_read_record(control / f"rank_{rank}.exit", rank) for rank in range(plan.process_count))
         records = [record for record in found if record]
@@ -59,6 +67,7 @@ def read_result(plan: LaunchPlan) -> LaunchResult:
         error=failure.error,
         reason=failure.reason,
         failed_rank=failure.rank,
+        failed_log=failure.log,
     )
 
 
@@ -90,7 +99,11 @@ def _explain(plan: LaunchPlan, exit_code: int | None, records: list[_Record]) ->
         )
     if plan.launch is Launch.SINGLE:
         return _explain_single(plan, exit_code)
-    return _explain_ranks(plan, exit_code, records)
+    failure = _explain_roles(plan, exit_code, records) if plan.processes else _explain_ranks(plan, exit_code, records)
+    if failure.rank is None:
+        return failure
+    log = f"80_driver_log_rank_{failure.rank}.txt"
+    return replace(failure, log=driver_log(plan.processes[failure.rank].role) if plan.processes else log)
 
 
 def _explain_single(plan: LaunchPlan, exit_code: int | None) -> _Failure:
@@ -100,9 +113,26 @@ def _explain_single(plan: LaunchPlan, exit_code: int | None) -> _Failure:
         return _NO_FAILURE
     if name := _signal_name(exit_code):
         sentence = f"The run's process was ended by signal {exit_code - 128} ({name}).{_hint(exit_code)}"
-        return _Failure("PROCESS_KILLED", sentence, rank=0)
+        return _Failure("PROCESS_KILLED", sentence, 0, "80_driver_log.txt")
     sentence = f"The run's process ended with exit code {exit_code}; see 80_driver_log.txt."
-    return _Failure("USER_SCRIPT_FAILED", sentence, rank=0)
+    return _Failure("USER_SCRIPT_FAILED", sentence, 0, "80_driver_log.txt")
+
+
+def _explain_roles(plan: LaunchPlan, exit_code: int | None, records: list[_Record]) -> _Failure:
+    control = plan.run_dir / "control"
+    ranks = {each.role.name: rank for rank, each in enumerate(plan.processes)}
+    with contextlib.suppress(OSError):
+        name = (control / "failed_first").read_text().strip()
+        if name in ranks and (record := _read_record(control / f"{name}.exit", ranks[name])):
+            return _Failure("RANK_FAILED", _explain_rank(plan, record), record.rank)
+    if exit_code is None:
+        return _Failure("PROCESS_KILLED", f"The run's launcher {_no_record(plan)} All its processes were ended.")
+    told = {record.rank for record in records}
+    missing = [rank for rank, each in enumerate(plan.processes) if not each.role.serves and rank not in told]
+    if missing:
+        which = ", ".join(_title(plan, rank) for rank in missing)
+        return _Failure("PROCESS_KILLED", f"{which} left no exit code: is the disk full?", missing[0])
+    return _NO_FAILURE
 
 
 def _explain_ranks(plan: LaunchPlan, exit_code: int | None, records: list[_Record]) -> _Failure:
@@ -134,12 +164,24 @@ def _explain_ranks(plan: LaunchPlan, exit_code: int | None, records: list[_Recor
 
 
 def _explain_rank(plan: LaunchPlan, record: _Record) -> str:
-    host = plan.nodes[record.rank // plan.processes_per_node].host_name
-    where = f"Rank {record.rank} of {plan.process_count} (node {host})"
-    log = f"see 80_driver_log_rank_{record.rank}.txt"
+    if plan.processes:
+        role = plan.processes[record.rank].role
+        node, log = role.node, f"see {driver_log(role)}"
+    else:
+        node, log = record.rank // plan.processes_per_node, f"see 80_driver_log_rank_{record.rank}.txt"
+    where = f"{_title(plan, record.rank)} (node {plan.nodes[node].host_name})"
     if name := _signal_name(record.exit_code):
         return f"{where} was ended by signal {record.exit_code - 128} ({name}); {log}.{_hint(record.exit_code)}"
     return f"{where} ended with exit code {record.exit_code}; {log}."
+
+
+def _title(plan: LaunchPlan, rank: int) -> str:
+    """What people call a process: ``Rank 2 of 4``."""
+    if not plan.processes or plan.processes[rank].role.kind == RANK:
+        return f"Rank {rank} of {plan.process_count}"
+    role = plan.processes[rank].role
+    count = sum(1 for each in plan.processes if each.role.kind == role.kind)
+    return f"{'Parameter server' if role.kind == PARAMETER_SERVER else 'Worker'} {role.index} of {count}"
 
 
 def _no_record(plan: LaunchPlan) -> str:

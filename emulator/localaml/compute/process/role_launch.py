@@ -1,0 +1,75 @@
+"""What the supervisor has to be told of processes that have parts of their own: `scripts/supervise.py`.
+
+Open MPI starts and ends its ranks itself. Workers, parameter servers and ranks that meet at an address have nobody: the
+supervisor does it. It belongs to no node, so that the loss of one leaves it to tell the end of the others.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from localaml.compute.process import open_mpi
+from localaml.compute.process.isolation import Isolation, host_name_command
+from localaml.compute.process.table import NODE
+from localaml.compute.runtime import LaunchPlan, ProcessSpec
+from localaml.domain.roles import PARAMETER_SERVER, WORKER, Role
+
+_KINDS = {
+    WORKER: "This is a TensorFlow job with parameter servers. Worker:",
+    PARAMETER_SERVER: "This is a TensorFlow job with parameter servers. Parameter server:",
+}
+
+
+def supervisor_words(control: Path) -> tuple[str, ...]:
+    """The command that starts all processes."""
+    script = resources.files("localaml.compute.process") / "scripts" / "supervise.py"
+    return (sys.executable, "-I", "-S", str(script), str(control))
+
+
+def write_processes(plan: LaunchPlan, before: Sequence[str], isolation: Isolation) -> None:
+    """Writes what the supervisor reads, and begins the logs: whoever looks for the first one finds it before others.
+
+    Variables go through a file that only we can read, as a command line can be read by everybody on the machine.
+
+    Args:
+        before: words in front of every command.
+    """
+    logs = plan.run_dir / "logs"
+    for process in plan.processes:
+        kind = _KINDS.get(process.role.kind, "This is a distributed job without MPI. Rank:")
+        (logs / f"60_control_log_{process.role.name}.txt").write_text(f"{kind}{process.role.index}\n")
+        (logs / driver_log(process.role)).touch()
+    described = [
+        {
+            "name": process.role.name,
+            "command": _words(plan, process, before, isolation),
+            "variables": {
+                **process.variables,
+                NODE: plan.nodes[process.role.node].node_id,
+                "TMPDIR": str(open_mpi.node_tmp(plan, plan.nodes[process.role.node])),
+            },
+            "log": str(logs / driver_log(process.role)),
+            "serves": process.role.serves,
+        }
+        for process in plan.processes
+    ]
+    file = plan.run_dir / "control" / "processes.json"
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(described), encoding="ascii")
+
+
+def driver_log(role: Role) -> str:
+    """Name of the log with a process' output."""
+    return f"80_driver_log_{role.name}.txt"
+
+
+def _words(plan: LaunchPlan, process: ProcessSpec, before: Sequence[str], isolation: Isolation) -> list[str]:
+    """The command, in the namespace of its node."""
+    node = plan.nodes[process.role.node]
+    inner = f'{host_name_command(isolation)}; shift 2; exec "$@"'
+    start = [*isolation.enter, "/bin/sh", "-c", inner, "sh", isolation.set_host_name, node.host_name]
+    return [*start, *isolation.leave_privileges, *before, *(process.argv or plan.argv)]
