@@ -9,6 +9,7 @@ from tests.services.harness import GROUP, WORKSPACE, Emulated
 
 from localaml.errors import AlreadyExists, InvalidArgument, NotFound
 from localaml.paths import default_container
+from localaml.store import FORMAT_VERSION
 from localaml_proto.admin.v1 import admin_pb2
 from localaml_proto.v1 import datastore_pb2, resources_pb2, run_pb2, workspace_pb2
 
@@ -121,7 +122,7 @@ async def test_delete_takes_everything_along(emulator: Emulated) -> None:
 async def test_info_and_shutdown(emulator: Emulated) -> None:
     run = await emulator.submit()
     info = await emulator.call("AdminService/GetInfo", admin_pb2.GetInfoRequest())
-    assert (info.version, info.process_id, info.state_format_version) == ("0.1.0", 7, 1)
+    assert (info.version, info.process_id, info.state_format_version) == ("0.1.0", 7, FORMAT_VERSION)
     assert (info.compute_runtime, info.active_run_count) == ("fake", 1)
     await emulator.call("AdminService/Shutdown", admin_pb2.ShutdownRequest())
     assert emulator.shutdowns == 1

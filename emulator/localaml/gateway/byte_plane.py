@@ -1,4 +1,4 @@
-"""Bytes over signed URLs: snapshot contents, artifacts, files of datastores, logs.
+"""Bytes over signed URLs: snapshot contents, artifacts, files of datastores and models, logs.
 
 The signature is the only credential. It names the object, so nothing is looked up by what a caller could choose.
 """
@@ -19,7 +19,7 @@ from localaml.errors import AlreadyExists, InvalidArgument, NotFound
 from localaml.gateway.byte_ranges import RangeNotSatisfiable, parse_range
 from localaml.gateway.connect import error_response
 from localaml.gateway.messages import FileBody, Request, Response
-from localaml.paths import artifact_key, content_key, datastore_prefix
+from localaml.paths import artifact_key, content_key, datastore_prefix, model_prefix
 from localaml.services.tokens import BYTES_ROOT, UrlSigner
 from localaml.storage.disk import open_plain_file
 from localaml.storage.object_store import ObjectInfo, ObjectReader, ObjectStore, ObjectWriter
@@ -59,7 +59,7 @@ class BytePlane:
     async def handle(self, request: Request) -> Response:
         """Answers one request. Raises LocalAmlError."""
         kind, _, path = request.path.removeprefix(f"{BYTES_ROOT}/").partition("/")
-        shape = {"content": 2, "artifact": 3, "datastore": 3, "log": 3}.get(kind)
+        shape = {"content": 2, "artifact": 3, "datastore": 3, "log": 3, "model": 3}.get(kind)
         if shape is None:
             raise NotFound("UNKNOWN_PATH", f"There is nothing at {request.path[:200]!r}.")
         if request.method not in ("GET", "HEAD", "PUT") or (kind == "log" and request.method == "PUT"):
@@ -80,6 +80,8 @@ class BytePlane:
             raise InvalidArgument("LENGTH_REQUIRED", "A PUT needs a Content-Length; chunked bodies are not taken.")
         if kind == "content":
             await self._put_content(parts[0], parts[1], request)
+        elif kind == "model":
+            await self._put_model(parts[0], parts[1], check_relative_path(parts[2], "path in a model"), request)
         elif kind == "artifact":
             path = check_relative_path(parts[2], "artifact path")
             await self._put_artifact(RunKey(parts[0], parts[1]), path, options.get("overwrite") == "1", request)
@@ -118,6 +120,25 @@ class BytePlane:
                 self._store.artifacts.put(Artifact(run, path, info.size_bytes, self._clock.now(), key))
         finally:
             await writer.discard()
+
+    async def _put_model(self, workspace_id: str, upload_id: str, path: str, request: Request) -> None:
+        self._check_upload(workspace_id, upload_id)
+        writer = await self._receive(model_prefix(workspace_id, upload_id) + path, request)
+        try:
+            # While the bytes came it may have been registered: then its files do not change any more.
+            self._check_upload(workspace_id, upload_id)
+        except BaseException:
+            await writer.discard()
+            raise
+        await _commit(writer)
+
+    def _check_upload(self, workspace_id: str, upload_id: str) -> None:
+        self._store.workspaces.get_by_id(workspace_id)
+        model = self._store.assets.find_by_id(workspace_id, "model", upload_id)
+        if model is not None:
+            raise AlreadyExists(
+                "MODEL_UPLOAD_USED", f"Model {model.name}:{model.version} is registered: its files never change."
+            )
 
     def _check_artifact(self, run: RunKey, path: str, overwrite: bool) -> None:
         self._store.runs.get(run)
@@ -170,6 +191,10 @@ class BytePlane:
         if kind == "datastore":
             path = check_relative_path(parts[2], "datastore path")
             return await self._objects.open_reader(datastore_prefix(parts[0], parts[1]) + path)
+        if kind == "model":
+            return await self._objects.open_reader(
+                model_prefix(parts[0], parts[1]) + check_relative_path(parts[2], "path in a model")
+            )
         run, path = RunKey(parts[0], parts[1]), check_relative_path(parts[2], "artifact path")
         live = self._log_path(run, path) if kind == "log" else None
         if live is not None:

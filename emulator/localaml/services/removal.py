@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from localaml.paths import ACCOUNT, content_key, datastore_prefix, default_container, default_file_share
-from localaml.services.datastores import WITH_DATA
+from localaml.jobs.datastore_data import WITH_DATA
+from localaml.paths import ACCOUNT, content_key, datastore_prefix, default_container, default_file_share, model_prefix
 
 if TYPE_CHECKING:
     from localaml.domain.models import Workspace
@@ -25,6 +25,7 @@ async def remove_workspace(context: ServiceContext, workspace: Workspace) -> Non
     store.workspaces.delete(workspace_id)
     # After the records: what is left when the emulator is killed here is out of everybody's sight.
     await context.objects.delete_prefix(content_key(workspace_id, "").rstrip("/") + "/")
+    await context.objects.delete_prefix(model_prefix(workspace_id))
     for container in (default_container(workspace_id), default_file_share(workspace_id)):
         await context.objects.delete_prefix(datastore_prefix(ACCOUNT, container))
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from typing import TYPE_CHECKING
 
 from localaml.errors import FailedPrecondition
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _FORMAT = b"\x01"
 _NONCE_BYTES = 12
@@ -53,7 +57,7 @@ def _place(workspace_id: str, name: str) -> bytes:
     return f"{workspace_id}\n{name.lower()}".encode()
 
 
-def _cipher(key: bytes):  # type: ignore[no-untyped-def]  # its type would need the import
+def _cipher(key: bytes) -> AESGCM:
     # Here: the first secret pays for the import, not every start.
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 

@@ -38,6 +38,7 @@ class UrlSigner:
         artifact    workspace id, run id, artifact path       PUT (write), GET/HEAD (read)
         datastore   account, container, path                  PUT (write), GET/HEAD (read)
         log         workspace id, run id, log name            GET/HEAD (read)
+        model       workspace id, upload id, path             PUT (write), GET/HEAD (read)
     A write URL of an artifact replaces an existing one only with the option ``overwrite=1``.
 
     Args:
@@ -57,7 +58,7 @@ class UrlSigner:
         """The URL and the second since the epoch after which it is refused.
 
         Args:
-            kind: ``content``, ``artifact``, ``datastore`` or ``log``.
+            kind: ``content``, ``artifact``, ``datastore``, ``log`` or ``model``.
             path_parts: what names the object; only the last part may contain ``/``.
             access: what the URL is good for.
             options: further signed query values, e.g. ``{"overwrite": "1"}``.
