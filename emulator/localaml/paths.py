@@ -57,10 +57,10 @@ class RunPaths:
     def mounts(self) -> Path:
         return self.root / "mounts"
 
-
     @property
     def datasets(self) -> Path:
         return self.root / "datasets"
+
 
 @dataclass(frozen=True, slots=True)
 class StatePaths:
