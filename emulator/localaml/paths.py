@@ -9,6 +9,7 @@
     format                    version of this layout
     ports.json                the ports that the last emulator had: the next one takes them again
     ephemeral                 only in a state dir that goes with its emulator
+    clock.json                the time of a virtual or scaled clock
     emulator.log              log of `localaml start -d`
     objects/                  the disk object store, one folder per container (keys below)
     incoming/                 objects being written
@@ -79,6 +80,10 @@ class StatePaths:
     @property
     def token(self) -> Path:
         return self.root / "token"
+
+    @property
+    def clock(self) -> Path:
+        return self.root / "clock.json"
 
     @property
     def signing_key(self) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf import descriptor_pool, message_factory
 from tests.services.harness import EXPERIMENT, GROUP, WORKSPACE, Emulated
 
-from localaml.domain.models import RunKey
+from localaml.domain.models import Asset, RunKey
 from localaml.errors import LocalAmlError, NotFound, PermissionDenied
 from localaml.services import build_services
 from localaml.services.authorization import RULES, Guarded
@@ -82,6 +82,15 @@ ALLOWED: dict[str, dict[str, Any]] = {
     "ArtifactService/ListArtifacts": {"parent": f"{EXPERIMENT}/runs/sibling"},
     "ArtifactService/CreateArtifactUploadUrls": {"parent": f"{EXPERIMENT}/runs/{OWN}"},
     "ArtifactService/CreateArtifactDownloadUrls": {"parent": f"{EXPERIMENT}/runs/{OWN}"},
+    "ModelService/RegisterModel": {"parent": WORKSPACE, "run_id": OWN},
+    "ModelService/CreateModelUploadUrls": {"parent": WORKSPACE},
+    "ModelService/GetModel": {"name": f"{WORKSPACE}/models/m"},
+    "ModelService/ListModels": {"parent": WORKSPACE},
+    "ModelService/UpdateModel": {"name": f"{WORKSPACE}/models/of-child", "version": 1},
+    "ModelService/CreateModelDownloadUrls": {"name": f"{WORKSPACE}/models/m"},
+    "EnvironmentService/GetEnvironment": {"name": f"{WORKSPACE}/environments/e"},
+    "EnvironmentService/ListEnvironments": {"parent": WORKSPACE},
+    "SecretService/GetSecret": {"name": f"{WORKSPACE}/secrets/s"},
     "SnapshotService/CreateSnapshot": {"parent": WORKSPACE},
     "SnapshotService/GetSnapshot": {"parent": WORKSPACE, "snapshot_id": "the run's own"},
 }
@@ -127,6 +136,22 @@ FOREIGN: dict[str, list[dict[str, Any]]] = {
         {"parent": f"{WORKSPACE}/experiments/-", "parent_run_id": "sibling"},
         {"parent": f"{OTHER}/experiments/-", "parent_run_id": OWN},
     ],
+    "ModelService/RegisterModel": [
+        {"parent": OTHER},
+        {"parent": WORKSPACE, "run_id": "stranger", "run_path": "outputs"},
+    ],
+    "ModelService/CreateModelUploadUrls": [{"parent": OTHER}],
+    "ModelService/GetModel": [{"name": f"{OTHER}/models/m"}],
+    "ModelService/ListModels": [{"parent": OTHER}],
+    "ModelService/UpdateModel": [
+        {"name": f"{WORKSPACE}/models/of-owner", "version": 1},
+        {"name": f"{WORKSPACE}/models/of-sibling"},
+        {"name": f"{OTHER}/models/of-child"},
+    ],
+    "ModelService/CreateModelDownloadUrls": [{"name": f"{OTHER}/models/m"}],
+    "EnvironmentService/GetEnvironment": [{"name": f"{OTHER}/environments/e"}],
+    "EnvironmentService/ListEnvironments": [{"parent": OTHER}],
+    "SecretService/GetSecret": [{"name": f"{OTHER}/secrets/s"}],
     "SnapshotService/CreateSnapshot": [{"parent": OTHER}],
     "SnapshotService/GetSnapshot": [
         {"parent": WORKSPACE, "snapshot_id": "another"},
@@ -303,4 +328,5 @@ def test_a_servicer_that_misses_an_rpc_is_noticed(emulator: Emulated) -> None:
 
     with pytest.raises(AttributeError):
         Guarded(Incomplete(), emulator.store)
-    assert len(build_services(emulator.context)) == 9
+    services = {path.partition("/")[0] for path in METHODS}
+    assert len(build_services(emulator.context)) == len(services)

@@ -13,6 +13,10 @@ class Launch(str, Enum):
 
     SINGLE = "single"
     MPI = "mpi"
+    # TensorFlow's workers and parameter servers, which find each other by TF_CONFIG.
+    PARAMETER_SERVER = "ps"
+    # Ranks that find each other by an address (`torch.distributed` with Gloo or NCCL).
+    RENDEZVOUS = "rendezvous"
 
 
 class DataMode(str, Enum):

@@ -22,9 +22,12 @@ def build_services(context: ServiceContext) -> list[object]:
     from localaml.services.computes import ComputeService
     from localaml.services.datasets import DatasetService
     from localaml.services.datastores import DatastoreService
+    from localaml.services.environments import EnvironmentService
     from localaml.services.experiments import ExperimentService
     from localaml.services.metrics import MetricService
+    from localaml.services.models import ModelService
     from localaml.services.runs import RunService
+    from localaml.services.secrets import SecretService
     from localaml.services.snapshots import SnapshotService
     from localaml.services.workspaces import WorkspaceService
 
@@ -38,6 +41,9 @@ def build_services(context: ServiceContext) -> list[object]:
         MetricService,
         ArtifactService,
         SnapshotService,
+        ModelService,
+        EnvironmentService,
+        SecretService,
         AdminService,
     )
     return [Guarded(servicer(context), context.store) for servicer in servicers]

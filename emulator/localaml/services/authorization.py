@@ -2,9 +2,11 @@
 
 The owner of the state dir may do everything. A run (its processes show its token) may
 
-    read    its workspace, its experiment and the runs in it, its workspace's datastores and their data, its snapshot
-    write   to itself and to the runs below it; data into datastores, but not into the place of other runs' artifacts
-    make    runs below itself, or in its own experiment
+    read    its workspace, its experiment and the runs in it, its workspace's datastores with their data, datasets,
+            models and environments, secrets that it can name, its snapshot
+    write   to itself and to the runs below it; data into datastores, but not into the place of other runs' artifacts;
+            to models that it, or a run below it, has registered
+    make    runs below itself, or in its own experiment; datasets and models, and new versions of them
 
 and nothing else: no compute targets, no settings of shared resources, nothing of other experiments or workspaces,
 nothing of the admin service.
@@ -91,6 +93,13 @@ class _Scope:
         if snapshot_id != self._store.runs.get(self._own).snapshot_id:
             raise self.refuse("other snapshots than its own")
 
+    def write_model(self, name: ChildName, version: int) -> None:
+        """It, or a run below it, has registered this version."""
+        self.workspace(name.workspace)
+        found = self._store.assets.find(self._own.workspace_id, "model", name.name, version or None)
+        if found is not None and not self.descends(str(found.payload.get("registered_by", ""))):
+            raise self.refuse("changing a model that it has not registered")
+
     def make_run(self, parent: str, parent_run_id: str) -> None:
         """It is to be below the run, or in the run's experiment and below none."""
         name = parse_child(parent, "experiments")
@@ -168,6 +177,29 @@ def _snapshot(scope: _Scope, request: Any) -> None:
     scope.snapshot(request.snapshot_id)
 
 
+def _register_model(scope: _Scope, request: Any) -> None:
+    workspace = parse_workspace(request.parent)
+    scope.workspace(workspace)
+    if request.run_id:
+        scope.read_run(RunName(workspace, "-", request.run_id))
+
+
+def _model(scope: _Scope, request: Any) -> None:
+    scope.workspace(parse_child(request.name, "models").workspace)
+
+
+def _write_model(scope: _Scope, request: Any) -> None:
+    scope.write_model(parse_child(request.name, "models"), request.version)
+
+
+def _environment(scope: _Scope, request: Any) -> None:
+    scope.workspace(parse_child(request.name, "environments").workspace)
+
+
+def _secret(scope: _Scope, request: Any) -> None:
+    scope.workspace(parse_child(request.name, "secrets").workspace)
+
+
 _V1 = "localaml.v1."
 
 RULES: Mapping[str, Rule] = {
@@ -221,9 +253,28 @@ RULES: Mapping[str, Rule] = {
     f"{_V1}ArtifactService/CreateArtifactDownloadUrls": _read_below_run,
     f"{_V1}SnapshotService/CreateSnapshot": _in_workspace,
     f"{_V1}SnapshotService/GetSnapshot": _snapshot,
+    f"{_V1}ModelService/RegisterModel": _register_model,
+    f"{_V1}ModelService/CreateModelUploadUrls": _in_workspace,
+    f"{_V1}ModelService/GetModel": _model,
+    f"{_V1}ModelService/ListModels": _in_workspace,
+    f"{_V1}ModelService/UpdateModel": _write_model,
+    f"{_V1}ModelService/DeleteModel": _owner_only,
+    f"{_V1}ModelService/CreateModelDownloadUrls": _model,
+    f"{_V1}EnvironmentService/RegisterEnvironment": _owner_only,
+    f"{_V1}EnvironmentService/GetEnvironment": _environment,
+    f"{_V1}EnvironmentService/ListEnvironments": _in_workspace,
+    f"{_V1}EnvironmentService/LabelEnvironment": _owner_only,
+    f"{_V1}EnvironmentService/BuildEnvironment": _owner_only,
+    f"{_V1}SecretService/SetSecret": _owner_only,
+    f"{_V1}SecretService/GetSecret": _secret,
+    f"{_V1}SecretService/ListSecrets": _owner_only,
+    f"{_V1}SecretService/DeleteSecret": _owner_only,
     "localaml.admin.v1.AdminService/GetInfo": _owner_only,
     "localaml.admin.v1.AdminService/Shutdown": _owner_only,
     "localaml.admin.v1.AdminService/Reset": _owner_only,
+    "localaml.admin.v1.AdminService/GetClock": _owner_only,
+    "localaml.admin.v1.AdminService/AdvanceClock": _owner_only,
+    "localaml.admin.v1.AdminService/CountCalls": _owner_only,
 }
 """What a run's token is good for, by rpc. The owner's is good for all."""
 

@@ -31,9 +31,16 @@ if TYPE_CHECKING:
 _FRAMEWORKS = ("", "python", "tensorflow", "pytorch", "chainer", "cntk", "scikit-learn", "sklearn", "keras")
 _OTHER_FRAMEWORKS = ("pyspark", "spark", "r")
 _MPI = ("mpi", "intelmpi", "openmpi")
-_OTHER_COMMUNICATORS = ("parameterserver", "nccl", "gloo", "collectiveallreduce", "horovod")
+_PARAMETER_SERVER = "parameterserver"
+_RENDEZVOUS = ("nccl", "gloo")
+# What each communicator belongs to; `python` is what configurations say that were made by hand.
+_FRAMEWORKS_OF = {
+    _PARAMETER_SERVER: ("tensorflow",),
+    **dict.fromkeys(_RENDEZVOUS, ("pytorch", "python", "")),
+}
+_OTHER_COMMUNICATORS = ("collectiveallreduce", "horovod", "paralleltask")
 _MODES = {mode.value: mode for mode in DataMode}
-_MAX_PROCESSES_PER_NODE = 256
+_MAX_PROCESSES = 256
 _VARIABLE_NAME = re.compile(r"[^=\0]+")
 _REFERENCE = re.compile(r"\$\{?AZUREML_DATAREFERENCE_([A-Za-z0-9_]+)")
 _SHM_SIZE = re.compile(r"[0-9]+(?:\.[0-9]+)?\s*[bkmg]?b?", re.IGNORECASE)
@@ -93,8 +100,8 @@ def job_spec(definition: _Definition) -> JobSpec:
     Raises InvalidArgument or Unimplemented.
     """
     _check_framework(definition.framework)
-    launch = _launch(definition.communicator)
-    node_count, per_node = _counts(definition, launch)
+    launch = _launch(definition.communicator, definition.framework)
+    counts = _counts(definition, launch)
     script, command = _program(definition)
     references = tuple(_reference(name, value) for name, value in sorted(definition.data_references.items()))
     datasets = tuple(dataset_input(name, value) for name, value in sorted(definition.data.items()))
@@ -115,8 +122,10 @@ def job_spec(definition: _Definition) -> JobSpec:
         command=command,
         arguments=tuple(definition.arguments),
         launch=launch,
-        node_count=node_count,
-        processes_per_node=per_node,
+        node_count=counts.nodes,
+        processes_per_node=counts.per_node,
+        worker_count=counts.workers,
+        server_count=counts.servers,
         environment=_environment(definition.environment.python, launch),
         environment_variables=_variables(definition),
         data_references=references,
@@ -149,47 +158,104 @@ def _check_framework(value: str) -> None:
         )
 
 
-def _launch(value: str) -> Launch:
+def _launch(value: str, framework: str) -> Launch:
     communicator = value.lower()
     if communicator in ("", "none"):
         return Launch.SINGLE
     if communicator in _MPI:
         return Launch.MPI
+    if communicator in _FRAMEWORKS_OF:
+        allowed = _FRAMEWORKS_OF[communicator]
+        if framework.lower() not in allowed:
+            name = {"tensorflow": "TensorFlow", "pytorch": "PyTorch"}[allowed[0]]
+            raise InvalidArgument(
+                "DISTRIBUTED_BACKEND_OF_OTHER_FRAMEWORK",
+                f"The distributed backend {value!r} belongs to the framework {name}, and the run's framework is "
+                f"{framework!r}: set the framework to {name!r}, or use 'mpi'.",
+                {"communicator": value, "framework": framework},
+            )
+        return Launch.PARAMETER_SERVER if communicator == _PARAMETER_SERVER else Launch.RENDEZVOUS
     if communicator in _OTHER_COMMUNICATORS:
         raise Unimplemented(
             "DISTRIBUTED_BACKEND_NOT_SUPPORTED",
-            f"LocalAML does not support the distributed backend {value!r} yet: use 'mpi'.",
+            f"LocalAML does not support the distributed backend {value!r}: use 'mpi', parameter servers, Gloo or NCCL.",
             {"communicator": value},
         )
     raise InvalidArgument(
-        "DISTRIBUTED_BACKEND_UNKNOWN", f"{value[:64]!r} is not a distributed backend: use 'mpi', or none."
+        "DISTRIBUTED_BACKEND_UNKNOWN",
+        f"{value[:64]!r} is not a distributed backend: use Mpi, ParameterServer, Gloo or Nccl, or none.",
     )
 
 
-def _counts(definition: _Definition, launch: Launch) -> tuple[int, int]:
-    """Nodes, and processes of each."""
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    nodes: int
+    per_node: int = 1
+    workers: int = 0
+    servers: int = 0
+
+
+def _counts(definition: _Definition, launch: Launch) -> _Counts:
+    """Nodes and processes."""
     node_count = definition.node_count
-    per_node = definition.mpi.process_count_per_node or 1
-    wanted_by_mpi = definition.mpi.node_count
-    if launch is Launch.MPI and wanted_by_mpi > 1 and node_count in (0, 1):
-        node_count = wanted_by_mpi
-    if node_count < 1:
-        raise InvalidArgument("NODE_COUNT_INVALID", f"node_count must be at least 1 (it is {node_count}).")
-    if per_node < 1:
-        raise InvalidArgument("PROCESS_COUNT_INVALID", f"process_count_per_node must be at least 1 (it is {per_node}).")
-    if per_node > _MAX_PROCESSES_PER_NODE:
-        raise InvalidArgument(
-            "PROCESS_COUNT_INVALID",
-            f"process_count_per_node must be at most {_MAX_PROCESSES_PER_NODE} (it is {per_node}): "
-            "all nodes share this machine.",
-        )
-    if launch is not Launch.MPI and (node_count > 1 or per_node > 1):
+    if launch is Launch.PARAMETER_SERVER:
+        return _with_servers(definition, _at_least_1("node_count", node_count, "NODE_COUNT_INVALID"))
+    wanted = {Launch.MPI: definition.mpi.node_count, Launch.RENDEZVOUS: definition.pytorch.node_count}.get(launch, 0)
+    if wanted > 1 and node_count in (0, 1):
+        node_count = wanted
+    _at_least_1("node_count", node_count, "NODE_COUNT_INVALID")
+    if launch is Launch.RENDEZVOUS:
+        return _Counts(node_count, _ranks_per_node(definition.pytorch.process_count or node_count, node_count))
+    per_node = _at_least_1("process_count_per_node", definition.mpi.process_count_per_node or 1)
+    if per_node > _MAX_PROCESSES:
+        raise _too_many("process_count_per_node", per_node)
+    if launch is Launch.SINGLE and (node_count > 1 or per_node > 1):
         raise InvalidArgument(
             "DISTRIBUTED_BACKEND_MISSING",
             f"A run with {node_count} nodes and {per_node} processes on each needs a distributed backend: set "
             "distributed_backend='mpi' (or distributed_training=Mpi()), or use one node and one process.",
         )
-    return node_count, per_node
+    return _Counts(node_count, per_node)
+
+
+def _with_servers(definition: _Definition, node_count: int) -> _Counts:
+    part = definition.tensorflow
+    workers = _at_least_1("worker_count", part.worker_count or 1)
+    # None at all is what strategies without servers ask for (MultiWorkerMirroredStrategy).
+    servers = part.parameter_server_count if part.HasField("parameter_server_count") else 1
+    if servers < 0:
+        raise InvalidArgument(
+            "PROCESS_COUNT_INVALID", f"parameter_server_count must not be negative (it is {servers})."
+        )
+    if workers + servers > _MAX_PROCESSES:
+        raise _too_many("worker_count + parameter_server_count", workers + servers)
+    return _Counts(node_count, workers=workers, servers=servers)
+
+
+def _ranks_per_node(process_count: int, node_count: int) -> int:
+    _at_least_1("process_count", process_count)
+    if process_count % node_count:
+        raise InvalidArgument(
+            "PROCESS_COUNT_INVALID",
+            f"process_count {process_count} cannot be spread evenly over {node_count} nodes: use a multiple of "
+            "node_count (process_count counts the processes of all nodes together).",
+        )
+    if process_count > _MAX_PROCESSES:
+        raise _too_many("process_count", process_count)
+    return process_count // node_count
+
+
+def _at_least_1(what: str, value: int, reason: str = "PROCESS_COUNT_INVALID") -> int:
+    if value < 1:
+        raise InvalidArgument(reason, f"{what} must be at least 1 (it is {value}).")
+    return value
+
+
+def _too_many(what: str, value: int) -> InvalidArgument:
+    return InvalidArgument(
+        "PROCESS_COUNT_INVALID",
+        f"{what} must be at most {_MAX_PROCESSES} (it is {value}): all nodes share this machine.",
+    )
 
 
 def _program(definition: _Definition) -> tuple[str, tuple[str, ...]]:
@@ -326,3 +392,8 @@ def _variables(definition: _Definition) -> dict[str, str]:
                 "or it has a NUL character.",
             )
     return variables
+
+
+def python_environment(python: run_definition_pb2.PythonSection) -> PythonEnvironmentSpec:
+    """The Python of an environment that belongs to no run. Raises InvalidArgument ``ENVIRONMENT_INVALID``."""
+    return _environment(python, Launch.SINGLE)

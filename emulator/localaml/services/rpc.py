@@ -29,9 +29,12 @@ from localaml_proto.v1 import (
     compute_pb2,
     dataset_pb2,
     datastore_pb2,
+    environment_pb2,
     experiment_pb2,
     metric_pb2,
+    model_pb2,
     run_pb2,
+    secret_pb2,
     snapshot_pb2,
     workspace_pb2,
 )
@@ -43,9 +46,12 @@ _MODULES = (
     compute_pb2,
     dataset_pb2,
     datastore_pb2,
+    environment_pb2,
     experiment_pb2,
     metric_pb2,
+    model_pb2,
     run_pb2,
+    secret_pb2,
     snapshot_pb2,
     workspace_pb2,
 )
@@ -111,6 +117,7 @@ class Method:
     Attributes:
         path: ``/localaml.v1.RunService/GetRun``.
         handler: the servicer's method; None when it has none.
+        observe: told of each call, by its path, as it begins.
     """
 
     path: str
@@ -119,8 +126,11 @@ class Method:
     server_streaming: bool
     handler: Callable[[Any, Caller], Any] | None
     streams: Streams = field(default_factory=Streams, repr=False)
+    observe: Callable[[str], None] | None = field(default=None, repr=False)
 
     def _handler(self) -> Callable[[Any, Caller], Any]:
+        if self.observe is not None:
+            self.observe(self.path)
         if self.handler is None:
             raise unimplemented(self.path)
         return self.handler
@@ -165,8 +175,11 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def method_table(services: Iterable[object], streams: Streams | None = None) -> dict[str, Method]:
-    """All rpcs of the servicers' services by path. `streams` will know of those that are going on.
+def method_table(
+    services: Iterable[object], streams: Streams | None = None, observe: Callable[[str], None] | None = None
+) -> dict[str, Method]:
+    """All rpcs of the servicers' services by path. `streams` will know of those that are going on, `observe` is told of
+    each call.
 
     Raises:
         TypeError: a servicer without `SERVICE`.
@@ -192,15 +205,20 @@ def method_table(services: Iterable[object], streams: Streams | None = None) -> 
                 bool(method.server_streaming),
                 getattr(servicer, snake_case(method.name), None),
                 streams,
+                observe,
             )
     return table
 
 
 def bind_grpc(
-    server: grpc.aio.Server, services: Iterable[object], authenticate: Authenticate, streams: Streams | None = None
+    server: grpc.aio.Server,
+    services: Iterable[object],
+    authenticate: Authenticate,
+    streams: Streams | None = None,
+    observe: Callable[[str], None] | None = None,
 ) -> list[str]:
     """Lets a gRPC server answer for the servicers; returns the names of their services."""
-    table = method_table(services, streams)
+    table = method_table(services, streams, observe)
     server.add_generic_rpc_handlers((_Handlers(table, authenticate),))
     return sorted({path.split("/")[1] for path in table})
 
