@@ -19,7 +19,7 @@ from azureml.core.runconfig import (
     RunConfiguration,
 )
 from azureml.core.script_run_config import ScriptRunConfig
-from azureml.exceptions import TrainingException, UserErrorException
+from azureml.exceptions import RunConfigurationException, TrainingException, UserErrorException
 from azureml.train.dnn import Mpi, Nccl, ParameterServer
 from azureml.train.estimator import Estimator
 
@@ -96,9 +96,12 @@ class TestScriptParams:
         with pytest.raises(TrainingException, match="must be a dict"):
             estimator(script_params=params)
 
-    def test_a_list_is_no_value(self) -> None:
+    def test_a_list_is_several_words(self) -> None:
+        assert definition(script_params={"--a": [1, "b"], "--c": 2})["arguments"] == ["--a", "1", "b", "--c", "2"]
+
+    def test_a_dict_is_no_value(self) -> None:
         with pytest.raises(UserErrorException, match="cannot be a script argument"):
-            estimator(script_params={"--a": [1, 2]})
+            estimator(script_params={"--a": {"b": 1}})
 
 
 class TestTargets:
@@ -229,11 +232,11 @@ class TestEnvironment:
 
     def test_user_managed_installs_nothing(self) -> None:
         assert definition(user_managed=True)["environment"]["python"]["userManagedDependencies"] is True
-        with pytest.raises(TrainingException, match="conda_packages"):
+        with pytest.raises(UserErrorException, match="conda_packages"):
             estimator(user_managed=True, conda_packages=["numpy"])
         environment = EnvironmentDefinition()
         environment.python.user_managed_dependencies = True
-        with pytest.raises(TrainingException, match="pip_packages"):
+        with pytest.raises(UserErrorException, match="pip_packages"):
             estimator(environment_definition=environment, pip_packages=["numpy"])
 
     def test_packages_must_be_lists(self) -> None:
@@ -250,9 +253,9 @@ def test_inputs_and_resume_from() -> None:
     assert sorted(made["dataReferences"]) == ["MODEL_LOCATION", "in", "store"]
     assert made["arguments"] == ["--resume-from", "$AZUREML_DATAREFERENCE_MODEL_LOCATION"]
     assert made["maxRunDurationSeconds"] == "5"
-    with pytest.raises(TrainingException, match="inputs"):
+    with pytest.raises(UserErrorException, match="inputs"):
         estimator(inputs=["path"])
-    with pytest.raises(TrainingException, match="resume_from"):
+    with pytest.raises(UserErrorException, match="resume_from"):
         estimator(resume_from="path")
 
 
@@ -302,7 +305,7 @@ class TestScriptRunConfig:
     def test_refuses(self) -> None:
         with pytest.raises(UserErrorException, match="list of words"):
             ScriptRunConfig(".", script="a.py", arguments="--x")  # type: ignore[arg-type]  # on purpose
-        with pytest.raises(UserErrorException, match="distributed_job_config"):
+        with pytest.raises(RunConfigurationException, match="distributed_job_config"):
             ScriptRunConfig(".", script="a.py", distributed_job_config="mpi")
         with pytest.raises(UserErrorException, match="resume_from"):
             ScriptRunConfig(".", script="a.py", resume_from=object())

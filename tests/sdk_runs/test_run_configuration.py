@@ -171,7 +171,7 @@ def test_requirements_file(tmp_path: Path) -> None:
     (tmp_path / "loop.txt").write_text("-r loop.txt\n")
     with pytest.raises(UserErrorException, match="includes itself"):
         read_requirements_file(str(tmp_path / "loop.txt"))
-    with pytest.raises(UserErrorException, match=r"missing\.txt"):
+    with pytest.raises(FileNotFoundError, match=r"missing\.txt"):
         read_requirements_file(str(tmp_path / "missing.txt"))
 
 
@@ -301,7 +301,7 @@ class TestFiles:
         assert loaded.environment.python.conda_dependencies.get_python_version() == "3.6.2"
 
     def test_missing_and_broken(self, tmp_path: Path) -> None:
-        with pytest.raises(RunConfigurationException, match="no run configuration"):
+        with pytest.raises(UserErrorException, match="no run configuration"):
             RunConfiguration.load(str(tmp_path), "none")
         (tmp_path / "broken.runconfig").write_text("- a\n")
         with pytest.raises(RunConfigurationException, match="holds no run configuration"):
@@ -310,7 +310,7 @@ class TestFiles:
     def test_delete(self, tmp_path: Path) -> None:
         RunConfiguration(script="a.py").save(str(tmp_path), "gone")
         RunConfiguration.delete(str(tmp_path), "gone")
-        with pytest.raises(RunConfigurationException):
+        with pytest.raises(UserErrorException):
             RunConfiguration.delete(str(tmp_path), "gone")
 
 
@@ -343,7 +343,7 @@ class TestEnvironment:
         environment.python.conda_dependencies = CondaDependencies.create(conda_packages=["numpy"])
         environment.save_to_directory(str(tmp_path / "e"))
         assert Environment.load_from_directory(str(tmp_path / "e")) == environment
-        with pytest.raises(UserErrorException, match="exists"):
+        with pytest.raises(FileExistsError, match="exists"):
             environment.save_to_directory(str(tmp_path / "e"))
 
     def test_the_registry_is_refused_by_name(self) -> None:

@@ -62,7 +62,8 @@ def add_reference(reference: Any, references: References) -> str:
 
 
 def flatten_script_params(script_params: Mapping[str, Any], references: References) -> List[str]:
-    """`{'--flag': value}` as words in the dict's order; None and '' leave the flag alone, 0 stays."""
+    """`{'--flag': value}` as words in the dict's order; None and '' leave the flag alone, 0 stays, a list is one word
+    per entry."""
     from azureml.exceptions import TrainingException
 
     if not isinstance(script_params, Mapping):
@@ -75,5 +76,5 @@ def flatten_script_params(script_params: Mapping[str, Any], references: Referenc
             words.append(str(flag))
         if value is None or (isinstance(value, str) and value == ""):
             continue
-        words.append(as_word(value, references))
+        words += as_words(value if isinstance(value, (list, tuple)) else [value], references)
     return words

@@ -75,15 +75,15 @@ class OfflineRun:
 
     def log_confusion_matrix(self, name: str, value: Any, description: Optional[str] = "") -> None:
         """Prints the metric."""
-        _attempted("confusion matrix", name, value)
+        _attempted("confusion_matrix", name, value)
 
     def log_accuracy_table(self, name: str, value: Any, description: Optional[str] = "") -> None:
         """Prints the metric."""
-        _attempted("accuracy table", name, value)
+        _attempted("accuracy_table", name, value)
 
     def log_residuals(self, name: str, value: Any, description: Optional[str] = "") -> None:
         """Prints the metric."""
-        _attempted("residuals", name, value)
+        _attempted("residual", name, value)
 
     def log_predictions(self, name: str, value: Any, description: Optional[str] = "") -> None:
         """Prints the metric."""
@@ -106,15 +106,15 @@ class OfflineRun:
 
     def upload_file(self, name: str, path_or_stream: Any, datastore_name: Optional[str] = None) -> None:
         """Prints what would be uploaded."""
-        _print("Attempted to upload file {} as {}", path_or_stream, name)
+        _print("Attempted to track file {} at {}", name, path_or_stream)
 
     def upload_files(self, names: Any, paths: Any, *args: Any, **kwargs: Any) -> None:
         """Prints what would be uploaded."""
-        _print("Attempted to upload files {} as {}", paths, names)
+        _print("Attempted to track files {} at {}", names, paths)
 
     def upload_folder(self, name: str, path: str, datastore_name: Optional[str] = None) -> None:
         """Prints what would be uploaded."""
-        _print("Attempted to upload folder {} as {}", path, name)
+        _print("Attempted to track folder {} at {}", name, path)
 
     def get_file_names(self) -> List[str]:
         """Nothing is kept: empty."""
@@ -131,7 +131,8 @@ class OfflineRun:
     # Tags and properties: kept in this object
 
     def tag(self, key: str, value: Optional[str] = None) -> None:
-        """Sets a tag of this object."""
+        """Sets a tag of this object, and prints it."""
+        _print("Attempted to add tag {} with value {}", key, value)
         self.set_tags({key: value})
 
     def set_tags(self, tags: Dict[str, Any]) -> None:
@@ -153,7 +154,8 @@ class OfflineRun:
         return self.tags
 
     def add_properties(self, properties: Dict[str, Any]) -> None:
-        """Adds properties to this object."""
+        """Adds properties to this object, and prints them."""
+        _print("Attempted to add properties {}", properties)
         self._properties.update({str(key): str(value) for key, value in properties.items()})
 
     @property
@@ -174,7 +176,8 @@ class OfflineRun:
         """Nothing to do."""
 
     def fail(self, error_details: Any = None, error_code: Optional[str] = None, _set_status: bool = True) -> None:
-        """Nothing to do."""
+        """Prints what the run failed with."""
+        _print("Run failed with error code {}:\n{}", error_code, error_details)
 
     def cancel(self) -> None:
         """Nothing to do."""

@@ -28,7 +28,7 @@ def _read(path: str, depth: int) -> List[str]:
     try:
         with open(path, encoding="utf-8-sig") as file:
             text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise UserErrorException("The pip requirements file {} cannot be read: {}.".format(path, error)) from error
     found: List[str] = []
     for line in text.replace("\\\n", " ").splitlines():

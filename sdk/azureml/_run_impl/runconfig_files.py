@@ -57,8 +57,8 @@ def load(path: str, name: Optional[str] = None) -> RunConfiguration:
 
 
 def find(path: str, name: Optional[str] = None) -> str:
-    """The configuration's file. Raises RunConfigurationException when there is none."""
-    from azureml.exceptions import RunConfigurationException
+    """The configuration's file. Raises UserErrorException when there is none."""
+    from azureml.exceptions import UserErrorException
 
     if name is None and os.path.isfile(path):
         return path
@@ -66,7 +66,7 @@ def find(path: str, name: Optional[str] = None) -> str:
     for candidate in tried:
         if os.path.isfile(candidate):
             return candidate
-    raise RunConfigurationException("There is no run configuration {}.".format(" or ".join(tried)))
+    raise UserErrorException("There is no run configuration {}.".format(" or ".join(tried)))
 
 
 def _target(path: str, name: Optional[str]) -> str:

@@ -36,7 +36,7 @@ class TensorflowConfiguration(ConfigElement):
 
 
 class PyTorchConfiguration(ConfigElement):
-    """A `torch.distributed` job."""
+    """A `torch.distributed` job. Raises RunConfigurationException for a backend other than Nccl and Gloo."""
 
     _FIELDS = (Field("communication_backend"), Field("process_count"), Field("node_count"))
 
@@ -44,6 +44,12 @@ class PyTorchConfiguration(ConfigElement):
         self, communication_backend: str = "Nccl", process_count: Optional[int] = None, node_count: int = 1
     ) -> None:
         super().__init__()
+        if str(communication_backend).lower() not in ("nccl", "gloo"):
+            from azureml.exceptions import RunConfigurationException
+
+            raise RunConfigurationException(
+                "communication_backend is 'Nccl' or 'Gloo', not {!r}.".format(communication_backend)
+            )
         self.process_count = process_count
         self.communication_backend = communication_backend
         self.node_count = node_count

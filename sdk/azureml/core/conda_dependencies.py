@@ -27,7 +27,8 @@ class CondaDependencies:
         conda_dependencies_file_path: a conda environment file to begin with.
 
     Raises:
-        UserErrorException: the file cannot be read or is no conda environment file.
+        FileNotFoundError: there is no such file.
+        UserErrorException: it is no conda environment file.
     """
 
     DEFAULT_NUMBER_OF_CONDA_PACKAGES = 0
@@ -41,7 +42,7 @@ class CondaDependencies:
         if conda_dependencies_file_path:
             self._content = _read_conda_file(conda_dependencies_file_path)
         elif _underlying_structure is not None:
-            self._content = _checked(copy.deepcopy(dict(_underlying_structure)), "the given structure")
+            self._content = _checked(copy.deepcopy(_underlying_structure), "the given structure")
         else:
             self._content = {"name": _DEFAULT_NAME, "dependencies": [{"pip": ["azureml-defaults"]}]}
 
@@ -121,9 +122,11 @@ class CondaDependencies:
     # Changes
 
     def set_python_version(self, version: str) -> None:
-        """Asks for a Python version, e.g. ``3.8`` or ``3.6.2``."""
+        """Asks for a Python version, e.g. ``3.8`` or ``3.6.2``. Raises TypeError for a number: 3.10 is not 3.1."""
+        if not isinstance(version, str):
+            raise TypeError("The Python version must be text such as '3.8', not {!r}.".format(version))
         self._remove_conda("python")
-        self._content["dependencies"].insert(0, "python={}".format(str(version).lstrip("=")))
+        self._content["dependencies"].insert(0, "python={}".format(version.lstrip("=")))
 
     def add_channel(self, channel: str) -> None:
         """Adds a conda channel at the end."""
@@ -165,8 +168,8 @@ class CondaDependencies:
         self._pip_list().extend(_words(pip_requirements, "pip_requirements"))
 
     def set_pip_index_url(self, index_url: str) -> None:
-        """Installs pip packages from another index."""
-        self.set_pip_option("--index-url " + index_url)
+        """Installs pip packages from another index; the URL alone, or with ``--index-url`` before it."""
+        self.set_pip_option(index_url if index_url.startswith("-") else "--index-url " + index_url)
 
     def set_pip_option(self, pip_option: str) -> None:
         """Adds an option of pip; the same option is replaced."""
@@ -280,7 +283,7 @@ def _read_conda_file(path: str) -> Dict[str, Any]:
     try:
         with open(path, encoding="utf-8-sig") as file:
             content = load(file.read())
-    except (OSError, UnicodeDecodeError, YamlSubsetError) as error:
+    except (UnicodeDecodeError, YamlSubsetError) as error:
         raise UserErrorException("The conda dependencies file {} cannot be read: {}".format(path, error)) from error
     return _checked(content, path)
 

@@ -211,6 +211,8 @@ class Environment(ConfigElement):
 
     def __init__(self, name: Optional[str], **kwargs: Any) -> None:
         super().__init__()
+        if not isinstance(name, (str, type(None))):
+            raise TypeError("The name of an environment must be text, not {!r}.".format(name))
         self.name = name
         self.version: Optional[str] = None
         self.python = PythonSection()
@@ -301,12 +303,10 @@ class Environment(ConfigElement):
         """Writes the environment to a folder.
 
         Raises:
-            UserErrorException: the folder exists and `overwrite` is not set.
+            FileExistsError: the folder exists and `overwrite` is not set.
         """
-        from azureml.exceptions import UserErrorException
-
         if os.path.exists(path) and not overwrite:
-            raise UserErrorException("{} exists. Give another path, or overwrite=True.".format(path))
+            raise FileExistsError("{} exists. Give another path, or overwrite=True.".format(path))
         os.makedirs(path, exist_ok=True)
         content = self._to_dict()
         content["python"].pop("condaDependencies")
@@ -317,13 +317,18 @@ class Environment(ConfigElement):
 
     @staticmethod
     def load_from_directory(path: str) -> Environment:
-        """Reads what `save_to_directory` wrote. Raises UserErrorException when there is nothing of that form."""
+        """Reads what `save_to_directory` wrote.
+
+        Raises:
+            FileNotFoundError: nothing was saved there.
+            UserErrorException: the file is not of that form.
+        """
         from azureml.exceptions import UserErrorException
 
         try:
             with open(os.path.join(path, _SAVED_NAME), encoding="utf-8") as file:
                 content = json.load(file)
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             raise UserErrorException("No environment can be read from {}: {}.".format(path, error)) from error
         result = Environment(None)
         result._update(content)

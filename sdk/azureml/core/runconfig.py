@@ -218,7 +218,8 @@ class RunConfiguration(ConfigElement):
             path: a file, or (with `name`) a project folder.
 
         Raises:
-            RunConfigurationException: no such file, or it is not of the form.
+            UserErrorException: no such file.
+            RunConfigurationException: it is not of the form.
         """
         from azureml._run_impl import runconfig_files
 
@@ -226,7 +227,7 @@ class RunConfiguration(ConfigElement):
 
     @staticmethod
     def delete(path: str, name: str) -> None:
-        """Removes a saved configuration. Raises RunConfigurationException when there is none."""
+        """Removes a saved configuration. Raises UserErrorException when there is none."""
         from azureml._run_impl import runconfig_files
 
         os.remove(runconfig_files.find(path, name))

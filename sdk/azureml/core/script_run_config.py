@@ -38,6 +38,7 @@ class ScriptRunConfig:
 
     Raises:
         UserErrorException: arguments that cannot go together.
+        RunConfigurationException: a distribution or container settings of a wrong type.
     """
 
     MAX_DURATION_SECONDS_DEFAULT = MAX_DURATION_SECONDS_DEFAULT
@@ -57,7 +58,7 @@ class ScriptRunConfig:
         command: Union[str, List[str], None] = None,
         docker_runtime_config: Optional[DockerConfiguration] = None,
     ) -> None:
-        from azureml.exceptions import UserErrorException
+        from azureml.exceptions import RunConfigurationException, UserErrorException
 
         if script and command:
             raise UserErrorException("Give either script or command, not both.")
@@ -80,8 +81,14 @@ class ScriptRunConfig:
         if compute_target is not None:
             self.run_config.target = compute_target
         if environment is not None:
+            if not hasattr(environment, "python"):
+                raise UserErrorException("environment must be an Environment, not {!r}.".format(environment))
             self.run_config.environment = environment
         if docker_runtime_config is not None:
+            if not isinstance(docker_runtime_config, DockerConfiguration):
+                raise RunConfigurationException(
+                    "docker_runtime_config must be a DockerConfiguration, not {!r}.".format(docker_runtime_config)
+                )
             self.run_config.docker = docker_runtime_config
         if run_config is None or max_run_duration_seconds != MAX_DURATION_SECONDS_DEFAULT:
             self.run_config.max_run_duration_seconds = max_run_duration_seconds
@@ -98,7 +105,7 @@ class ScriptRunConfig:
 
 
 def _distribute(config: RunConfiguration, job: Any) -> None:
-    from azureml.exceptions import UserErrorException
+    from azureml.exceptions import RunConfigurationException
 
     if isinstance(job, MpiConfiguration):
         config.framework, config.communicator = "Python", "IntelMpi"
@@ -113,6 +120,7 @@ def _distribute(config: RunConfiguration, job: Any) -> None:
         config.pytorch = job
         config.node_count = job.node_count
     else:
-        raise UserErrorException(
-            "distributed_job_config must be a MpiConfiguration, not {}.".format(type(job).__name__)
+        raise RunConfigurationException(
+            "distributed_job_config must be a MpiConfiguration, TensorflowConfiguration or PyTorchConfiguration, "
+            "not {}.".format(type(job).__name__)
         )

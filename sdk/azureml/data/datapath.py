@@ -89,5 +89,7 @@ class DataPath:
 
     @staticmethod
     def create_from_data_reference(data_reference: DataReference) -> DataPath:
-        """The place that a reference means."""
+        """The place that a reference means. Raises ValueError for anything else."""
+        if not hasattr(data_reference, "path_on_datastore"):
+            raise ValueError("A DataReference is needed, not {!r}.".format(data_reference))
         return DataPath(data_reference.datastore, data_reference.path_on_datastore)

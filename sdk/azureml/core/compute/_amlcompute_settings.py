@@ -259,8 +259,22 @@ class AmlComputeProvisioningConfiguration(ComputeTargetProvisioningConfiguration
         network = (self.vnet_resourcegroup_name, self.vnet_name, self.subnet_name)
         if any(network) and not all(network):
             raise _invalid("a virtual network needs vnet_resourcegroup_name, vnet_name and subnet_name")
+        if self.admin_username and not (self.admin_user_password or self.admin_user_ssh_key):
+            raise _invalid("admin_username needs admin_user_password or admin_user_ssh_key")
+        if not self.admin_username and (self.admin_user_password or self.admin_user_ssh_key):
+            raise _invalid("admin_user_password and admin_user_ssh_key need admin_username")
+        self._validate_identity()
         if self.tags is not None and not isinstance(self.tags, dict):
             raise _invalid("tags must be a dict, not {!r}".format(self.tags))
+
+    def _validate_identity(self) -> None:
+        if self.identity_type not in (None, "SystemAssigned", "UserAssigned"):
+            raise _invalid("identity_type is 'SystemAssigned' or 'UserAssigned', not {!r}".format(self.identity_type))
+        if self.identity_type == "UserAssigned":
+            if not isinstance(self.identity_id, list) or not self.identity_id:
+                raise _invalid("identity_type 'UserAssigned' needs identity_id, a list of ids")
+        elif self.identity_id:
+            raise _invalid("identity_id belongs to identity_type 'UserAssigned'")
 
 
 def status_of(message: Mapping[str, Any]) -> AmlComputeStatus:

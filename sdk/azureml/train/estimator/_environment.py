@@ -120,7 +120,7 @@ class EnvironmentArguments:
 
 
 def _check_lists(arguments: EnvironmentArguments) -> None:
-    from azureml.exceptions import TrainingException
+    from azureml.exceptions import TrainingException, UserErrorException
 
     definition = arguments.environment_definition
     user_managed = arguments.user_managed or (
@@ -139,7 +139,7 @@ def _check_lists(arguments: EnvironmentArguments) -> None:
             if getattr(arguments, name)
         ]
         if given:
-            raise TrainingException(
+            raise UserErrorException(
                 "With user-managed dependencies nothing is installed; leave out {}.".format(", ".join(given))
             )
     if arguments.environment_variables is not None and not isinstance(arguments.environment_variables, Mapping):
@@ -148,6 +148,10 @@ def _check_lists(arguments: EnvironmentArguments) -> None:
 
 def _in_source(path: str, source_directory: str) -> str:
     """Paths of package files are relative to the source folder, as in Azure; one in the current folder is found,
-    too."""
-    inside = os.path.join(source_directory, path)
-    return inside if os.path.isfile(inside) or not os.path.isfile(path) else path
+    too. Raises UserErrorException when there is no such file."""
+    from azureml.exceptions import UserErrorException
+
+    for place in (os.path.join(source_directory, path), path):
+        if os.path.isfile(place):
+            return place
+    raise UserErrorException("The file of packages {} does not exist in {}.".format(path, source_directory))

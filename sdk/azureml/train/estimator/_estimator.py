@@ -57,6 +57,8 @@ class Estimator(MMLBaseEstimator):
 
     Raises:
         TrainingException: arguments that are missing, wrong or exclude each other.
+        UserErrorException: `inputs` or `resume_from` of a wrong type, a file of packages that is missing, packages
+            for an environment that the user manages.
     """
 
     def __init__(
@@ -204,22 +206,22 @@ def _distribute(
 
 
 def _add_input(config: RunConfiguration, value: Any) -> None:
-    from azureml.exceptions import TrainingException
+    from azureml.exceptions import UserErrorException
 
     if is_datastore(value):
         value = value.as_mount()
     if not is_data_reference(value):
-        raise TrainingException("inputs must hold DataReference objects, not {}.".format(type(value).__name__))
+        raise UserErrorException("inputs must hold DataReference objects, not {}.".format(type(value).__name__))
     add_reference(value, config.data_references)
 
 
 def _resume(config: RunConfiguration, resume_from: Any) -> List[str]:
-    from azureml.exceptions import TrainingException
+    from azureml.exceptions import UserErrorException
 
     if hasattr(resume_from, "create_data_reference"):
         resume_from = resume_from.create_data_reference(_RESUME_NAME)
     if not is_data_reference(resume_from):
-        raise TrainingException("resume_from must be a DataPath, not {}.".format(type(resume_from).__name__))
+        raise UserErrorException("resume_from must be a DataPath, not {}.".format(type(resume_from).__name__))
     return [_RESUME_FLAG, add_reference(resume_from, config.data_references)]
 
 
