@@ -13,14 +13,15 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from localaml.compute.runtime import LaunchPlan, LaunchResult, NodeRuntime, NodeSpec, RunningJob
+from localaml.compute.runtime import LaunchPlan, LaunchResult, NodeRuntime, NodeSpec, ProcessSpec, RunningJob
 from localaml.domain.job import JobSpec, Launch
 from localaml.domain.models import ErrorInfo, Run, RunKey
 from localaml.domain.outcome import Outcome, ProcessesEnd, Stop, StopReason, decide
+from localaml.domain.roles import roles_of
 from localaml.domain.run_lifecycle import RunEvent
 from localaml.domain.states import RunState
 from localaml.errors import LocalAmlError
@@ -29,6 +30,7 @@ from localaml.jobs.data import PreparedData, prepare_data
 from localaml.jobs.environments.contract import EnvironmentBuilder, PreparedEnvironment
 from localaml.jobs.job_variables import Connection, inherited, job_variables
 from localaml.jobs.layout import lay_out_snapshot
+from localaml.jobs.role_variables import role_variables
 from localaml.jobs.run_book import RunBook
 from localaml.jobs.run_log import ControlLog, error_with_log_tail
 from localaml.paths import RunPaths
@@ -84,7 +86,7 @@ class JobExecution:
         self._paths = paths
         self._tools = tools
         self._stop: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
-        self._log = ControlLog(paths.logs, distributed=spec.launch is Launch.MPI, clock=tools.clock)
+        self._log = ControlLog(paths.logs, distributed=spec.launch is not Launch.SINGLE, clock=tools.clock)
         self._collector = OutputCollector(
             key=run.key,
             paths=paths,
@@ -184,12 +186,23 @@ class JobExecution:
             environment=environment.variables,
             user=spec.environment_variables,
         )
-        if spec.command:
-            argv = [data.substitute(word, variables) for word in spec.command]
-        else:
-            argv = [str(environment.python), spec.script]
-        argv += [data.substitute(word, variables) for word in spec.arguments]
-        return self._plan(tuple(argv), variables, environment.open_mpi_prefix)
+        plan = self._plan(self._argv(environment, data, variables), variables, environment.open_mpi_prefix)
+        roles = roles_of(spec)
+        parts = role_variables(roles, variables)
+        processes = [
+            # Arguments may hold what only the process has: `$AZ_BATCHAI_TASK_INDEX`.
+            ProcessSpec(role, part, self._argv(environment, data, {**variables, **part}))
+            for role, part in zip(roles, parts, strict=True)
+        ]
+        return replace(plan, processes=tuple(processes))
+
+    def _argv(
+        self, environment: PreparedEnvironment, data: PreparedData, variables: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        spec = self._spec
+        command = [data.substitute(word, variables) for word in spec.command]
+        arguments = [data.substitute(word, variables) for word in spec.arguments]
+        return (*(command or (str(environment.python), spec.script)), *arguments)
 
     def _plan(self, argv: tuple[str, ...], variables: Mapping[str, str], open_mpi: Path | None) -> LaunchPlan:
         return LaunchPlan(
@@ -199,6 +212,7 @@ class JobExecution:
             processes_per_node=self._spec.processes_per_node,
             argv=argv,
             environment=variables,
+            processes=tuple(ProcessSpec(role) for role in roles_of(self._spec)),
             run_dir=self._paths.root,
             open_mpi_prefix=open_mpi,
             launch_timeout_seconds=self._tools.settings.launch_timeout_seconds,
