@@ -161,6 +161,13 @@ class Run(RunMetrics, RunFiles, RunFollowing, RunLifecycle):
         """The address of the run's page at the emulator."""
         return self._experiment._page("/runs/" + self.id)
 
+    @classmethod
+    def get_docs_url(cls) -> str:
+        """Where Azure documents this class."""
+        module = cls.__module__ if cls.__module__.startswith("azureml.core.") else Run.__module__
+        name = cls.__name__ if module == cls.__module__ else Run.__name__
+        return "https://docs.microsoft.com/python/api/azureml-core/{}.{}".format(module, name.lower())
+
     def _facts(self) -> Tuple[Tuple[str, str], ...]:
         return (
             ("Experiment", self._experiment.name),
@@ -177,7 +184,8 @@ class Run(RunMetrics, RunFiles, RunFollowing, RunLifecycle):
     def _repr_html_(self) -> str:
         from azureml._run_impl.html import table
 
-        return table((*self._facts(), ("Details Page", self.get_portal_url())))
+        pages = (("Details Page", self.get_portal_url()), ("Docs Page", self.get_docs_url()))
+        return table((*self._facts(), *pages))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Run) and (self._name, self._client) == (other._name, other._client)

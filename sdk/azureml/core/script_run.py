@@ -42,3 +42,9 @@ class ScriptRun(Run):
             UserErrorException: the run has ended already.
         """
         super().cancel()
+
+    def get_diagnostics(self, destination: Optional[str] = None) -> Any:
+        """Not supported (a method of 2018, gone since)."""
+        from azureml._localaml.unsupported import unsupported
+
+        raise unsupported("ScriptRun.get_diagnostics", "get_all_logs(destination) fetches the run's logs.")
