@@ -24,6 +24,8 @@ from grpc_reflection.v1alpha import reflection
 
 from localaml import __version__
 from localaml.clock import Clock, RealClock
+from localaml.control.calls import CallCounter
+from localaml.control.kept_clock import make_clock
 from localaml.domain.models import RunKey
 from localaml.errors import LocalAmlError
 from localaml.gateway.app import Gateway
@@ -62,7 +64,7 @@ class Emulator:
     """One emulator. Several can be in one process, each with its own state dir.
 
     Args:
-        clock: where time comes from; the machine's by default.
+        clock: where service time comes from; what the settings ask for by default.
         runtime: where nodes and processes live; processes of this machine by default.
         environments: what makes Python environments; `uv` by default.
 
@@ -89,7 +91,8 @@ class Emulator:
     ) -> None:
         self.settings = settings
         self.paths = StatePaths(settings.state_dir.absolute())
-        self._clock = clock or RealClock()
+        self._clock = clock
+        self._machine_clock = RealClock()
         self._runtime = runtime
         self._environments = environments
         self._exit = AsyncExitStack()
@@ -98,7 +101,7 @@ class Emulator:
         self._streams = Streams()
         self._stop_wanted = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
-        self._start_time: datetime = self._clock.now()
+        self._start_time: datetime = self._machine_clock.now()
 
     async def __aenter__(self) -> Emulator:
         await self.start()
@@ -149,10 +152,11 @@ class Emulator:
     # -- putting together ---------------------------------------------------------------------------------------------
 
     async def _start(self) -> None:
-        settings, clock, later = self.settings, self._clock, self._exit
+        settings, later = self.settings, self._exit
         check_host(settings.host, settings.allow_remote)
         state = StateDir.open(settings.state_dir, ephemeral=settings.ephemeral)
         later.callback(state.close)
+        clock = self._clock or make_clock(settings, self.paths.clock, self._machine_clock)
         self.token = state.token
         tokens = RunTokens(state.signing_key)
         urls = UrlSigner(state.signing_key, lambda: self.http_address, clock, settings.signed_url_seconds)
@@ -160,8 +164,8 @@ class Emulator:
         self.store = Store.open(self.paths.metadata)
         later.callback(self.store.close)
         self.objects = DiskStore(self.paths.objects, self.paths.incoming)
-        runtime = self._runtime or _process_runtime(self.paths, clock)
-        uv_environments = _UvEnvironments(settings, clock)
+        runtime = self._runtime or _process_runtime(self.paths, self._machine_clock)
+        uv_environments = _UvEnvironments(settings, self._machine_clock)
         environments = self._environments or uv_environments
         self.orchestrator = build_orchestrator(
             store=self.store,
@@ -173,6 +177,7 @@ class Emulator:
             connection=lambda run: Connection(self.http_address, self.paths.endpoint, tokens.make(run)),
             spec_of=stored_job_spec,
         )
+        calls = CallCounter()
         services = build_services(
             ServiceContext(
                 store=self.store,
@@ -185,6 +190,7 @@ class Emulator:
                 settings=settings,
                 info=lambda: self._info(runtime.name),
                 shutdown=self.request_shutdown,
+                calls=calls,
             )
         )
         authenticate = authenticator(state.token, tokens, self._is_going_on, require_token=settings.require_token)
@@ -193,7 +199,7 @@ class Emulator:
         # are answered only when the recovery is done.
         last = state.last_ports()
         grpc_server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
-        names = bind_grpc(grpc_server, services, authenticate, self._streams)
+        names = bind_grpc(grpc_server, services, authenticate, self._streams, calls.note)
         health_servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs leave it out
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, grpc_server)
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], grpc_server)
@@ -211,7 +217,7 @@ class Emulator:
         await self.orchestrator.start()
 
         gateway = Gateway(
-            method_table(services, self._streams),
+            method_table(services, self._streams, calls.note),
             authenticate,
             BytePlane(self.store, self.objects, urls, clock, self.orchestrator.logs.path),
             version=__version__,
@@ -242,7 +248,7 @@ class Emulator:
                 await environments.load()
             for state in abandoned():
                 try:
-                    ended = await _process_runtime(state.paths, self._clock).end_leftovers(frozenset())
+                    ended = await _process_runtime(state.paths, self._machine_clock).end_leftovers(frozenset())
                     _LOG.info("removing %s, which a killed emulator left, and %d processes", state.paths.root, ended)
                 finally:
                     await asyncio.to_thread(state.close)

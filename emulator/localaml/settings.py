@@ -21,6 +21,31 @@ class EnvironmentSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LatencySettings:
+    """Seconds of service time that things take in the cloud, beside what they take here. The target `local` has none.
+
+    Attributes:
+        queue_seconds: from a submit to the scheduler's first look at the run (state Queued).
+        provisioning_seconds: until a new node's machine is there (node state preparing).
+        node_start_seconds: until a machine that is there is ready for runs (node state preparing).
+        image_build_seconds: what the first run of a workspace in an environment waits for (state Preparing), while this
+            emulator runs; environments that the user manages have no image.
+    """
+
+    queue_seconds: float = 0.0
+    provisioning_seconds: float = 0.0
+    node_start_seconds: float = 0.0
+    image_build_seconds: float = 0.0
+
+
+# Orders of magnitude, not measurements: what Azure's notebooks tell their readers to expect of AmlCompute in a quiet
+# hour ("about 5 minutes" each for a cluster's first node and for an image).
+CLOUD_LATENCY = LatencySettings(
+    queue_seconds=10.0, provisioning_seconds=240.0, node_start_seconds=60.0, image_build_seconds=300.0
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Settings of one emulator.
 
@@ -32,6 +57,9 @@ class Settings:
         http_port: HTTP port, 0 for any free one.
         ephemeral: remove `state_dir` when the emulator stops.
         require_token: whether callers must show the token of the state dir.
+        clock: where service time comes from: ``real``, ``virtual`` (passes when it is told to) or ``scaled``.
+        clock_scale: seconds that pass on a scaled clock in one second of the machine.
+        clock_start: ISO time at which a virtual or scaled clock begins in a new state dir; None for now.
     """
 
     state_dir: Path
@@ -52,4 +80,8 @@ class Settings:
     snapshot_size_limit_bytes: int = 300 * 1024 * 1024
     # Azure's limit of 2,000 is the client's, which AML_SNAPSHOT_NO_FILE_LIMIT lifts; this one protects the emulator.
     snapshot_file_limit: int = 20_000
+    clock: str = "real"
+    clock_scale: float = 60.0
+    clock_start: str | None = None
+    latency: LatencySettings = field(default_factory=LatencySettings)
     environments: EnvironmentSettings = field(default_factory=EnvironmentSettings)

@@ -9,7 +9,7 @@ import pytest
 
 from localaml.cli.configuration import PREFIX, Configuration, load_settings
 from localaml.cli.failure import CliError
-from localaml.settings import EnvironmentSettings, Settings
+from localaml.settings import CLOUD_LATENCY, EnvironmentSettings, LatencySettings, Settings
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -102,8 +102,18 @@ def test_constraints_that_do_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_command_line_knows_every_setting() -> None:
     flat = {field.name for field in dataclasses.fields(Settings)} - {"environments"}
-    nested = {field.name for field in dataclasses.fields(EnvironmentSettings)}
+    nested = {field.name for kind in (EnvironmentSettings, LatencySettings) for field in dataclasses.fields(kind)}
     assert set(Configuration.model_fields) == flat | nested
+
+
+def test_a_latency_profile_and_what_differs_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().latency == LatencySettings()
+    monkeypatch.setenv("LOCALAML_LATENCY", "cloud")
+    assert load_settings().latency == CLOUD_LATENCY
+    monkeypatch.setenv("LOCALAML_QUEUE_SECONDS", "0")
+    assert load_settings(image_build_seconds=7.0).latency == dataclasses.replace(
+        CLOUD_LATENCY, queue_seconds=0.0, image_build_seconds=7.0
+    )
 
 
 def _shown_default(name: str) -> str:

@@ -60,6 +60,7 @@ def _collector(
         store=files.store,
         objects=files.objects,
         clock=clock or StepClock(),
+        machine_clock=clock or StepClock(),
         watched=watched or ("logs",),
         collect_outputs=collect_outputs,
     )

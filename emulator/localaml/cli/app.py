@@ -30,6 +30,7 @@ doctor_command.register(app)
 _GROUPS = {
     "run": ("localaml.cli.run_commands", "Runs of experiments."),
     "compute": ("localaml.cli.compute_commands", "AmlCompute clusters."),
+    "clock": ("localaml.cli.clock_commands", "The emulator's time."),
     "workspace": ("localaml.cli.workspace_commands", "Workspaces."),
 }
 

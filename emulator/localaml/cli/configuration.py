@@ -6,8 +6,9 @@ This is the only place that reads settings from the environment. `docs/configura
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import platformdirs
 from pydantic import Field, ValidationError, field_validator
@@ -15,7 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from localaml.cli.endpoint import default_state_dir
 from localaml.cli.failure import CliError
-from localaml.settings import EnvironmentSettings, Settings
+from localaml.settings import CLOUD_LATENCY, EnvironmentSettings, LatencySettings, Settings
 
 PREFIX = "LOCALAML_"
 
@@ -53,10 +54,31 @@ class Configuration(BaseSettings):
         300 * 1024 * 1024, gt=0, description="Largest source folder of a run, in bytes (Azure: 300 MB)."
     )
     snapshot_file_limit: int = Field(20_000, gt=0, description="Most files in the source folder of a run.")
+    clock: Literal["real", "virtual", "scaled"] = Field(
+        "real", description="Time of runs, nodes and URLs: `real`, `virtual` (`localaml clock advance`) or `scaled`."
+    )
+    clock_scale: float = Field(
+        60.0, ge=0.001, le=1e6, description="Seconds that pass on a scaled clock in one second of the machine."
+    )
+    clock_start: str | None = Field(
+        None,
+        pattern=r"^\d{4}-\d{2}-\d{2}(T\S+)?$",
+        description="ISO time at which a virtual or scaled clock begins in a new state folder; none: now.",
+    )
+    latency: Literal["none", "cloud"] = Field(
+        "none", description="Delays of the cloud, on that clock: `none`, or `cloud` for those below in brackets."
+    )
+    queue_seconds: float | None = Field(None, ge=0, description="From a submit to the scheduler's look at it [10].")
+    provisioning_seconds: float | None = Field(None, ge=0, description="Until a new node's machine is there [240].")
+    node_start_seconds: float | None = Field(None, ge=0, description="From there until the node is ready [60].")
+    image_build_seconds: float | None = Field(
+        None, ge=0, description="Before a workspace's first run in an environment [300]."
+    )
     exclude_newer: str | None = Field(
         None,
         pattern=r"^\d{4}-\d{2}-\d{2}(T\S+)?$",
-        description="ISO date: for jobs' environments, packages uploaded later do not exist.",
+        description="ISO date: for jobs' environments, packages uploaded later do not exist, and an environment that "
+        "names no Python gets one of that time (3.7 or newer).",
     )
     extra_index_urls: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Further package indexes for jobs' environments, separated by blanks."
@@ -86,7 +108,10 @@ class Configuration(BaseSettings):
         """As the emulator takes them."""
         values = self.model_dump()
         environments = EnvironmentSettings(**{name: values.pop(name) for name in EnvironmentSettings.__slots__})
-        return Settings(**values, environments=environments)
+        given = {name: values.pop(name) for name in LatencySettings.__slots__}
+        profile = CLOUD_LATENCY if values.pop("latency") == "cloud" else LatencySettings()
+        latency = replace(profile, **{name: value for name, value in given.items() if value is not None})
+        return Settings(**values, environments=environments, latency=latency)
 
 
 def load_settings(**options: Any) -> Settings:

@@ -44,6 +44,9 @@ def start(
     exclude_newer: Annotated[
         str | None, typer.Option(help="Resolve jobs' environments as of this day (YYYY-MM-DD).")
     ] = None,
+    clock: Annotated[str | None, typer.Option(help="real (default), virtual or scaled.")] = None,
+    clock_scale: Annotated[float | None, typer.Option(help="How much faster a scaled clock goes.")] = None,
+    latency: Annotated[str | None, typer.Option(help="none (default), or cloud: minutes for nodes and images.")] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait until it serves.")] = 30.0,
 ) -> None:
     """Start the emulator."""
@@ -59,6 +62,9 @@ def start(
         ephemeral=ephemeral,
         offline=offline,
         exclude_newer=exclude_newer,
+        clock=clock,
+        clock_scale=clock_scale,
+        latency=latency,
     )
     settings = launcher.prepare_state_dir(settings, named=state_dir is not None or is_set("state_dir"))
     # A temporary folder has to be named in the commands that follow.

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from localaml.clock import RealClock
 from localaml.compute.runtime import NodeRuntime
 from localaml.domain.job import JobSpec
 from localaml.domain.models import Run, RunKey
@@ -53,6 +54,7 @@ def build_orchestrator(
         environments=environments,
         settings=settings,
         clock=clock,
+        machine_clock=RealClock(),
         connection=connection,
         job_sdk=job_sdk_folder(),
         base_environment=own_environment(),

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from localaml.compute.runtime import NodeRuntime, NodeSpec
@@ -16,6 +16,7 @@ from localaml.domain.node_lifecycle import NodeEvent
 from localaml.domain.scheduler import AddNodes, PlaceRun, RemoveNode, WaitingRun, plan
 from localaml.domain.states import AllocationState, NodeState
 from localaml.errors import LocalAmlError
+from localaml.settings import LatencySettings
 
 if TYPE_CHECKING:
     from localaml.clock import Clock, Timer
@@ -43,6 +44,7 @@ class ClusterControl:
 
     Args:
         place: called with a run's id and its nodes (rank 0's first) when the run has got them.
+        latency: what queueing and starting nodes take beside what they take here.
         persist: whether cluster and nodes are kept in the store (the `local` target's are not).
         host_name: the host name of node number n of this cluster.
     """
@@ -57,6 +59,7 @@ class ClusterControl:
         new_node_id: Callable[[], str],
         place: Callable[[str, tuple[Node, ...]], None],
         host_name: Callable[[int], str],
+        latency: LatencySettings | None = None,
         unique_host_names: bool = True,
         persist: bool = True,
     ) -> None:
@@ -67,13 +70,18 @@ class ClusterControl:
         self._new_node_id = new_node_id
         self._place = place
         self._host_name = host_name
+        self._latency = latency or LatencySettings()
         self._unique_host_names = unique_host_names
         self._persist = persist
         self._queue: dict[str, WaitingRun] = {}
+        # Runs of the queue that the scheduler does not see before their time.
+        self._ready_at: dict[str, datetime] = {}
         self._nodes: dict[str, Node] = {}
         self._target = 0
         self._timer: Timer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        # Those of them that wait for a machine that the cloud is still to provide.
+        self._awaiting_machines: set[asyncio.Task[None]] = set()
         self._allocation = AllocationState.STEADY
         self._retry_after: datetime | None = None
         self._closed = False
@@ -85,9 +93,11 @@ class ClusterControl:
         present = sum(node.state is not NodeState.UNUSABLE for node in self._nodes.values())
         return ClusterStatus(self.cluster, tuple(self._nodes.values()), self._allocation, present, self._target)
 
-    def enqueue(self, run_id: str, node_count: int) -> None:
-        """Puts a run at the end of the queue."""
+    def enqueue(self, run_id: str, node_count: int, submitted_at: datetime | None = None) -> None:
+        """Puts a run at the end of the queue; the queue's latency counts from `submitted_at`."""
         self._queue[run_id] = WaitingRun(run_id, node_count)
+        if submitted_at is not None and self._latency.queue_seconds:
+            self._ready_at[run_id] = submitted_at + timedelta(seconds=self._latency.queue_seconds)
         self._retry_after = None
         self.replan()
 
@@ -95,6 +105,7 @@ class ClusterControl:
         """Takes a waiting run out of the queue; False when it is not there."""
         if self._queue.pop(run_id, None) is None:
             return False
+        self._ready_at.pop(run_id, None)
         self.replan()
         return True
 
@@ -150,8 +161,11 @@ class ClusterControl:
     async def remove_all(self) -> None:
         """Stops every node and forgets the queue; for a cluster that is being deleted. Its runs must have ended."""
         self._queue.clear()
+        self._ready_at.clear()
         self._closed = True
         self._cancel_timer()
+        for task in self._awaiting_machines:
+            task.cancel()
         await self._settle()
         await asyncio.gather(*(self._stop(node_id) for node_id in list(self._nodes)))
 
@@ -175,14 +189,14 @@ class ClusterControl:
         nodes = [
             node for node in self._nodes.values() if not (node.state is NodeState.UNUSABLE and node.run_id is not None)
         ]
-        decided = plan(self.cluster.scale, nodes, self._queue.values(), now)
+        decided = plan(self.cluster.scale, nodes, self._ready_runs(now), now)
         self._target = decided.target_node_count
-        ask_again_at = decided.ask_again_at
+        ask_again_at = min((at for at in (decided.ask_again_at, *self._ready_at.values()) if at), default=None)
         for instruction in decided.instructions:
             match instruction:
                 case AddNodes(count):
                     if self._retry_after is not None and now < self._retry_after:
-                        ask_again_at = self._retry_after
+                        ask_again_at = min(ask_again_at or self._retry_after, self._retry_after)
                     else:
                         self._add(count)
                 case RemoveNode(node_id, cause):
@@ -199,6 +213,12 @@ class ClusterControl:
             seconds = (ask_again_at - now).total_seconds()
             self._timer = self._clock.call_later(seconds, self.replan)
         self._note_allocation()
+
+    def _ready_runs(self, now: datetime) -> list[WaitingRun]:
+        """The queue as far as the scheduler may see it."""
+        for run_id in [run_id for run_id, at in self._ready_at.items() if at <= now]:
+            del self._ready_at[run_id]
+        return [run for run in self._queue.values() if run.run_id not in self._ready_at]
 
     def _add(self, count: int) -> None:
         used = {node.host_name for node in self._nodes.values()}
@@ -222,6 +242,7 @@ class ClusterControl:
         )
 
     async def _start(self, node_id: str) -> None:
+        await self._await_machine(self._nodes[node_id])
         try:
             await self._runtime.start_node(self.spec(self._nodes[node_id]))
         except (LocalAmlError, OSError) as error:
@@ -238,6 +259,18 @@ class ClusterControl:
         if node is not None and node.state is NodeState.PREPARING:
             self._move(node, event)
             self.replan()
+
+    async def _await_machine(self, node: Node) -> None:
+        """Waits for what a machine takes in the cloud, counted from the node's making, also after a restart."""
+        seconds = self._latency.provisioning_seconds + self._latency.node_start_seconds
+        left = (node.created_at + timedelta(seconds=seconds) - self._clock.now()).total_seconds()
+        task = asyncio.current_task()
+        if left > 0 and task is not None:
+            self._awaiting_machines.add(task)
+            try:
+                await self._clock.sleep(left)
+            finally:
+                self._awaiting_machines.discard(task)
 
     async def _stop(self, node_id: str) -> None:
         node = self._nodes[node_id]
@@ -273,7 +306,12 @@ class ClusterControl:
             self._store.clusters.update(cluster)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        async def do() -> None:
+            with self._clock.working(apart=True):
+                await work
+
+        task = asyncio.get_running_loop().create_task(do())
+        task.add_done_callback(lambda _: work.close())  # cancelled before it began, it would complain
         self._tasks.add(task)
         task.add_done_callback(self._done)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localaml.clock import RealClock
 from localaml.domain.models import Artifact, RunKey
 from localaml.domain.names import check_relative_path
 from localaml.errors import InvalidArgument, LocalAmlError, ResourceExhausted
@@ -40,13 +41,15 @@ class _Copied:
 
     size_bytes: int
     modified_ns: int
-    not_before: float  # clock.monotonic(): the next copy has to wait until then
+    not_before: float  # machine time: the next copy has to wait until then
 
 
 class OutputCollector:
     """Collects the files of one run.
 
     Args:
+        clock: for the stamps of artifacts.
+        machine_clock: for looking again and again at folders.
         watched: folders below the work folder whose files are taken while the run goes on (and at its end).
         collect_outputs: False takes the driver logs only.
     """
@@ -59,6 +62,7 @@ class OutputCollector:
         store: Store,
         objects: ObjectStore,
         clock: Clock,
+        machine_clock: Clock | None = None,
         watched: Sequence[str] = ("logs",),
         collect_outputs: bool = True,
     ) -> None:
@@ -67,6 +71,7 @@ class OutputCollector:
         self._store = store
         self._objects = objects
         self._clock = clock
+        self._machine_clock = machine_clock or RealClock()
         self._watched, self._notes = _check_folders(watched) if collect_outputs else ([], [])
         self._collect_outputs = collect_outputs
         self._copied: dict[str, _Copied] = {}
@@ -177,24 +182,24 @@ class OutputCollector:
 
     async def _watch(self) -> None:
         while True:
-            await self._clock.sleep(POLL_SECONDS)
+            await self._machine_clock.sleep(POLL_SECONDS)
             # Whatever is wrong with a file now is told once, at the end.
             with suppress(LocalAmlError, OSError):
                 await self._look()
 
     async def _look(self) -> None:
         for name, file in await asyncio.to_thread(self._changed):
-            started = self._clock.monotonic()
+            started = self._machine_clock.monotonic()
             with suppress(FileNotFoundError):
                 info = await self._objects.put_file(artifact_key(self._key, name), file.path)
                 self._put([self._artifact(name, info)])
-            ended = self._clock.monotonic()
+            ended = self._machine_clock.monotonic()
             not_before = ended + (ended - started) / _COPY_SHARE
             self._copied[name] = _Copied(file.size_bytes, file.modified_ns, not_before)
 
     def _changed(self) -> list[tuple[str, FoundFile]]:
         changed = []
-        now = self._clock.monotonic()
+        now = self._machine_clock.monotonic()
         for folder in self._watched:
             path = self._paths.work / folder
             is_folder = path.is_dir()

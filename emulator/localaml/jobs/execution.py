@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from localaml.clock import RealClock
 from localaml.compute.runtime import LaunchPlan, LaunchResult, NodeRuntime, NodeSpec, ProcessSpec, RunningJob
 from localaml.domain.job import JobSpec, Launch
 from localaml.domain.models import ErrorInfo, Run, RunKey
@@ -27,12 +27,15 @@ from localaml.domain.states import RunState
 from localaml.errors import LocalAmlError
 from localaml.jobs.collect import OutputCollector
 from localaml.jobs.data import PreparedData, prepare_data
+from localaml.jobs.datasets import PreparedDatasets, prepare_datasets
 from localaml.jobs.environments.contract import EnvironmentBuilder, PreparedEnvironment
 from localaml.jobs.job_variables import Connection, inherited, job_variables
 from localaml.jobs.layout import lay_out_snapshot
+from localaml.jobs.remove_tree import remove_tree
 from localaml.jobs.role_variables import role_variables
 from localaml.jobs.run_book import RunBook
 from localaml.jobs.run_log import ControlLog, error_with_log_tail
+from localaml.jobs.targets import LOCAL_TARGET
 from localaml.paths import RunPaths
 from localaml.settings import Settings
 
@@ -51,6 +54,9 @@ class JobTools:
 
     Attributes:
         connection: how the processes of a run reach the emulator (makes the run's token).
+        clock: service time, for what a run shows.
+        machine_clock: machine time, for processes and files.
+        images: which environments have had their image built.
         job_sdk: folder with the `azureml` package for jobs.
         base_environment: the emulator's own environment variables.
     """
@@ -65,6 +71,8 @@ class JobTools:
     connection: Callable[[RunKey], Connection]
     job_sdk: Path
     base_environment: Mapping[str, str]
+    machine_clock: Clock = field(default_factory=RealClock)
+    images: set[tuple[str, Path]] = field(default_factory=set)
 
 
 class _Stopped(Exception):
@@ -82,6 +90,7 @@ class JobExecution:
         self.key = run.key
         self.nodes = tuple(nodes)
         self._run_id = run.run_id
+        self._target = run.target
         self._spec = spec
         self._paths = paths
         self._tools = tools
@@ -93,10 +102,12 @@ class JobExecution:
             store=tools.store,
             objects=tools.objects,
             clock=tools.clock,
+            machine_clock=tools.machine_clock,
             watched=spec.directories_to_watch,
             collect_outputs=spec.collect_outputs,
         )
         self._data: PreparedData | None = None
+        self._datasets = PreparedDatasets()
 
     def stop(self, stop: Stop) -> None:
         """Makes the run end. Only the first wish counts."""
@@ -147,6 +158,9 @@ class JobExecution:
         self._data = await self._unless_stopped(
             prepare_data(spec, tools.store, tools.objects, run.workspace_id, self._paths)
         )
+        self._datasets = await self._unless_stopped(
+            prepare_datasets(spec, tools.store, tools.objects, run.workspace_id, self._paths)
+        )
         plan = self._launch_plan(run, environment, self._data)
         if self._stop.done():
             raise _Stopped
@@ -161,13 +175,20 @@ class JobExecution:
         return job
 
     async def _prepare_environment(self) -> PreparedEnvironment:
+        tools, spec = self._tools, self._spec
         with self._log.build_log() as build_log:
-            return await self._tools.environments.prepare(
-                self._spec.environment, mpi=self._spec.launch is Launch.MPI, log=build_log
+            environment = await tools.environments.prepare(
+                spec.environment, mpi=spec.launch is Launch.MPI, log=build_log
             )
+        # What this machine has in its cache is chance; in the cloud a workspace has the images that it has asked for.
+        image = (self.key.workspace_id, environment.python)
+        if not spec.environment.user_managed and self._target != LOCAL_TARGET and image not in tools.images:
+            await tools.clock.sleep(tools.settings.latency.image_build_seconds)
+            tools.images.add(image)
+        return environment
 
     def _empty_folders(self) -> None:
-        shutil.rmtree(self._paths.root, ignore_errors=True)
+        remove_tree(self._paths.root)
         for folder in (self._paths.work, self._paths.logs, self._paths.control, self._paths.tmp, self._paths.mounts):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -182,7 +203,7 @@ class JobExecution:
             host_names=[node.host_name for node in self.nodes],
             rendezvous=free_address(),
             work_dir=self._paths.work,
-            data=data.variables,
+            data={**data.variables, **self._datasets.variables},
             environment=environment.variables,
             user=spec.environment_variables,
         )
@@ -202,7 +223,8 @@ class JobExecution:
         spec = self._spec
         command = [data.substitute(word, variables) for word in spec.command]
         arguments = [data.substitute(word, variables) for word in spec.arguments]
-        return (*(command or (str(environment.python), spec.script)), *arguments)
+        words = (*(command or (str(environment.python), spec.script)), *arguments)
+        return tuple(self._datasets.substitute(word) for word in words)
 
     def _plan(self, argv: tuple[str, ...], variables: Mapping[str, str], open_mpi: Path | None) -> LaunchPlan:
         return LaunchPlan(
@@ -239,7 +261,8 @@ class JobExecution:
         self._collector.start()
         try:
             futures: set[asyncio.Future[Any]] = {waiter, self._stop}
-            await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+            with tools.clock.waiting():
+                await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
             if not waiter.done():
                 stop = self._stop.result()
                 self._log.line(stop.message)
@@ -271,6 +294,7 @@ class JobExecution:
             run = book.advance(self.key, RunEvent.PROCESSES_ENDED, "processes ended")
         self._log.close()
         notes = list(self._data.notes) if self._data is not None else []
+        notes += self._datasets.notes
         try:
             if self._data is not None:
                 notes += await self._data.upload()

@@ -22,6 +22,7 @@ from localaml.jobs.live_logs import LiveLogs
 from localaml.jobs.remove_tree import remove_tree
 from localaml.jobs.targets import LOCAL_TARGET, check_fits, cluster_for_run, local_cluster
 from localaml.paths import StatePaths
+from localaml.settings import LatencySettings
 
 if TYPE_CHECKING:
     from localaml.jobs.identifiers import Identifiers
@@ -131,7 +132,7 @@ class Orchestrator:
         control = self._add_control(made) if made is not None else self._clusters[cluster.key]
         if made is not None:
             run = self._tools.book.advance(run.key, RunEvent.GROW_CLUSTER, "a cluster is made for the run")
-        control.enqueue(run.run_id, spec.node_count)
+        control.enqueue(run.run_id, spec.node_count, run.created_at)
         return self._tools.book.get(run.key)
 
     async def cancel_run(self, key: RunKey) -> Run:
@@ -272,6 +273,7 @@ class Orchestrator:
             new_node_id=self._ids.node_id,
             place=place,
             host_name=(lambda number: self._local_host_name) if local else (lambda number: f"{name}-{number}"),
+            latency=LatencySettings() if local else self._tools.settings.latency,
             unique_host_names=not local,
             persist=not local,
         )
@@ -345,7 +347,7 @@ class Orchestrator:
             self._tools.book.advance(run.key, event, text, error=ErrorInfo("COMPUTE_TARGET_NOT_FOUND", text))
             return
         if run.state in WAITING:
-            control.enqueue(run.run_id, spec.node_count)
+            control.enqueue(run.run_id, spec.node_count, run.created_at)
             return
         now = self._tools.clock.now()
         nodes = [
@@ -383,7 +385,12 @@ class Orchestrator:
         return count
 
     def _spawn(self, work: Coroutine[Any, Any, None], run: RunKey | None = None) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        async def do() -> None:
+            with self._tools.clock.working(apart=True):
+                await work
+
+        task = asyncio.get_running_loop().create_task(do())
+        task.add_done_callback(lambda _: work.close())  # cancelled before it began, it would complain
         self._tasks[task] = run
         task.add_done_callback(self._done)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from localaml.clock import Clock
+from localaml.control.clock import advance, clock_facts
 from localaml.services.context import ServiceContext
 from localaml.services.messages import timestamp
 from localaml.services.removal import remove_everything
@@ -43,3 +45,26 @@ class AdminService:
         reset = self._context.reset
         canceled = await remove_everything(self._context) if reset is None else await reset()
         return admin_pb2.ResetResponse(canceled_run_count=canceled)
+
+    async def get_clock(self, request: admin_pb2.GetClockRequest, caller: Caller) -> admin_pb2.Clock:
+        return _clock_message(self._context.clock)
+
+    async def advance_clock(
+        self, request: admin_pb2.AdvanceClockRequest, caller: Caller
+    ) -> admin_pb2.AdvanceClockResponse:
+        count = await advance(self._context.clock, request.seconds)
+        return admin_pb2.AdvanceClockResponse(clock=_clock_message(self._context.clock), due_count=count)
+
+    async def count_calls(self, request: admin_pb2.CountCallsRequest, caller: Caller) -> admin_pb2.CountCallsResponse:
+        return admin_pb2.CountCallsResponse(counts=self._context.calls.counts())
+
+
+def _clock_message(clock: Clock) -> admin_pb2.Clock:
+    facts = clock_facts(clock)
+    return admin_pb2.Clock(
+        kind=facts.kind,
+        time=timestamp(facts.now),
+        scale=facts.scale,
+        next_due=timestamp(facts.next_due) if facts.next_due is not None else None,
+        timer_count=facts.timer_count,
+    )

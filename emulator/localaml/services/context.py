@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localaml.control.calls import CallCounter
 from localaml.domain.models import RunKey
 from localaml.domain.names import RunName, WorkspaceName, parse_run, parse_workspace
 from localaml.errors import NotFound
@@ -52,6 +53,7 @@ class ServiceContext:
         reset: cancels all runs and removes all resources; returns how many runs it cancelled. None:
             `removal.remove_everything`.
         identifiers: where new ids come from.
+        calls: counts the calls.
     """
 
     store: Store
@@ -66,6 +68,7 @@ class ServiceContext:
     shutdown: Callable[[], None]
     reset: Callable[[], Awaitable[int]] | None = None
     identifiers: Identifiers = field(default_factory=lambda: Identifiers(random.SystemRandom()))
+    calls: CallCounter = field(default_factory=CallCounter)
 
     def workspace(self, name: str | WorkspaceName) -> Workspace:
         """The workspace of a resource name. Raises InvalidArgument, NotFound ``WORKSPACE_NOT_FOUND``."""

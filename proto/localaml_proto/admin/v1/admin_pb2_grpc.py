@@ -29,6 +29,21 @@ class AdminServiceStub(object):
                 request_serializer=localaml_dot_admin_dot_v1_dot_admin__pb2.ResetRequest.SerializeToString,
                 response_deserializer=localaml_dot_admin_dot_v1_dot_admin__pb2.ResetResponse.FromString,
                 )
+        self.GetClock = channel.unary_unary(
+                '/localaml.admin.v1.AdminService/GetClock',
+                request_serializer=localaml_dot_admin_dot_v1_dot_admin__pb2.GetClockRequest.SerializeToString,
+                response_deserializer=localaml_dot_admin_dot_v1_dot_admin__pb2.Clock.FromString,
+                )
+        self.AdvanceClock = channel.unary_unary(
+                '/localaml.admin.v1.AdminService/AdvanceClock',
+                request_serializer=localaml_dot_admin_dot_v1_dot_admin__pb2.AdvanceClockRequest.SerializeToString,
+                response_deserializer=localaml_dot_admin_dot_v1_dot_admin__pb2.AdvanceClockResponse.FromString,
+                )
+        self.CountCalls = channel.unary_unary(
+                '/localaml.admin.v1.AdminService/CountCalls',
+                request_serializer=localaml_dot_admin_dot_v1_dot_admin__pb2.CountCallsRequest.SerializeToString,
+                response_deserializer=localaml_dot_admin_dot_v1_dot_admin__pb2.CountCallsResponse.FromString,
+                )
 
 
 class AdminServiceServicer(object):
@@ -55,6 +70,27 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetClock(self, request, context):
+        """What time it is for runs, nodes and URLs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AdvanceClock(self, request, context):
+        """Lets time pass on a virtual clock. Answers when all that was due in it has been done.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountCalls(self, request, context):
+        """How often each method has been called since this emulator started.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -72,6 +108,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.Reset,
                     request_deserializer=localaml_dot_admin_dot_v1_dot_admin__pb2.ResetRequest.FromString,
                     response_serializer=localaml_dot_admin_dot_v1_dot_admin__pb2.ResetResponse.SerializeToString,
+            ),
+            'GetClock': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetClock,
+                    request_deserializer=localaml_dot_admin_dot_v1_dot_admin__pb2.GetClockRequest.FromString,
+                    response_serializer=localaml_dot_admin_dot_v1_dot_admin__pb2.Clock.SerializeToString,
+            ),
+            'AdvanceClock': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdvanceClock,
+                    request_deserializer=localaml_dot_admin_dot_v1_dot_admin__pb2.AdvanceClockRequest.FromString,
+                    response_serializer=localaml_dot_admin_dot_v1_dot_admin__pb2.AdvanceClockResponse.SerializeToString,
+            ),
+            'CountCalls': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountCalls,
+                    request_deserializer=localaml_dot_admin_dot_v1_dot_admin__pb2.CountCallsRequest.FromString,
+                    response_serializer=localaml_dot_admin_dot_v1_dot_admin__pb2.CountCallsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -131,5 +182,56 @@ class AdminService(object):
         return grpc.experimental.unary_unary(request, target, '/localaml.admin.v1.AdminService/Reset',
             localaml_dot_admin_dot_v1_dot_admin__pb2.ResetRequest.SerializeToString,
             localaml_dot_admin_dot_v1_dot_admin__pb2.ResetResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def GetClock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/localaml.admin.v1.AdminService/GetClock',
+            localaml_dot_admin_dot_v1_dot_admin__pb2.GetClockRequest.SerializeToString,
+            localaml_dot_admin_dot_v1_dot_admin__pb2.Clock.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def AdvanceClock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/localaml.admin.v1.AdminService/AdvanceClock',
+            localaml_dot_admin_dot_v1_dot_admin__pb2.AdvanceClockRequest.SerializeToString,
+            localaml_dot_admin_dot_v1_dot_admin__pb2.AdvanceClockResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def CountCalls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/localaml.admin.v1.AdminService/CountCalls',
+            localaml_dot_admin_dot_v1_dot_admin__pb2.CountCallsRequest.SerializeToString,
+            localaml_dot_admin_dot_v1_dot_admin__pb2.CountCallsResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

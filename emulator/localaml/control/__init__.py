@@ -1,0 +1,1 @@
+"""Steering the imitated cloud from outside: its time, and what is known of the calls made to it."""
