@@ -151,7 +151,14 @@ class Datastore(AbstractDatastore):
         resource_group: Optional[str] = None,
         grant_workspace_access: bool = False,
     ) -> AbstractDatastore:
-        """Registers a Data Lake Gen2 file system. Only the registration: the emulator cannot reach its data."""
+        """Registers a Data Lake Gen2 file system. Only the registration: the emulator cannot reach its data.
+
+        Raises:
+            UserErrorException: some of `tenant_id`, `client_id` and `client_secret`, but not all.
+        """
+        principal = (tenant_id, client_id, client_secret)
+        if any(principal) and not all(principal):
+            raise UserErrorException("tenant_id, client_id and client_secret go together: give all of them, or none.")
         settings = {
             "container_name": filesystem,
             "account_name": account_name,

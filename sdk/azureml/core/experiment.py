@@ -57,6 +57,8 @@ class Experiment:
 
         if not isinstance(name, str) or not name:
             raise UserErrorException("An experiment's name must be text, not {!r}.".format(name))
+        if not hasattr(workspace, "_resource_name"):
+            raise UserErrorException("An experiment needs a Workspace, not {!r}.".format(workspace))
         self._workspace = workspace
         self._experiment_name = name
         self._record = _experiment_dto
