@@ -26,5 +26,11 @@ def test_every_node_can_leave() -> None:
             assert next_state(state, NodeEvent.REMOVE) is NodeState.LEAVING
 
 
-def test_a_lost_node_never_works_again() -> None:
-    assert {end for (start, _), end in TRANSITIONS.items() if start is NodeState.UNUSABLE} == {NodeState.LEAVING}
+@pytest.mark.parametrize("gone", [NodeState.UNUSABLE, NodeState.PREEMPTED])
+def test_a_node_that_has_gone_never_works_again(gone: NodeState) -> None:
+    assert {end for (start, _), end in TRANSITIONS.items() if start is gone} == {NodeState.LEAVING}
+
+
+def test_only_nodes_that_were_got_can_be_taken_away() -> None:
+    taken = {start for (start, event) in TRANSITIONS if event is NodeEvent.EVICT}
+    assert taken == {NodeState.IDLE, NodeState.RUNNING, NodeState.LEAVING}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from localaml.domain.models import ClusterKey, Node, ScaleSettings
-from localaml.domain.scheduler import AddNodes, PlaceRun, RemoveNode, WaitingRun, plan
+from localaml.domain.scheduler import AddNodes, DrainNode, PlaceRun, RemoveNode, WaitingRun, plan
 from localaml.domain.states import NodeState
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -64,15 +65,22 @@ def test_the_minimum_stays() -> None:
     assert decided.instructions == (RemoveNode("a", "idle"),)
 
 
-def test_a_smaller_maximum_takes_idle_nodes_at_once_and_leaves_working_ones() -> None:
+def test_a_smaller_maximum_takes_idle_nodes_at_once_and_working_ones_after_their_job() -> None:
     nodes = [node("a", NodeState.RUNNING), node("b", NodeState.RUNNING), node("c", NodeState.IDLE)]
     decided = plan(scale(0, 1, 60), nodes, [WaitingRun("r", 1)], NOW)
-    assert decided.instructions == (RemoveNode("c", "above the maximum"),)
+    assert decided.instructions == (RemoveNode("c", "above the maximum"), DrainNode("b"))
 
 
-def test_an_unusable_node_is_replaced() -> None:
-    decided = plan(scale(1, 1), [node("a", NodeState.UNUSABLE)], [], NOW)
-    assert decided.instructions == (RemoveNode("a", "unusable"), AddNodes(1))
+def test_a_leaving_node_is_left_to_its_job_and_does_not_count() -> None:
+    nodes = [node("a", NodeState.RUNNING), node("b", NodeState.LEAVING)]
+    assert plan(scale(0, 1, 60), nodes, [], NOW).instructions == ()
+    assert plan(scale(2, 2, 60), nodes, [], NOW).instructions == (AddNodes(1),)
+
+
+@pytest.mark.parametrize("state", [NodeState.UNUSABLE, NodeState.PREEMPTED])
+def test_a_node_that_has_gone_is_replaced(state: NodeState) -> None:
+    decided = plan(scale(1, 1), [node("a", state)], [], NOW)
+    assert decided.instructions == (RemoveNode("a", state.value), AddNodes(1))
 
 
 nodes_strategy = st.lists(st.tuples(st.sampled_from(list(NodeState)), st.integers(0, 200)), max_size=8).map(
@@ -98,6 +106,11 @@ def test_invariants_of_one_step(nodes: list[Node], settings: ScaleSettings, queu
     assert all(by_id[name].state is NodeState.IDLE for name in placed)
     working = (NodeState.RUNNING, NodeState.PREPARING, NodeState.LEAVING)
     assert all(by_id[name].state not in working for name in removed), "working nodes stay"
+    drained = [step.node_id for step in decided.instructions if isinstance(step, DrainNode)]
+    assert all(by_id[name].state is NodeState.RUNNING for name in drained)
+    still_working = sum(each.state is NodeState.RUNNING for each in nodes) - len(drained)
+    assert still_working <= settings.max_node_count
+    assert not drained or still_working == settings.max_node_count, "no more than needed"
     wanted = {run.run_id: run.node_count for run in queue}
     for step in decided.instructions:
         if isinstance(step, PlaceRun):

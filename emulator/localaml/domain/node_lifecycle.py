@@ -21,6 +21,7 @@ class NodeEvent(str, Enum):
     RELEASE = "release"
     REMOVE = "remove"
     LOSE = "lose"
+    EVICT = "evict"
 
 
 _S, _E = NodeState, NodeEvent
@@ -33,10 +34,15 @@ TRANSITIONS: dict[tuple[NodeState, NodeEvent], NodeState] = {
     (_S.IDLE, _E.REMOVE): _S.LEAVING,
     (_S.IDLE, _E.LOSE): _S.UNUSABLE,
     (_S.RUNNING, _E.RELEASE): _S.IDLE,
+    (_S.IDLE, _E.EVICT): _S.PREEMPTED,
     (_S.RUNNING, _E.LOSE): _S.UNUSABLE,
+    (_S.RUNNING, _E.EVICT): _S.PREEMPTED,
     (_S.RUNNING, _E.REMOVE): _S.LEAVING,
     (_S.UNUSABLE, _E.REMOVE): _S.LEAVING,
     (_S.PREEMPTED, _E.REMOVE): _S.LEAVING,
+    # A node that leaves may still finish its job, and be lost or taken away meanwhile.
+    (_S.LEAVING, _E.LOSE): _S.UNUSABLE,
+    (_S.LEAVING, _E.EVICT): _S.PREEMPTED,
     (_S.LEAVING, _E.REMOVE): _S.LEAVING,
 }
 

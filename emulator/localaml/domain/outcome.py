@@ -19,15 +19,40 @@ class StopReason(str, Enum):
     CANCELED = "canceled"
     TIMED_OUT = "timed out"
     NODE_LOST = "node lost"
+    NODE_EVICTED = "node evicted"
+    OUT_OF_MEMORY = "out of memory"
+    PROCESS_KILLED = "process killed"
+
+
+# What went wrong beneath a run, with the code that its error has.
+_FAILURES = {
+    StopReason.TIMED_OUT: "MAX_RUN_DURATION_EXCEEDED",
+    StopReason.NODE_LOST: "NODE_LOST",
+    StopReason.OUT_OF_MEMORY: "OUT_OF_MEMORY",
+    StopReason.PROCESS_KILLED: "PROCESS_KILLED",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A wish that a run ends."""
+    """A wish that a run ends.
+
+    Attributes:
+        grace_seconds: how long its processes have between SIGTERM and SIGKILL; None for what is usual.
+    """
 
     reason: StopReason
     message: str
     node_id: str = ""
+    grace_seconds: float | None = None
+
+
+def stronger(first: Stop | None, second: Stop) -> Stop:
+    """Which of two wishes counts: the first, but a user's cancel counts more than an eviction, which would only begin
+    the run again, and so does any failure."""
+    if first is None or (first.reason is StopReason.NODE_EVICTED and second.reason is not StopReason.NODE_EVICTED):
+        return second
+    return first
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +81,12 @@ def decide(stop: Stop | None, end: ProcessesEnd | None, failed_by_script: ErrorI
     """
     if stop is not None and stop.reason is StopReason.CANCELED:
         return Outcome(RunEvent.END_CANCELED, stop.message)
-    if stop is not None and stop.reason is StopReason.TIMED_OUT:
-        return Outcome(RunEvent.FAIL, stop.message, ErrorInfo("MAX_RUN_DURATION_EXCEEDED", stop.message))
-    if stop is not None and stop.reason is StopReason.NODE_LOST:
-        return Outcome(RunEvent.FAIL, stop.message, ErrorInfo("NODE_LOST", stop.message, {"node_id": stop.node_id}))
+    if stop is not None and stop.reason is StopReason.NODE_EVICTED:
+        # The same run, from the queue: low-priority jobs of AmlCompute are requeued, not failed.
+        return Outcome(RunEvent.REQUEUE, stop.message)
+    if stop is not None:
+        metadata = {"node_id": stop.node_id} if stop.node_id else {}
+        return Outcome(RunEvent.FAIL, stop.message, ErrorInfo(_FAILURES[stop.reason], stop.message, metadata))
     if end is None:
         raise ValueError("a run that was not stopped has processes that ended")
     if end.error is not None:

@@ -2,12 +2,11 @@
 
 Rules:
 - Runs are placed in the order of their submission. A run gets all its nodes at once, or waits; those behind it wait
-with it,
-  so that small runs cannot starve a large one.
+  with it, so that small runs cannot starve a large one.
 - A run that asks for more nodes than the cluster may have (it was resized after the submit) is passed over.
 - The cluster grows as far as the waiting runs ask, never above its maximum, never below its minimum. It shrinks by
-idle nodes: at once
-  above the maximum, after `idle_seconds_before_scaledown` above the minimum. A node that works is never taken away.
+  idle nodes: at once above the maximum, after `idle_seconds_before_scaledown` above the minimum.
+- A node that works is never taken away. Above the maximum it is leaving: it goes when its job is done.
 """
 
 from __future__ import annotations
@@ -25,10 +24,15 @@ _PRESENT = (NodeState.PREPARING, NodeState.IDLE, NodeState.RUNNING)
 
 @dataclass(frozen=True, slots=True)
 class WaitingRun:
-    """A run in the queue of a cluster."""
+    """A run in the queue of a cluster.
+
+    Attributes:
+        position: grows with the time of submission: a run that comes back to the queue takes its old place.
+    """
 
     run_id: str
     node_count: int
+    position: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,13 @@ class RemoveNode:
 
 
 @dataclass(frozen=True, slots=True)
+class DrainNode:
+    """Let a working node leave once its job is done."""
+
+    node_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlaceRun:
     """Give idle nodes to a run, rank 0's node first."""
 
@@ -54,7 +65,7 @@ class PlaceRun:
     node_ids: tuple[str, ...]
 
 
-Instruction = AddNodes | RemoveNode | PlaceRun
+Instruction = AddNodes | RemoveNode | DrainNode | PlaceRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +90,7 @@ def plan(scale: ScaleSettings, nodes: Iterable[Node], queue: Iterable[WaitingRun
     """
     nodes = list(nodes)
     instructions: list[Instruction] = [
-        RemoveNode(node.node_id, "unusable")
+        RemoveNode(node.node_id, node.state.value)
         for node in nodes
         if node.state in (NodeState.UNUSABLE, NodeState.PREEMPTED)
     ]
@@ -91,7 +102,12 @@ def plan(scale: ScaleSettings, nodes: Iterable[Node], queue: Iterable[WaitingRun
     instructions += [RemoveNode(node.node_id, "above the maximum") for node in idle[len(idle) - over :]]
     free = idle[: len(idle) - over]
     present -= over
-    running = sum(node.state is NodeState.RUNNING for node in nodes)
+    working = [node for node in nodes if node.state is NodeState.RUNNING]
+    # Nodes that are on their way go before working ones: once they are idle.
+    too_many = min(len(working), max(0, len(working) - scale.max_node_count))
+    instructions += [DrainNode(node.node_id) for node in working[len(working) - too_many :]]
+    present -= too_many
+    running = len(working) - too_many
 
     wanted = 0
     blocked = False
