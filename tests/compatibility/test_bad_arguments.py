@@ -1,0 +1,48 @@
+"""The same mistakes raise the same classes as with Microsoft's client, as it was observed (`bad_arguments.json`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.compatibility import bad_arguments
+
+_NOT_YET = {"PyTorch", "TensorFlow", "Chainer", "SKLearn"}
+_CASES = bad_arguments.cases()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """The files that cases name, in the current folder."""
+    before = Path.cwd()
+    bad_arguments.prepare(tmp_path)
+    yield tmp_path
+    os.chdir(before)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in _CASES.items()])
+def test_a_bad_argument(case: dict[str, str], folder: Path, request: pytest.FixtureRequest) -> None:
+    code = case["code"]
+    more: dict[str, Any] = {"auth": None}
+    if any(word in code for word in ("ws", "ds", "auth")):
+        more["ws"] = request.getfixturevalue("workspace")
+        more["ds"] = more["ws"].get_default_datastore()
+    space = bad_arguments.names(**more)
+    if code.partition("(")[0] in _NOT_YET - set(space):
+        pytest.skip("not yet there")
+    assert bad_arguments.outcome(code, space) == case.get("ours", case["raises"])
+
+
+def test_enough_cases_raise_the_same_class() -> None:
+    same = [name for name, case in _CASES.items() if "ours" not in case]
+    assert len(same) >= 60
+    assert all(_CASES[name]["raises"] for name in same)
+
+
+def test_what_differs_says_why() -> None:
+    different = [case for case in _CASES.values() if "ours" in case]
+    assert all(case["why"] and case["ours"] != case["raises"] for case in different)
