@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,15 +11,19 @@ from localaml.errors import FailedPrecondition, InvalidArgument, NotFound
 from localaml.storage.disk import DiskStore
 from localaml.storage.memory import MemoryStore
 from localaml.storage.object_store import ObjectStore
+from localaml.storage.s3 import S3Store
 
 
-@pytest.fixture(params=["disk", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    make: dict[str, Callable[[], ObjectStore]] = {
-        "disk": lambda: DiskStore(tmp_path / "objects", tmp_path / "incoming"),
-        "memory": MemoryStore,
-    }
-    return make[request.param]()
+@pytest.fixture(params=["disk", "memory", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
+    if request.param == "disk":
+        yield DiskStore(tmp_path / "objects", tmp_path / "incoming")
+    elif request.param == "memory":
+        yield MemoryStore()
+    else:
+        made = S3Store(request.getfixturevalue("s3_account"))
+        yield made
+        made.close()
 
 
 async def put(store: ObjectStore, key: str, data: bytes = b"x") -> None:

@@ -1,0 +1,272 @@
+"""What only a store on S3 has to withstand: large objects, foreign names, a store that is away or breaks off."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.storage.faulty_proxy import FaultyProxy
+
+from localaml.errors import FailedPrecondition, PermissionDenied, ResourceExhausted, Unavailable
+from localaml.storage.moto_cloud import MotoCloud
+from localaml.storage.s3 import S3Store
+from localaml.storage.s3_client import S3Account
+
+KEY = "localaml/my-container/folder/file.bin"
+PART = 8 * 1024 * 1024
+
+
+@pytest.fixture
+def proxy(moto: MotoCloud) -> Iterator[FaultyProxy]:
+    with FaultyProxy(moto.endpoint) as made:
+        yield made
+
+
+@pytest.fixture
+def store(s3_account: S3Account, proxy: FaultyProxy) -> Iterator[S3Store]:
+    made = S3Store(S3Account(proxy.url, access_key="test", secret_key="test"), patience_seconds=20)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def big(tmp_path: Path) -> Path:
+    """A file of two parts and a bit."""
+    path = tmp_path / "big.bin"
+    path.write_bytes(os.urandom(2 * PART + 12345))
+    return path
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+async def keys(store: S3Store, prefix: str = "localaml/my-container/") -> list[str]:
+    return [info.key for info in await store.list(prefix)]
+
+
+async def test_buckets_and_keys_are_those_that_a_foreign_client_expects(store: S3Store, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    await store.put_file(KEY, tmp_path / "file")
+    client = store.account.client()
+    assert client.get_object(Bucket="my-container", Key="folder/file.bin")["Body"].read() == b"content"
+    client.put_object(Bucket="my-container", Key="from/outside.txt", Body=b"hello")
+    assert await keys(store) == [KEY, "localaml/my-container/from/outside.txt"]
+    client.close()
+
+
+async def test_names_that_could_not_be_keys_are_not_listed(store: S3Store, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    await store.put_file(KEY, tmp_path / "file")
+    client = store.account.client()
+    for name in ("folder/", "back\\slash", "line\nbreak"):
+        client.put_object(Bucket="my-container", Key=name, Body=b"x")
+    client.close()
+    assert await keys(store) == [KEY]
+    assert await keys(store, "localaml/my-container/../") == []
+
+
+async def test_a_large_file_goes_up_in_parts_and_comes_back(store: S3Store, big: Path, tmp_path: Path) -> None:
+    info = await store.put_file(KEY, big)
+    assert info.size_bytes == big.stat().st_size
+    await store.get_file(KEY, tmp_path / "back")
+    assert digest(tmp_path / "back") == digest(big)
+    client = store.account.client()
+    head = client.head_object(Bucket="my-container", Key="folder/file.bin")
+    assert head["ETag"].endswith('-3"')
+    await store.copy(KEY, "localaml/my-container/copy")
+    assert client.head_object(Bucket="my-container", Key="copy")["ContentLength"] == info.size_bytes
+    client.close()
+
+
+async def test_parts_are_seen_by_nobody_and_go_when_they_are_discarded(store: S3Store, big: Path) -> None:
+    writer = await store.open_writer(KEY)
+    await writer.write(big.read_bytes())
+    client = store.account.client()
+    assert len(client.list_multipart_uploads(Bucket="my-container")["Uploads"]) == 1
+    assert await keys(store) == []
+    await writer.discard()
+    assert "Uploads" not in client.list_multipart_uploads(Bucket="my-container")
+    client.close()
+
+
+async def test_memory_stays_flat(store: S3Store, tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        file.truncate(96 * 1024 * 1024)
+
+    class Sink:
+        """A client that throws parts away: moto, in this process, would keep them."""
+
+        def create_multipart_upload(self, **_: object) -> dict[str, str]:
+            return {"UploadId": "1"}
+
+        def upload_part(self, **_: object) -> dict[str, str]:
+            return {"ETag": "x"}
+
+        def complete_multipart_upload(self, **_: object) -> dict[str, object]:
+            return {"ResponseMetadata": {"HTTPHeaders": {"date": "Mon, 23 Nov 2026 05:00:00 GMT"}}}
+
+    store.client.close()
+    store.client = type("Client", (Sink,), {"close": lambda self: None})()
+    store.check_conflicts = lambda key: None  # type: ignore[method-assign]
+    tracemalloc.start()
+    try:
+        await store.put_file(KEY, path)
+        assert tracemalloc.get_traced_memory()[1] < 40 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+async def test_a_replaced_object_is_an_error_and_not_a_mixture(store: S3Store, big: Path) -> None:
+    await store.put_file(KEY, big)
+    reader = await store.open_reader(KEY)
+    buffer = memoryview(bytearray(1024))
+    reader.read_into(buffer, 0)
+    big.write_bytes(os.urandom(2 * PART))
+    await store.put_file(KEY, big)
+    with pytest.raises(FailedPrecondition) as caught:
+        reader.read_into(buffer, PART)
+    assert caught.value.reason == "OBJECT_REPLACED"
+    reader.close()
+
+
+# -- faults -----------------------------------------------------------------------------------------------------------
+
+
+async def test_the_store_stops_in_the_middle_of_an_upload(
+    store: S3Store, proxy: FaultyProxy, big: Path, tmp_path: Path
+) -> None:
+    writer = await store.open_writer(KEY)
+    data = big.read_bytes()
+    await writer.write(data[: PART + 1])
+    proxy.stop()
+    back = threading.Timer(4, proxy.start)
+    back.start()
+    await writer.write(data[PART + 1 :])
+    assert await writer.commit()
+    back.join()
+    await store.get_file(KEY, tmp_path / "back")
+    assert digest(tmp_path / "back") == digest(big)
+
+
+async def test_a_store_that_stays_away_is_an_error_in_time_and_nothing_is_listed(
+    moto: MotoCloud, s3_account: S3Account, proxy: FaultyProxy, big: Path
+) -> None:
+    store = S3Store(S3Account(proxy.url, access_key="test", secret_key="test"), patience_seconds=0.5)
+    writer = await store.open_writer(KEY)
+    data = big.read_bytes()
+    await writer.write(data[: PART + 1])
+    proxy.stop()
+    with pytest.raises(Unavailable) as caught:
+        await writer.write(data[PART + 1 :])
+    assert caught.value.reason == "OBJECT_STORE_UNAVAILABLE"
+    await writer.discard()
+    proxy.start()
+    assert await keys(store) == []
+    store.close()
+
+
+@pytest.mark.parametrize("status", [500, 503])
+async def test_errors_of_the_store_are_waited_out(store: S3Store, proxy: FaultyProxy, big: Path, status: int) -> None:
+    await store.put_file(KEY, big)
+    store.client.close()
+    store.client = store.account.client()
+    proxy.error_status, proxy.errors = status, 8
+    assert (await store.stat(KEY)).size_bytes == big.stat().st_size
+    assert proxy.errors == 0
+
+
+async def test_a_connection_lost_half_way_through_a_download(
+    store: S3Store, proxy: FaultyProxy, big: Path, tmp_path: Path
+) -> None:
+    await store.put_file(KEY, big)
+    for cut in (100, 3_000_000, 9_000_000):
+        proxy.cut_after = cut
+        await store.get_file(KEY, tmp_path / "back")
+        assert proxy.cut_after is None, "the fault did not happen"
+        assert digest(tmp_path / "back") == digest(big)
+
+
+async def test_a_connection_lost_half_way_through_a_part(store: S3Store, proxy: FaultyProxy, big: Path) -> None:
+    proxy.cut_upload_after = 3_000_000
+    await store.put_file(KEY, big)
+    assert proxy.cut_upload_after is None, "the fault did not happen"
+    assert (await store.stat(KEY)).size_bytes == big.stat().st_size
+
+
+async def test_a_download_that_cannot_be_completed_leaves_no_file(
+    s3_account: S3Account, proxy: FaultyProxy, big: Path, tmp_path: Path
+) -> None:
+    store = S3Store(S3Account(proxy.url, access_key="test", secret_key="test"), patience_seconds=0.3)
+    await store.put_file(KEY, big)
+
+    reader = await store.open_reader(KEY)
+    proxy.stop()
+    with pytest.raises(Unavailable):
+        await asyncio.to_thread(lambda: [reader.read_into(memoryview(bytearray(PART)), at * PART) for at in range(3)])
+    reader.close()
+    with pytest.raises(Unavailable):
+        await store.get_file(KEY, tmp_path / "back")
+    assert not (tmp_path / "back").exists()
+    store.close()
+
+
+async def test_refusals_are_told(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    from botocore.exceptions import ClientError
+
+    def deny(**_: object) -> None:
+        answer = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        raise ClientError(answer, "HeadObject")
+
+    monkeypatch.setattr(store.client, "head_object", deny)
+    with pytest.raises(PermissionDenied) as caught:
+        await store.stat(KEY)
+    assert caught.value.reason == "OBJECT_STORE_DENIED"
+
+
+# -- moto --------------------------------------------------------------------------------------------------------------
+
+
+async def test_moto_takes_no_more_than_it_may_and_goes_with_its_buckets(tmp_path: Path) -> None:
+    cloud = MotoCloud(0, 1_000_000)
+    store = S3Store(S3Account(cloud.endpoint, access_key="test", secret_key="test"))
+    other = MotoCloud(0, 1_000_000)
+    elsewhere = S3Store(S3Account(other.endpoint, access_key="test", secret_key="test"))
+    try:
+        file = tmp_path / "file"
+        file.write_bytes(b"x" * 400_000)
+        for _ in range(5):  # what is replaced takes no room
+            await store.put_file(KEY, file)
+        await store.put_file("localaml/my-container/second", file)
+        with pytest.raises(ResourceExhausted) as caught:
+            await store.put_file("localaml/my-container/third", file)
+        assert caught.value.reason == "DISK_FULL"
+        await store.delete(KEY)
+        await store.put_file("localaml/my-container/third", file)
+        await elsewhere.put_file("localaml/their-container/file", file)
+        store.close()
+        cloud.close()
+        assert await keys(elsewhere, "localaml/my-container/") == []
+        assert await keys(elsewhere, "localaml/their-container/") == ["localaml/their-container/file"]
+    finally:
+        elsewhere.close()
+        other.close()
+
+
+async def test_moto_answers_loopback_names_only(moto: MotoCloud) -> None:
+    import urllib.error
+    import urllib.request
+
+    assert moto.endpoint.startswith("http://127.0.0.1:")
+    request = urllib.request.Request(moto.endpoint, headers={"Host": "evil.example"})
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=5)
+    assert caught.value.code == 421
+    caught.value.close()
