@@ -155,6 +155,7 @@ _BY_REASON = (
     ("WORKSPACE_", "WorkspaceException"),
     ("SNAPSHOT_", "SnapshotException"),
     ("MODEL_NOT_FOUND", "ModelNotFoundException"),
+    ("MODEL_PATH_", "ModelPathNotFoundException"),
 )
 # The caller did nothing wrong; all other codes say that the request or the state of things does not allow it.
 _SERVICE_CODES = ("INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "DATA_LOSS")

@@ -10,6 +10,7 @@ from azureml._run_impl.run_base import RunBase, name_list
 
 if TYPE_CHECKING:
     from azureml._localaml.transfer import Source
+    from azureml.core.model import Model
 
 _BATCH = 500
 
@@ -237,9 +238,42 @@ class RunFiles(RunBase):
         sample_output_dataset: Any = None,
         resource_configuration: Any = None,
         **kwargs: Any,
-    ) -> Any:
-        """Not supported."""
-        raise unsupported("Run.register_model", "Fetch the model's files with run.download_files(prefix='outputs').")
+    ) -> Model:
+        """Registers a file or folder of the run's files as the next version of a model, which outlives the run.
+
+        Args:
+            model_path: the file's or folder's name in the run, e.g. ``outputs/model.pkl`` (default: `model_name`).
+                While the run goes on, its ``outputs`` are not there yet: `upload_file` brings them earlier.
+            datasets: list of (purpose, dataset).
+            kwargs: `child_paths`: only these files and folders of the folder.
+
+        Raises:
+            ModelPathNotFoundException: the run has no such file or folder; the text names those that it has.
+            WebserviceException: the name is not a good one.
+        """
+        from azureml.core._model_requests import model_call, registration
+        from azureml.core.model import Model
+
+        child_paths = kwargs.pop("child_paths", None)
+        if kwargs:
+            raise TypeError("register_model() got an unexpected keyword argument {!r}".format(next(iter(kwargs))))
+        workspace = self._experiment.workspace
+        request = registration(
+            workspace,
+            model_name,
+            tags,
+            properties,
+            description,
+            datasets,
+            model_framework,
+            model_framework_version,
+            sample_input_dataset,
+            sample_output_dataset,
+            resource_configuration,
+        )
+        path = model_name if model_path is None else model_path
+        request.update(runId=self.id, runPath=path, childPaths=name_list(child_paths or (), "child_paths"))
+        return Model(workspace, _message=model_call(workspace, "RegisterModel", request))
 
     def _artifacts(self, prefix: str) -> Iterable[Dict[str, Any]]:
         request = {"parent": self._name}

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from azureml.core.datastore import Datastore
     from azureml.core.environment import Environment
     from azureml.core.experiment import Experiment
+    from azureml.core.keyvault import Keyvault
+    from azureml.core.model import Model
     from azureml.core.run import Run, get_run
     from azureml.core.runconfig import RunConfiguration
     from azureml.core.script_run import ScriptRun
@@ -29,6 +31,8 @@ __all__ = [
     "Datastore",
     "Environment",
     "Experiment",
+    "Keyvault",
+    "Model",
     "Run",
     "RunConfiguration",
     "ScriptRun",
@@ -43,6 +47,8 @@ _NAMES = {
     "Datastore": "azureml.core.datastore",
     "Environment": "azureml.core.environment",
     "Experiment": "azureml.core.experiment",
+    "Keyvault": "azureml.core.keyvault",
+    "Model": "azureml.core.model",
     "Run": "azureml.core.run",
     "RunConfiguration": "azureml.core.runconfig",
     "ScriptRun": "azureml.core.script_run",
@@ -54,9 +60,7 @@ _UNSUPPORTED = frozenset(
     (
         "Dataset",
         "Image",
-        "Keyvault",
         "LinkedService",
-        "Model",
         "PrivateEndPoint",
         "PrivateEndPointConfig",
         "SynapseWorkspaceLinkedServiceConfiguration",

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from azureml.core.compute import AmlCompute, ComputeTarget
     from azureml.core.environment import Environment
     from azureml.core.experiment import Experiment
+    from azureml.core.keyvault import Keyvault
+    from azureml.core.model import Model
     from azureml.core.run import Run
     from azureml.core.workspace import Workspace
     from azureml.data.abstract_datastore import AbstractDatastore
@@ -74,10 +76,23 @@ class WorkspaceContents:
 
     @property
     def environments(self) -> Dict[str, Environment]:
-        """The registered environments by name."""
+        """The newest versions of the registered environments, and the curated ones, by name."""
         from azureml.core.environment import Environment
 
         return Environment.list(self._self)
+
+    @property
+    def models(self) -> Dict[str, Model]:
+        """The newest versions of the registered models, by name."""
+        from azureml.core.model import Model
+
+        return {model.name: model for model in Model.list(self._self, latest=True)}
+
+    def get_default_keyvault(self) -> Keyvault:
+        """The workspace's secrets."""
+        from azureml.core.keyvault import Keyvault
+
+        return Keyvault(self._self)
 
     def get_run(self, run_id: str) -> Run:
         """The run of this id, in whichever experiment it is."""

@@ -31,11 +31,6 @@ class WorkspaceGaps:
         raise unsupported("Workspace.images")
 
     @property
-    def models(self) -> Any:
-        """Not supported."""
-        raise unsupported("Workspace.models")
-
-    @property
     def webservices(self) -> Any:
         """Not supported."""
         raise unsupported("Workspace.webservices")
@@ -53,10 +48,6 @@ class WorkspaceGaps:
     def get_mlflow_tracking_uri(self, _with_auth: bool = False) -> str:
         """Not supported."""
         raise unsupported("Workspace.get_mlflow_tracking_uri")
-
-    def get_default_keyvault(self) -> Any:
-        """Not supported."""
-        raise unsupported("Workspace.get_default_keyvault")
 
     def update_dependencies(self, container_registry: Optional[str] = None, force: bool = False) -> None:
         """Not supported."""

@@ -10,11 +10,29 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from azureml._localaml.unsupported import unsupported
 from azureml._run_impl.config_element import ConfigElement, Field
+from azureml.core._environment_registry import EnvironmentRegistry, ImageBuildDetails
 from azureml.core.conda_dependencies import CondaDependencies
 from azureml.core.container_registry import ContainerRegistry
 
 if TYPE_CHECKING:
     from azureml.core.workspace import Workspace
+
+__all__ = [
+    "DEFAULT_CPU_IMAGE",
+    "DEFAULT_GPU_IMAGE",
+    "CondaDependencies",
+    "ContainerRegistry",
+    "DockerBuildContext",
+    "DockerImagePlatform",
+    "DockerSection",
+    "Environment",
+    "ImageBuildDetails",
+    "LocationType",
+    "PythonSection",
+    "RSection",
+    "SparkPackage",
+    "SparkSection",
+]
 
 DEFAULT_CPU_IMAGE = "mcr.microsoft.com/azureml/base:0.2.1"
 DEFAULT_GPU_IMAGE = "mcr.microsoft.com/azureml/base-gpu:0.2.1"
@@ -193,8 +211,8 @@ class RSection(ConfigElement):
         self._seal()
 
 
-class Environment(ConfigElement):
-    """A named environment. It lives in the run configuration it is given to; there is no registry of them yet."""
+class Environment(EnvironmentRegistry, ConfigElement):
+    """A named environment. It can be registered in a workspace, or be in a run configuration only."""
 
     _FIELDS = (
         Field("name"),
@@ -335,44 +353,6 @@ class Environment(ConfigElement):
         conda_file = os.path.join(path, _SAVED_CONDA_NAME)
         result.python.conda_dependencies = CondaDependencies(conda_file) if os.path.exists(conda_file) else None
         return result
-
-    # The registry of environments
-
-    def register(self, workspace: Workspace) -> Environment:
-        """Not supported."""
-        raise unsupported("Environment.register", "Give the environment to a ScriptRunConfig directly.")
-
-    @staticmethod
-    def get(workspace: Workspace, name: str, version: Optional[str] = None, label: Optional[str] = None) -> Environment:
-        """Not supported."""
-        raise unsupported("Environment.get", "Make the environment with Environment.from_conda_specification.")
-
-    @staticmethod
-    def list(workspace: Workspace) -> Dict[str, Environment]:
-        """Not supported."""
-        raise unsupported("Environment.list")
-
-    @staticmethod
-    def label(workspace: Workspace, name: str, version: str, labels: List[str]) -> None:
-        """Not supported."""
-        raise unsupported("Environment.label")
-
-    @staticmethod
-    def add_private_pip_wheel(workspace: Workspace, file_path: str, exist_ok: bool = False) -> str:
-        """Not supported."""
-        raise unsupported("Environment.add_private_pip_wheel", "Put the wheel into the source directory.")
-
-    def get_image_details(self, workspace: Workspace) -> Any:
-        """Not supported."""
-        raise unsupported("Environment.get_image_details")
-
-    def build(self, workspace: Workspace, image_build_compute: Optional[str] = None) -> Any:
-        """Not supported."""
-        raise unsupported("Environment.build", "The first run builds the environment; later ones find it built.")
-
-    def build_local(self, workspace: Workspace, platform: Any = None, **kwargs: Any) -> Any:
-        """Not supported."""
-        raise unsupported("Environment.build_local", "The first run builds the environment.")
 
 
 def _with_packages(name: str, conda_specification: Optional[str], pip_requirements: Optional[str]) -> Environment:

@@ -118,15 +118,17 @@ class Run(RunMetrics, RunFiles, RunFollowing, RunLifecycle):
         chosen = ScriptRun if run_type == ScriptRun.RUN_TYPE else Run
         return chosen(experiment, record["runId"], _run=record)
 
+    # Secrets and environment
+
+    def get_secret(self, name: str) -> Optional[str]:
+        """The value of a secret of the workspace's key vault; None when there is none of that name."""
+        return self._experiment.workspace.get_default_keyvault().get_secret(name)
+
+    def get_secrets(self, secrets: Any) -> Dict[str, Optional[str]]:
+        """The values of several secrets by name; None for those that there are not."""
+        return self._experiment.workspace.get_default_keyvault().get_secrets(secrets)
+
     # What LocalAML lacks
-
-    def get_secret(self, name: str) -> str:
-        """Not supported."""
-        raise unsupported("Run.get_secret", "Pass settings with environment_variables.")
-
-    def get_secrets(self, secrets: Any) -> Dict[str, str]:
-        """Not supported."""
-        raise unsupported("Run.get_secrets", "Pass settings with environment_variables.")
 
     @property
     def input_datasets(self) -> Any:
@@ -140,15 +142,14 @@ class Run(RunMetrics, RunFiles, RunFollowing, RunLifecycle):
 
     def get_environment(self) -> Environment:
         """The environment that the run was submitted with. Raises UserErrorException when it was not submitted."""
+        from azureml.core._environment_registry import environment_of_definition
         from azureml.core.runconfig import EnvironmentDefinition
         from azureml.exceptions import UserErrorException
 
         definition = self._known().get("definition")
         if not definition:
             raise UserErrorException("The run {} was not submitted and has no environment.".format(self.id))
-        environment = EnvironmentDefinition()
-        environment._update(definition.get("environment") or {})
-        return environment
+        return environment_of_definition(definition.get("environment") or {}, EnvironmentDefinition)
 
     # What it looks like
 
