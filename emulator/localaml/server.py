@@ -1,6 +1,7 @@
 """Puts an `Emulator` together: ``async with Emulator(settings) as emulator: ...``
 
-``python -m localaml.server --settings-json FILE`` (``-``: stdin) runs one until SIGTERM or SIGINT. Jobs go on; the next
+``python -m localaml.server --settings-json FILE`` (``-``: stdin) runs one until SIGTERM or SIGINT; with ``--owner FD``
+also until the other end of this pipe is closed, as it is when the process that has it dies. Jobs go on; the next
 emulator of the state dir adopts them.
 """
 
@@ -38,6 +39,7 @@ from localaml.paths import StatePaths
 from localaml.services import build_services
 from localaml.services.context import EmulatorInfo, ServiceContext
 from localaml.services.definition import stored_job_spec
+from localaml.services.model_files import remove_stale_uploads
 from localaml.services.rpc import Streams, bind_grpc, method_table
 from localaml.services.sealing import SecretSealer
 from localaml.services.tokens import RunTokens, UrlSigner, authenticator
@@ -246,6 +248,7 @@ class Emulator:
         try:
             if self._environments is None:
                 await environments.load()
+            await remove_stale_uploads(self.store, self.objects, self._machine_clock)
             for state in abandoned():
                 try:
                     ended = await _process_runtime(state.paths, self._machine_clock).end_leftovers(frozenset())
@@ -323,11 +326,18 @@ async def _cancel(task: asyncio.Task[None]) -> None:
     await asyncio.wait([task])
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, owner: int | None) -> None:
     emulator = Emulator(settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, emulator.request_shutdown)
+    if owner is not None:
+
+        def owner_has_gone() -> None:
+            loop.remove_reader(owner)
+            emulator.request_shutdown()
+
+        loop.add_reader(owner, owner_has_gone)
     async with emulator:
         _LOG.info("serving on %s (HTTP) and %s (gRPC)", emulator.http_address, emulator.grpc_address)
         await emulator.wait_closed()
@@ -340,11 +350,13 @@ def main(arguments: list[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="python -m localaml.server", description="Runs one LocalAML emulator.")
     parser.add_argument("--settings-json", required=True, metavar="FILE", help="its settings; - reads standard input")
-    source = parser.parse_args(arguments).settings_json
+    parser.add_argument("--owner", type=int, metavar="FD", help="a pipe: stops when its other end is closed")
+    options = parser.parse_args(arguments)
+    source = options.settings_json
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         settings = settings_from_json(sys.stdin.read() if source == "-" else Path(source).read_text("utf-8"))
-        asyncio.run(_run(settings))
+        asyncio.run(_run(settings, options.owner))
     except LocalAmlError as error:
         print(f"The emulator cannot start: {error.message}", file=sys.stderr)
         return 1
