@@ -8,7 +8,7 @@ import pytest
 from tests.jobs.conftest import RunFiles
 
 from localaml.domain.job import DataMode, DataReference, JobSpec, Launch, PythonEnvironmentSpec
-from localaml.errors import FailedPrecondition, InvalidArgument, LocalAmlError, NotFound, Unimplemented
+from localaml.errors import FailedPrecondition, InvalidArgument, LocalAmlError, NotFound
 from localaml.jobs.data import PreparedData, prepare_data, substitute
 from localaml.storage.memory import MemoryStore
 
@@ -105,10 +105,29 @@ async def test_a_link_in_a_datastore_is_not_followed_out_of_it(files: RunFiles, 
     assert error.value.reason == "DATA_PATH_LEAVES_DATASTORE"
 
 
-async def test_a_store_without_folders_cannot_be_mounted(files: RunFiles) -> None:
-    spec = _spec(DataReference("x", "data", MOUNT))
-    with pytest.raises(Unimplemented, match="as_download"):
-        await prepare_data(spec, files.store, MemoryStore(), "wid", files.paths)
+async def test_a_store_without_folders_is_mounted_as_a_view(files: RunFiles) -> None:
+    """One view for all references of a run to a datastore; an adopting emulator finds the same paths."""
+    objects, prefix = MemoryStore(), "localaml/container/"
+    objects.put(prefix + "train/x.csv", b"1,2")
+    objects.put(prefix + "model.pkl", b"model")
+    places = {"train": "train", "model": "model.pkl", "new": "results", "file": "to/come.txt", "all": "train/"}
+    spec = _spec(*(DataReference(name, "data", MOUNT, path) for name, path in places.items()))
+    data = await prepare_data(spec, files.store, objects, "wid", files.paths)
+    train, model, new, file, same = (_path(data, name) for name in places)
+    assert (train / "x.csv").read_text() == "1,2" and same == train
+    assert model.read_bytes() == b"model"
+    assert new.is_dir() and not file.exists() and file.parent.is_dir()
+    file.write_text("made")
+    (new / "r.txt").write_text("made")
+    adopted = await prepare_data(spec, files.store, objects, "wid", files.paths, adopt=True)
+    assert adopted.variables == data.variables
+    assert await adopted.upload() == []
+    assert [info.key[len(prefix) :] for info in await objects.list(prefix)] == [
+        "model.pkl",
+        "results/r.txt",
+        "to/come.txt",
+        "train/x.csv",
+    ]
 
 
 # -- download -----------------------------------------------------------------------------------------------------

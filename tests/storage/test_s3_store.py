@@ -65,7 +65,7 @@ async def test_names_that_could_not_be_keys_are_not_listed(store: S3Store, tmp_p
     (tmp_path / "file").write_bytes(b"x")
     await store.put_file(KEY, tmp_path / "file")
     client = store.account.client()
-    for name in ("folder/", "back\\slash", "line\nbreak"):
+    for name in ("folder/", "back\\slash", "a//b", "tab\tname"):
         client.put_object(Bucket="my-container", Key=name, Body=b"x")
     client.close()
     assert await keys(store) == [KEY]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from localaml.clock import RealClock
 from localaml.domain.models import Artifact, RunKey
 from localaml.domain.names import check_relative_path
-from localaml.errors import InvalidArgument, LocalAmlError, ResourceExhausted
+from localaml.errors import InvalidArgument, LocalAmlError, ResourceExhausted, Unavailable
 from localaml.jobs.file_walk import FoundFile, walk_files
 from localaml.paths import RunPaths, artifact_key
 
@@ -96,10 +96,11 @@ class OutputCollector:
 
         Raises:
             ResourceExhausted: ``DISK_FULL``; what there was no room for is still in the run's folder.
+            Unavailable: ``OBJECT_STORE_UNAVAILABLE``; as before.
         """
         await self.close()
         notes = list(self._notes)
-        full: ResourceExhausted | None = None
+        full: ResourceExhausted | Unavailable | None = None
         taken: set[str] = set()
         found = await asyncio.to_thread(self._find_all, notes)
         rows: list[Artifact] = []
@@ -111,6 +112,10 @@ class OutputCollector:
                 rows.append(await self._take(name, file))
             except ResourceExhausted as error:
                 full = error
+            except Unavailable as error:
+                # The store is away, and was waited for: not once more for each of the other files.
+                full = error
+                break
             except FileNotFoundError:
                 continue
             except (LocalAmlError, OSError) as error:
@@ -119,6 +124,8 @@ class OutputCollector:
                 self._put(rows)
                 rows = []
         self._put(rows)
+        if isinstance(full, Unavailable):
+            raise full
         await self._add_lost_rows()
         if full is not None:
             raise full

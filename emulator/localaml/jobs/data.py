@@ -3,7 +3,8 @@
 Facts on modes and variables: azureml-core's `DataReference` (`mount`, `download`, `upload`;
 ``AZUREML_DATAREFERENCE_<name>``).
 
-    mount      the datastore's real folder: a write is in the datastore at once. A prefix of a blob store needs no
+    mount      the datastore's real folder: a write is in the datastore at once. (Where the store has no folders here,
+               it is a view that is synchronised: see `mount_view`.) A prefix of a blob store needs no
                existence, so a folder that is not there is made; a path whose last part has a suffix (`model.pkl`) is
                taken for a file to come, and only its folder is made.
     download   a copy, below `<run>/mounts/<name>` or at `path_on_compute`.
@@ -20,18 +21,21 @@ import asyncio
 import os
 import posixpath
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localaml.clock import RealClock
 from localaml.domain.job import DataMode, DataReference, JobSpec
 from localaml.domain.names import check_relative_path
-from localaml.errors import FailedPrecondition, InvalidArgument, NotFound, Unimplemented
+from localaml.errors import FailedPrecondition, InvalidArgument, LocalAmlError, NotFound
 from localaml.jobs.file_walk import FoundFile, inside, walk_files
+from localaml.jobs.mount_view import MountViews
 from localaml.paths import RunPaths, datastore_prefix
 
 if TYPE_CHECKING:
+    from localaml.clock import Clock
     from localaml.storage.object_store import ObjectStore
     from localaml.store import Store
 
@@ -70,6 +74,25 @@ class PreparedData:
     _objects: ObjectStore | None = field(default=None, repr=False)
     _root: Path = field(default=Path(), repr=False)
     _uploads: tuple[_Upload, ...] = field(default=(), repr=False)
+    _views: MountViews | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        """The job runs: what it writes to mounts that are views is pushed now and then."""
+        if self._views is not None:
+            self._views.start()
+
+    async def leave_node(self, log: Callable[[str], None]) -> None:
+        """The run goes to another node: what it wrote to mounts is in their datastores then, as far as that works."""
+        try:
+            for note in await self._views.finish() if self._views is not None else ():
+                log(note)
+        except (LocalAmlError, OSError) as error:
+            log(f"Not all that the run wrote to its mounts could be kept: {error}")
+
+    async def close(self) -> None:
+        """Ends that. Idempotent."""
+        if self._views is not None:
+            await self._views.close()
 
     def substitute(self, word: str, variables: Mapping[str, str]) -> str:
         """`word` of a command line with `$NAME` and `${NAME}` replaced: by the path of a data reference, or by a
@@ -77,13 +100,14 @@ class PreparedData:
         return substitute(word, {**variables, **self.variables})
 
     async def upload(self) -> list[str]:
-        """Puts what the `upload` references name into their datastores. May be called again. Returns notes for the
-        run's warnings.
+        """Puts what the `upload` references name, and what changed in mounts that are views, into their datastores.
+        May be called again. Returns notes for the run's warnings.
 
         Raises:
             ResourceExhausted: ``DISK_FULL``.
+            Unavailable: ``OBJECT_STORE_UNAVAILABLE``.
         """
-        notes: list[str] = []
+        notes: list[str] = await self._views.finish() if self._views is not None else []
         for upload in self._uploads:
             assert self._objects is not None
             notes += await _upload(self._objects, upload, self._root)
@@ -97,6 +121,7 @@ async def prepare_data(
     workspace_id: str,
     paths: RunPaths,
     *,
+    machine_clock: Clock | None = None,
     adopt: bool = False,
 ) -> PreparedData:
     """Makes the data of a run's references available on the node.
@@ -108,25 +133,29 @@ async def prepare_data(
         NotFound: ``DATASTORE_NOT_FOUND``, ``DATA_NOT_FOUND`` (nothing to download at that path).
         InvalidArgument: ``INVALID_PATH``, ``PATH_ON_COMPUTE_NOT_ALLOWED``.
         FailedPrecondition: ``DATA_PATH_LEAVES_DATASTORE``: a link in the datastore leads out of it.
-        Unimplemented: ``MOUNT_NOT_SUPPORTED``: the object store has no folders.
+        Unavailable: ``OBJECT_STORE_UNAVAILABLE``.
         ResourceExhausted: ``DISK_FULL``.
     """
     variables: dict[str, str] = {}
     notes: list[str] = []
     uploads: list[_Upload] = []
+    views = MountViews(objects, paths.root / "views", paths.control, machine_clock or RealClock())
     for reference in spec.data_references:
         datastore = store.datastores.get(workspace_id, reference.datastore)
         prefix = datastore_prefix(datastore.account_name, datastore.container_name)
         source = _path_on_datastore(reference)
         if reference.mode is DataMode.MOUNT:
-            path = await asyncio.to_thread(_mount, objects, reference, prefix, source)
+            root = objects.local_folder(prefix)
+            if root is None:
+                root = await views.mount(prefix, source, adopt=adopt, notes=notes)
+            path = await asyncio.to_thread(_mount, root, reference, source)
         elif reference.mode is DataMode.DOWNLOAD:
             path = await _download(objects, reference, prefix + source, paths, notes, adopt=adopt)
         else:
             path = await asyncio.to_thread(_place_for_upload, reference, paths)
             uploads.append(_Upload(reference, path, prefix))
         variables[VARIABLE_PREFIX + reference.name] = str(path)
-    return PreparedData(variables, tuple(notes), objects, paths.root, tuple(uploads))
+    return PreparedData(variables, tuple(notes), objects, paths.root, tuple(uploads), views)
 
 
 def _path_on_datastore(reference: DataReference) -> str:
@@ -143,15 +172,7 @@ def _looks_like_file(path: str) -> bool:
 # -- mount --------------------------------------------------------------------------------------------------------
 
 
-def _mount(objects: ObjectStore, reference: DataReference, prefix: str, source: str) -> Path:
-    root = objects.local_folder(prefix)
-    if root is None:
-        raise Unimplemented(
-            "MOUNT_NOT_SUPPORTED",
-            f"Data reference {reference.name!r}: datastore {reference.datastore!r} is not kept as plain files and "
-            "cannot be mounted: "
-            "use as_download() or as_upload().",
-        )
+def _mount(root: Path, reference: DataReference, source: str) -> Path:
     path = root / source if source else root
     if not inside(path, root):
         raise FailedPrecondition(

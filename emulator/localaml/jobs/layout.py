@@ -26,6 +26,7 @@ STANDARD_FOLDERS = ("outputs", "logs")
 # Below this a second thread costs more than it saves.
 _FILES_PER_THREAD = 64
 _MAX_THREADS = 4
+_MAX_FETCHES = 8
 _CHUNK = 128 * 1024
 
 
@@ -49,8 +50,16 @@ async def lay_out_snapshot(store: Store, objects: ObjectStore, workspace_id: str
     try:
         await _in_threads([lambda: _make_folders(work, entries)], stop)
         if contents is None:
-            for entry in entries:
-                await _fetch(objects, workspace_id, entry, work)
+            gate = asyncio.Semaphore(_MAX_FETCHES)
+            fetches = [asyncio.ensure_future(_fetch(objects, workspace_id, entry, work, gate)) for entry in entries]
+            try:
+                await asyncio.gather(*fetches)
+            finally:
+                # None may write into a folder that somebody else goes on with.
+                for fetch in fetches:
+                    fetch.cancel()
+                if fetches:
+                    await asyncio.wait(fetches)
         elif entries:
             count = max(1, min(_MAX_THREADS, os.cpu_count() or 1, len(entries) // _FILES_PER_THREAD))
             shares = [entries[first::count] for first in range(count)]
@@ -139,12 +148,15 @@ def _copy_file(source: str, target: str, mode: int) -> None:
         os.close(read_fd)
 
 
-async def _fetch(objects: ObjectStore, workspace_id: str, entry: SnapshotEntry, work: Path) -> None:
+async def _fetch(
+    objects: ObjectStore, workspace_id: str, entry: SnapshotEntry, work: Path, gate: asyncio.Semaphore
+) -> None:
     target = work / entry.path
-    try:
-        await objects.get_file(content_key(workspace_id, entry.sha256), target)
-    except NotFound as error:
-        raise _missing(entry) from error
+    async with gate:
+        try:
+            await objects.get_file(content_key(workspace_id, entry.sha256), target)
+        except NotFound as error:
+            raise _missing(entry) from error
     await asyncio.to_thread(target.chmod, 0o755 if entry.executable else 0o644)
 
 

@@ -1,0 +1,271 @@
+"""A mount of a datastore whose store has no folders here: a local view that is synchronised.
+
+What a job may rely on (`docs/storage.md` says it to users):
+
+    before the start   everything below the mounted path is there, as it was when the run was prepared.
+    while it runs      what it writes, changes or removes reaches the store every `PUSH_SECONDS`, file by file, each
+                       whole; a file that keeps growing less often. What others write to the store is not seen.
+    at its end         all of it is in the store before the run's end is told, however it ended.
+    several writers    of one object: the last one to push wins. Files that a job did not touch are never pushed, so
+                       they undo nobody's work; only what it saw and removed is removed.
+
+One view serves all nodes of a run and all its references to a datastore. What was synchronised stands in an index in
+the run's folder, so that an emulator that comes back goes on where the last one was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from localaml.errors import LocalAmlError, NotFound, ResourceExhausted, Unavailable
+from localaml.jobs.file_walk import FoundFile, walk_files
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from localaml.clock import Clock
+    from localaml.storage.object_store import ObjectInfo, ObjectStore
+
+PUSH_SECONDS = 5.0
+# A file that is pushed again and again while it grows may take this part of the time at most.
+_PUSH_SHARE = 0.2
+_PARALLEL = 8
+# A file system tells times no finer: what was written so shortly before may have changed unseen.
+_TICK_NS = 50_000_000
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True)
+class _Synced:
+    """A local file as it was when the store had the same."""
+
+    size_bytes: int
+    modified_ns: int
+
+
+class MountView:
+    """One datastore, in a folder of the run.
+
+    Args:
+        prefix: keys of the datastore begin with it; ends with `/`.
+        folder: the view.
+        index: file that keeps what was synchronised.
+        machine_clock: machine time.
+    """
+
+    def __init__(self, objects: ObjectStore, prefix: str, folder: Path, index: Path, machine_clock: Clock) -> None:
+        self.folder = folder
+        self._objects = objects
+        self._prefix = prefix
+        self._index = index
+        self._clock = machine_clock
+        self._synced: dict[str, _Synced] = {}
+        self._not_before: dict[str, float] = {}
+        self._pusher: asyncio.Task[None] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    # -- before the job -----------------------------------------------------------------------------------------------
+
+    async def pull(self, source: str) -> list[str]:
+        """Brings the object `source`, or all below it, into the view. Returns notes for the run's warnings.
+
+        Raises Unavailable, ResourceExhausted ``DISK_FULL``.
+        """
+        notes: list[str] = []
+
+        async def fetch(info: ObjectInfo) -> None:
+            relative = info.key[len(self._prefix) :]
+            target = self.folder / relative
+            try:
+                await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
+                await self._objects.get_file(info.key, target)
+            except NotFound:
+                return  # removed just now
+            except (FileExistsError, NotADirectoryError, IsADirectoryError):
+                notes.append(f"{relative}: was left out of the mount, it would be a file and a folder at once.")
+                return
+            modified_ns = int(info.modified_at.timestamp() * 1e9)
+            os.utime(target, ns=(modified_ns, modified_ns))
+            self._synced[relative] = _Synced(target.stat().st_size, modified_ns)
+
+        await _in_parallel(fetch, self._found(source))
+        await asyncio.to_thread(self._save)
+        return notes
+
+    async def _found(self, source: str) -> AsyncIterator[ObjectInfo]:
+        if source:
+            with suppress(NotFound):
+                yield await self._objects.stat(self._prefix + source)
+        below = f"{self._prefix}{source}/" if source else self._prefix
+        after = ""
+        while page := await self._objects.list(below, start_after=after):
+            for info in page:
+                if info.key[len(self._prefix) :] not in self._synced:
+                    yield info
+            after = page[-1].key
+
+    def adopt(self) -> None:
+        """Takes up what the last emulator knew of the view."""
+        try:
+            known = json.loads(self._index.read_text("utf-8"))
+            self._synced = {str(path): _Synced(int(size), int(time)) for path, (size, time) in known.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            # Without it everything counts as changed: it is pushed once more.
+            self._synced = {}
+
+    # -- while it runs ------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begins to push on a period; a second call does nothing."""
+        if self._pusher is None:
+            self._pusher = asyncio.get_running_loop().create_task(self._push_again_and_again(), name="push a mount")
+
+    async def close(self) -> None:
+        """Ends that; leaves all else as it is. Idempotent."""
+        pusher, self._pusher = self._pusher, None
+        if pusher is not None:
+            pusher.cancel()
+            await asyncio.wait({pusher})
+
+    async def _push_again_and_again(self) -> None:
+        while True:
+            await self._clock.sleep(PUSH_SECONDS)
+            # What cannot be pushed now is told at the end, when it still cannot.
+            with suppress(LocalAmlError, OSError):
+                await self._push(final=False)
+
+    async def finish(self) -> list[str]:
+        """Pushes all that is still to be pushed; may be called again. Returns notes for the run's warnings.
+
+        Raises Unavailable, ResourceExhausted ``DISK_FULL``: what could not be pushed is still in the view.
+        """
+        await self.close()
+        return await self._push(final=True)
+
+    async def _push(self, *, final: bool) -> list[str]:
+        notes: list[str] = []
+        changed, removed = await asyncio.to_thread(self._look, notes, final)
+
+        async def push(found: FoundFile) -> None:
+            # Looked up before: what changes meanwhile is seen as changed the next time.
+            begun, begun_ns = self._clock.monotonic(), int(self._clock.now().timestamp() * 1e9)
+            try:
+                await self._objects.put_file(self._prefix + found.relative, found.path)
+            except FileNotFoundError:
+                return
+            except (Unavailable, ResourceExhausted):
+                raise
+            except (LocalAmlError, OSError) as error:
+                notes.append(f"{found.relative}: could not be written to the datastore ({error}).")
+                return
+            settled = final or begun_ns - found.modified_ns > _TICK_NS
+            self._synced[found.relative] = _Synced(found.size_bytes if settled else -1, found.modified_ns)
+            ended = self._clock.monotonic()
+            self._not_before[found.relative] = ended + (ended - begun) / _PUSH_SHARE
+
+        async def remove(relative: str) -> None:
+            await self._objects.delete(self._prefix + relative)
+            del self._synced[relative]
+
+        try:
+            # First what goes: a folder may have taken the place of a file.
+            await _in_parallel(remove, _each(removed))
+            await _in_parallel(push, _each(changed))
+        finally:
+            if changed or removed:
+                await asyncio.to_thread(self._save)
+        return notes
+
+    def _look(self, notes: list[str], final: bool) -> tuple[list[FoundFile], list[str]]:
+        now = self._clock.monotonic()
+        changed = []
+        present = set()
+        for found in walk_files(self.folder, self.folder, notes):
+            present.add(found.relative)
+            last = self._synced.get(found.relative)
+            if last is not None and (last.size_bytes, last.modified_ns) == (found.size_bytes, found.modified_ns):
+                continue
+            if final or now >= self._not_before.get(found.relative, now):
+                changed.append(found)
+        gone = [path for path in self._synced if path not in present and not os.path.lexists(self.folder / path)]
+        return changed, gone
+
+    def _save(self) -> None:
+        synced = {path: (each.size_bytes, each.modified_ns) for path, each in list(self._synced.items())}
+        self._index.parent.mkdir(parents=True, exist_ok=True)
+        part = self._index.with_suffix(".part")
+        part.write_text(json.dumps(synced), "utf-8")
+        part.replace(self._index)
+
+
+class MountViews:
+    """The views of one run.
+
+    Args:
+        views: folder for them.
+        control: folder for their indexes.
+    """
+
+    def __init__(self, objects: ObjectStore, views: Path, control: Path, machine_clock: Clock) -> None:
+        self._objects = objects
+        self._folder = views
+        self._control = control
+        self._clock = machine_clock
+        self._views: dict[str, MountView] = {}
+
+    async def mount(self, prefix: str, source: str, *, adopt: bool, notes: list[str]) -> Path:
+        """The folder that stands for a datastore, with what lies at `source` (empty: all) in it."""
+        view = self._views.get(prefix)
+        if view is None:
+            folder = self._folder.joinpath(*prefix.strip("/").split("/"))
+            index = self._control / f"mount-{len(self._views)}.json"
+            view = self._views[prefix] = MountView(self._objects, prefix, folder, index, self._clock)
+            if adopt:
+                view.adopt()
+        if not adopt:
+            notes += await view.pull(source)
+        return view.folder
+
+    def start(self) -> None:
+        """See `MountView.start`."""
+        for view in self._views.values():
+            view.start()
+
+    async def close(self) -> None:
+        """See `MountView.close`."""
+        for view in self._views.values():
+            await view.close()
+
+    async def finish(self) -> list[str]:
+        """See `MountView.finish`."""
+        return [note for view in list(self._views.values()) for note in await view.finish()]
+
+
+async def _each(items: Iterable[_T]) -> AsyncIterator[_T]:
+    for item in items:
+        yield item
+
+
+async def _in_parallel(action: Callable[[_T], Awaitable[None]], items: AsyncIterator[_T]) -> None:
+    """Does `action` with each item, a few at a time; the first error ends it, once those under way have ended."""
+    running: set[asyncio.Future[None]] = set()
+    try:
+        async for item in items:
+            if len(running) >= _PARALLEL:
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for each in done:
+                    each.result()
+            running.add(asyncio.ensure_future(action(item)))
+        await asyncio.gather(*running)
+    finally:
+        for each in running:
+            each.cancel()
+        if running:
+            await asyncio.wait(running)
