@@ -74,6 +74,8 @@ def test_the_main_log_is_that_of_the_script_and_of_rank_0() -> None:
         "logs/99_mine.txt",
     ]
     assert main_log(names) == "azureml-logs/80_driver_log_rank_0.txt"
+    servers = [f"azureml-logs/80_driver_log_{role}.txt" for role in ("ps_0", "worker_1", "worker_0")]
+    assert main_log(servers) == "azureml-logs/80_driver_log_worker_0.txt"
     assert main_log(ranks[:2]) == "azureml-logs/80_driver_log_rank_2.txt"
     assert main_log(names[:1]) == names[0]
     assert main_log(["logs/99_mine.txt", "azureml-logs/azureml.log"]) is None

@@ -15,8 +15,9 @@ from localaml.compute.process import ProcessRuntime
 from localaml.compute.process.isolation import Isolation
 from localaml.compute.process.launching import SHARED_MEMORY, scratch_prefix
 from localaml.compute.process.table import RUN_LABEL, STATE_DIR, ProcessTable
-from localaml.compute.runtime import LaunchPlan, LaunchResult, NodeSpec, RunningJob
+from localaml.compute.runtime import LaunchPlan, LaunchResult, NodeSpec, ProcessSpec, RunningJob
 from localaml.domain.job import Launch
+from localaml.domain.roles import PARAMETER_SERVER, RANK, WORKER, Role
 from localaml.paths import StatePaths
 
 PYTHON = sys.executable
@@ -25,6 +26,10 @@ OPEN_MPI = Path(os.environ.get("LOCALAML_TEST_OPEN_MPI", sys.prefix))
 DEADLINE_SECONDS = 30.0
 # For scripts that are to be ended: far longer than any test.
 FOREVER = "import time; time.sleep(600)"
+# Every way to start the processes of a run.
+KINDS = ("single", "mpi", "ps", "rendezvous")
+# For scripts of every kind: which of the run's processes they are.
+WHICH = "import os; which = int(os.environ.get('OMPI_COMM_WORLD_RANK', os.environ.get('WHICH', '0'))); "
 
 
 class Machine:
@@ -53,6 +58,25 @@ class Machine:
         """A run of two processes on each of two nodes."""
         single = self.plan(label, *argv, environment=environment)
         return replace(single, launch=Launch.MPI, nodes=self.nodes, processes_per_node=2)
+
+    def server_plan(self, label: str, *argv: str, environment: Mapping[str, str] | None = None) -> LaunchPlan:
+        """A run of two workers and a parameter server on two nodes."""
+        roles = (Role(WORKER, 0, 0), Role(WORKER, 1, 1), Role(PARAMETER_SERVER, 0, 0))
+        return self._with_roles(Launch.PARAMETER_SERVER, roles, self.plan(label, *argv, environment=environment))
+
+    def rendezvous_plan(self, label: str, *argv: str, environment: Mapping[str, str] | None = None) -> LaunchPlan:
+        """A run of two ranks without MPI on each of two nodes."""
+        roles = tuple(Role(RANK, index, index // 2) for index in range(4))
+        return self._with_roles(Launch.RENDEZVOUS, roles, self.plan(label, *argv, environment=environment))
+
+    def _with_roles(self, launch: Launch, roles: tuple[Role, ...], plan: LaunchPlan) -> LaunchPlan:
+        processes = tuple(ProcessSpec(role, {"WHICH": str(place)}) for place, role in enumerate(roles))
+        return replace(plan, launch=launch, nodes=self.nodes, processes=processes)
+
+    def plan_of(self, kind: str, label: str, *argv: str, environment: Mapping[str, str] | None = None) -> LaunchPlan:
+        """A run of one of the `KINDS`."""
+        makers = dict(zip(KINDS, (self.plan, self.mpi_plan, self.server_plan, self.rendezvous_plan), strict=True))
+        return makers[kind](label, *argv, environment=environment)
 
     def log(self, plan: LaunchPlan, name: str = "80_driver_log.txt") -> str:
         return (plan.run_dir / "logs" / name).read_text()
@@ -89,3 +113,17 @@ async def printed(machine: Machine, plan: LaunchPlan, text: str, name: str = "80
 async def ended(job: RunningJob) -> LaunchResult:
     """The result, with a deadline."""
     return await asyncio.wait_for(job.wait(), DEADLINE_SECONDS)
+
+
+def driver_logs(plan: LaunchPlan) -> list[str]:
+    """Names of the logs with the output of a run's processes."""
+    if plan.launch is Launch.SINGLE:
+        return ["80_driver_log.txt"]
+    names = [process.role.name for process in plan.processes] or [f"rank_{rank}" for rank in range(plan.process_count)]
+    return [f"80_driver_log_{name}.txt" for name in names]
+
+
+async def all_printed(machine: Machine, plan: LaunchPlan, text: str) -> None:
+    """Returns once the log of every process has the text."""
+    for name in driver_logs(plan):
+        await printed(machine, plan, text, name)

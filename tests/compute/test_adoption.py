@@ -10,9 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.compute.machine import FOREVER, PYTHON, Machine, ended, printed, until
-
-from localaml.domain.job import Launch
+from tests.compute.machine import FOREVER, KINDS, PYTHON, WHICH, Machine, all_printed, ended, printed, until
 
 # Starts a run (standard input: state dir, kind, script), prints the handle, and waits to be killed.
 _EMULATOR = """
@@ -23,8 +21,7 @@ from tests.compute.machine import Machine, PYTHON
 async def main():
     state_dir, kind, script = json.loads(sys.stdin.read())
     machine = Machine(Path(state_dir))
-    make = machine.mpi_plan if kind == "mpi" else machine.plan
-    job = await machine.runtime.launch(make("adopted", PYTHON, "-uc", script))
+    job = await machine.runtime.launch(machine.plan_of(kind, "adopted", PYTHON, "-uc", script))
     print(json.dumps(dict(job.handle)), flush=True)
     await job.wait()
     await asyncio.Event().wait()
@@ -51,10 +48,6 @@ def _kill(process: subprocess.Popen[str]) -> None:
     process.stdout.close()
 
 
-def _driver_log(kind: str) -> str:
-    return "80_driver_log.txt" if kind == Launch.SINGLE else "80_driver_log_rank_0.txt"
-
-
 _WAIT = """
 import os, pathlib, time
 print("ready")
@@ -64,14 +57,12 @@ raise SystemExit({code})
 """
 
 
-@pytest.mark.parametrize("kind", ["single", "mpi"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("with_handle", [True, False], ids=["handle", "no-handle"])
 async def test_a_run_goes_on_and_is_adopted(machine: Machine, kind: str, with_handle: bool) -> None:
     emulator, handle = _start(machine, kind, _WAIT.format(code=4))
-    make = machine.mpi_plan if kind == "mpi" else machine.plan
-    plan = make("adopted")
-    for rank in range(plan.process_count):
-        await printed(machine, plan, "ready", _driver_log(kind).replace("rank_0", f"rank_{rank}"))
+    plan = machine.plan_of(kind, "adopted")
+    await all_printed(machine, plan, "ready")
     _kill(emulator)
     assert await machine.runtime.end_leftovers(frozenset({"adopted"})) == 0
     job = await machine.runtime.adopt(plan, handle if with_handle else {})
@@ -79,28 +70,41 @@ async def test_a_run_goes_on_and_is_adopted(machine: Machine, kind: str, with_ha
     waiting = asyncio.ensure_future(ended(job))
     (plan.run_dir / "work" / "go").touch()
     result = await waiting
-    log = _driver_log(kind).replace("rank_0", f"rank_{result.failed_rank}")
-    assert "went on" in machine.log(plan, log)
-    assert result.reason == ("RANK_FAILED" if kind == "mpi" else "USER_SCRIPT_FAILED")
+    assert "went on" in machine.log(plan, result.failed_log)
+    assert result.reason == ("USER_SCRIPT_FAILED" if kind == "single" else "RANK_FAILED")
     assert "exit code 4" in result.error
 
 
-@pytest.mark.parametrize("kind", ["single", "mpi"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_run_that_ended_meanwhile(machine: Machine, kind: str) -> None:
     emulator, handle = _start(machine, kind, "print('done')")
-    make = machine.mpi_plan if kind == "mpi" else machine.plan
-    plan = make("adopted")
+    plan = machine.plan_of(kind, "adopted")
     os.kill(emulator.pid, signal.SIGSTOP)
     await until((plan.run_dir / "control" / "exit").exists, "the record")
     _kill(emulator)
     result = await ended(await machine.runtime.adopt(plan, handle))
-    assert result.succeeded and len(result.ranks) == plan.process_count
+    assert result.succeeded and len(result.ranks) == result.expected_ranks == {"single": 1, "ps": 2}.get(kind, 4)
 
 
-async def test_an_adopted_run_can_be_ended(machine: Machine) -> None:
-    emulator, handle = _start(machine, "single", f"print('ready'); {FOREVER}")
-    plan = machine.plan("adopted")
-    await printed(machine, plan, "ready")
+async def test_servers_end_with_their_workers_also_while_nobody_watches(machine: Machine) -> None:
+    serve_or_wait = (
+        WHICH + "import pathlib, time; print('ready')\nwhile which == 2 or not pathlib.Path('go').exists(): "
+    )
+    emulator, handle = _start(machine, "ps", serve_or_wait + "time.sleep(0.01)")
+    plan = machine.server_plan("adopted")
+    await all_printed(machine, plan, "ready")
+    _kill(emulator)
+    (plan.run_dir / "work" / "go").touch()
+    await until((plan.run_dir / "control" / "exit").exists, "the record")
+    await until(lambda: not machine.processes(plan), "the end of the server")
+    assert (await ended(await machine.runtime.adopt(plan, handle))).succeeded
+
+
+@pytest.mark.parametrize("kind", ["single", "ps", "rendezvous"])
+async def test_an_adopted_run_can_be_ended(machine: Machine, kind: str) -> None:
+    emulator, handle = _start(machine, kind, f"print('ready'); {FOREVER}")
+    plan = machine.plan_of(kind, "adopted")
+    await all_printed(machine, plan, "ready")
     _kill(emulator)
     job = await machine.runtime.adopt(plan, handle)
     await asyncio.wait_for(job.terminate(grace_seconds=60), 10)
@@ -123,18 +127,19 @@ async def test_somebody_elses_process_is_not_taken_for_the_run(machine: Machine)
         bystander.wait()
 
 
-async def test_leftovers_are_ended_but_for_the_labels_to_keep(machine: Machine) -> None:
-    emulator, handle = _start(machine, "mpi", f"print('ready'); {FOREVER}")
+@pytest.mark.parametrize("kind", ["mpi", "ps", "rendezvous"])
+async def test_leftovers_are_ended_but_for_the_labels_to_keep(machine: Machine, kind: str) -> None:
+    emulator, handle = _start(machine, kind, f"print('ready'); {FOREVER}")
     kept = machine.plan("kept", PYTHON, "-uc", f"print('ready'); {FOREVER}")
     kept_job = await machine.runtime.launch(kept)
-    left = machine.mpi_plan("adopted")
+    left = machine.plan_of(kind, "adopted")
     await printed(machine, kept, "ready")
-    await printed(machine, left, "ready", "80_driver_log_rank_3.txt")
+    await all_printed(machine, left, "ready")
     _kill(emulator)
     # A shell in which somebody has exported the variable of the state dir is no leftover.
     shell = subprocess.Popen(["sleep", "600"], env={"LOCALAML_STATE_DIR": str(machine.paths.root)})
     try:
-        assert await machine.runtime.end_leftovers(frozenset({"kept"})) >= 4
+        assert await machine.runtime.end_leftovers(frozenset({"kept"})) >= left.process_count
         assert not machine.processes(left) and machine.processes(kept)
         assert shell.poll() is None
     finally:

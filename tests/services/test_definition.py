@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +53,49 @@ def test_mpi(communicator: str) -> None:
 def test_mpi_on_one_node_and_nodes_named_by_the_mpi_part() -> None:
     assert job_spec(_definition(communicator="Mpi")).launch is Launch.MPI
     assert job_spec(_definition(communicator="Mpi", nodeCount=1, mpi={"nodeCount": 3})).node_count == 3
+
+
+def test_parameter_servers() -> None:
+    def counts(nodes: int, **tensorflow: int) -> tuple[Launch, int, int, int]:
+        made = _definition(
+            framework="TensorFlow", communicator="ParameterServer", nodeCount=nodes, tensorflow=tensorflow
+        )
+        spec = job_spec(made)
+        return spec.launch, spec.node_count, spec.worker_count, spec.server_count
+
+    assert counts(2) == (Launch.PARAMETER_SERVER, 2, 1, 1)
+    assert counts(2, workerCount=2, parameterServerCount=3) == (Launch.PARAMETER_SERVER, 2, 2, 3)
+    assert counts(1, workerCount=2, parameterServerCount=0) == (Launch.PARAMETER_SERVER, 1, 2, 0)
+
+
+@pytest.mark.parametrize("communicator", ["Gloo", "gloo", "Nccl"])
+@pytest.mark.parametrize("framework", ["PyTorch", "python"])
+def test_ranks_without_mpi(communicator: str, framework: str) -> None:
+    def counts(nodes: int, **pytorch: int) -> tuple[Launch, int, int]:
+        made = _definition(framework=framework, communicator=communicator, nodeCount=nodes, pytorch=pytorch)
+        spec = job_spec(made)
+        return spec.launch, spec.node_count, spec.processes_per_node
+
+    assert counts(3) == (Launch.RENDEZVOUS, 3, 1)
+    assert counts(2, processCount=6) == (Launch.RENDEZVOUS, 2, 3)
+    assert counts(1, nodeCount=2) == (Launch.RENDEZVOUS, 2, 1)
+
+
+async def test_what_a_distributed_run_is_warned_about(emulator: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
+    from localaml.services import definition_warnings
+
+    async def codes(**values: Any) -> list[str]:
+        return [warning.code for warning in (await _check(emulator, **values)).warnings]
+
+    nccl = {"framework": "PyTorch", "communicator": "Nccl", "environment": {"docker": {"gpuSupport": True}}}
+    monkeypatch.setattr(definition_warnings, "_GPU_DEVICE", Path("/no/such/device"))
+    assert await codes(**nccl) == ["NO_GPU", "NCCL_WITHOUT_GPU"]
+    assert await codes(**{**nccl, "communicator": "Gloo"}) == ["NO_GPU"]
+    monkeypatch.setattr(definition_warnings, "_GPU_DEVICE", Path("/dev/null"))
+    assert await codes(**nccl) == []
+    servers = {"framework": "TensorFlow", "communicator": "ParameterServer"}
+    assert await codes(**servers, nodeCount=3) == ["NODES_WITHOUT_PROCESSES"]
+    assert await codes(**servers, nodeCount=3, tensorflow={"workerCount": 2}) == []
 
 
 def test_environments() -> None:
@@ -136,9 +180,49 @@ _BAD: list[tuple[type[LocalAmlError], str, str, dict[str, Any]]] = [
     (InvalidArgument, "ARGUMENT_INVALID", "NUL", {"arguments": ["a\0"]}),
     (InvalidArgument, "FRAMEWORK_UNKNOWN", "Fortran", {"framework": "Fortran"}),
     (Unimplemented, "FRAMEWORK_NOT_SUPPORTED", "PySpark", {"framework": "PySpark"}),
-    (Unimplemented, "DISTRIBUTED_BACKEND_NOT_SUPPORTED", "ParameterServer", {"communicator": "ParameterServer"}),
-    (Unimplemented, "DISTRIBUTED_BACKEND_NOT_SUPPORTED", "Nccl", {"communicator": "Nccl"}),
-    (Unimplemented, "DISTRIBUTED_BACKEND_NOT_SUPPORTED", "gloo", {"communicator": "gloo"}),
+    (Unimplemented, "DISTRIBUTED_BACKEND_NOT_SUPPORTED", "ParallelTask", {"communicator": "ParallelTask"}),
+    (
+        InvalidArgument,
+        "DISTRIBUTED_BACKEND_OF_OTHER_FRAMEWORK",
+        "'ParameterServer' belongs to the framework TensorFlow",
+        {"communicator": "ParameterServer", "framework": "PyTorch"},
+    ),
+    (
+        InvalidArgument,
+        "DISTRIBUTED_BACKEND_OF_OTHER_FRAMEWORK",
+        "'Nccl' belongs to the framework PyTorch",
+        {"communicator": "Nccl", "framework": "TensorFlow"},
+    ),
+    (
+        InvalidArgument,
+        "PROCESS_COUNT_INVALID",
+        "process_count 3 .* 2 nodes",
+        {"communicator": "Gloo", "nodeCount": 2, "pytorch": {"processCount": 3}},
+    ),
+    (
+        InvalidArgument,
+        "PROCESS_COUNT_INVALID",
+        "worker_count",
+        {"communicator": "ParameterServer", "framework": "TensorFlow", "tensorflow": {"workerCount": -1}},
+    ),
+    (
+        InvalidArgument,
+        "PROCESS_COUNT_INVALID",
+        "parameter_server_count must not be negative",
+        {"communicator": "ParameterServer", "framework": "TensorFlow", "tensorflow": {"parameterServerCount": -1}},
+    ),
+    (
+        InvalidArgument,
+        "PROCESS_COUNT_INVALID",
+        "at most 256",
+        {"communicator": "ParameterServer", "framework": "TensorFlow", "tensorflow": {"workerCount": 256}},
+    ),
+    (
+        InvalidArgument,
+        "PROCESS_COUNT_INVALID",
+        "at most 256",
+        {"communicator": "Nccl", "pytorch": {"processCount": 512}},
+    ),
     (InvalidArgument, "DISTRIBUTED_BACKEND_UNKNOWN", "pigeons", {"communicator": "pigeons"}),
     (InvalidArgument, "DISTRIBUTED_BACKEND_MISSING", "distributed_backend='mpi'", {"nodeCount": 2}),
     (InvalidArgument, "DISTRIBUTED_BACKEND_MISSING", "2 processes", {"mpi": {"processCountPerNode": 2}}),

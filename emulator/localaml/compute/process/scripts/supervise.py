@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 # Time that a process has, once it is asked to end because others have.
-_GRACE_SECONDS = 5.0
+_GRACE_SECONDS = 3.0
 _TOLD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
