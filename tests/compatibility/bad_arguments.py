@@ -6,7 +6,6 @@ raised for it, as observed from outside; where ours does otherwise on purpose, `
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
 import os
@@ -66,11 +65,11 @@ def prepare(folder: Path) -> None:
 
 def names(**more: Any) -> dict[str, Any]:
     """What a case's code may use: the SDK's names, and `more` (`ws`, `ds`, `auth`)."""
-    found = {}
-    for module, listed in _IMPORTS.items():
-        for name in listed.split():
-            with contextlib.suppress(ImportError):
-                found[name] = getattr(importlib.import_module(module), name)
+    found = {
+        name: getattr(importlib.import_module(module), name)
+        for module, listed in _IMPORTS.items()
+        for name in listed.split()
+    }
     return {**found, **more}
 
 

@@ -29,6 +29,23 @@ _ESTIMATOR_1_61 = (
     "shm_size=None, resume_from=None, max_run_duration_seconds=None, _disable_validation=True, "
     "_show_lint_warnings=False, _show_package_warnings=False"
 )
+_FRAMEWORK_1_61 = _ESTIMATOR_1_61.replace(
+    "_disable_validation", "framework_version=None, _enable_optimized_mode=False, _disable_validation"
+)
+_SERVERS = "process_count_per_node=1, worker_count=1, parameter_server_count=1"
+# 1.0.8 has no Chainer, and no SKLearn.
+_CHAINER_1_0_17 = _ESTIMATOR_1_0_8.replace(
+    "custom_docker_base_image=None", "custom_docker_image=None, image_registry_details=None, user_managed=False"
+)
+_SKLEARN_1_61 = (
+    "source_directory, *, compute_target=None, vm_size=None, vm_priority=None, entry_script=None, script_params=None, "
+    "use_docker=True, custom_docker_image=None, image_registry_details=None, user_managed=False, conda_packages=None, "
+    "pip_packages=None, conda_dependencies_file_path=None, pip_requirements_file_path=None, "
+    "conda_dependencies_file=None, pip_requirements_file=None, environment_variables=None, "
+    "environment_definition=None, inputs=None, shm_size=None, resume_from=None, max_run_duration_seconds=None, "
+    "framework_version=None, _enable_optimized_mode=False, _disable_validation=True, _show_lint_warnings=False, "
+    "_show_package_warnings=False"
+)
 _REGISTER_MODEL_1_61 = (
     "model_name, model_path=None, tags=None, properties=None, model_framework=None, model_framework_version=None, "
     "description=None, datasets=None, sample_input_dataset=None, sample_output_dataset=None, "
@@ -298,9 +315,18 @@ _TABLE = [
         "MMLBaseEstimator",
         {"__init__": "source_directory, *, compute_target, estimator_config=None"},
     ),
+    ("azureml.train.dnn", "PyTorch", {"__init__": _ESTIMATOR_1_0_8}),
+    ("azureml.train.dnn", "PyTorch", {"__init__": _FRAMEWORK_1_61, "get_supported_versions": ""}),
+    ("azureml.train.dnn", "TensorFlow", {"__init__": _ESTIMATOR_1_0_8.replace("process_count_per_node=1", _SERVERS)}),
+    ("azureml.train.dnn", "TensorFlow", {"__init__": _FRAMEWORK_1_61.replace("process_count_per_node=1", _SERVERS)}),
+    ("azureml.train.dnn", "Chainer", {"__init__": _CHAINER_1_0_17}),
+    ("azureml.train.dnn", "Chainer", {"__init__": _FRAMEWORK_1_61}),
+    ("azureml.train.sklearn", "SKLearn", {"__init__": _SKLEARN_1_61}),
+    ("azureml.train.dnn", "Gloo", {"__init__": ""}),
+    ("azureml.train.dnn", "Nccl", {"__init__": ""}),
     ("azureml.train.dnn", "Mpi", {"__init__": "process_count_per_node=1"}),
     ("azureml.train.dnn", "ParameterServer", {"__init__": "worker_count=1, parameter_server_count=1"}),
-    ("azureml.telemetry", "", {"set_diagnostics_collection": "send_diagnostics=True, verbosity=None"}),
+    ("azureml.telemetry", "", {"set_diagnostics_collection": "send_diagnostics=True, verbosity=20"}),
     ("azureml.core.run", "", {"get_run": "experiment, run_id, rehydrate=True, clean_up=True"}),
 ]
 _CASES = [

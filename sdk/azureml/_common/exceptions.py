@@ -58,6 +58,10 @@ class AzureMLException(Exception):
         """The exception behind this one, or None."""
         return self._inner_exception
 
+    @inner_exception.setter
+    def inner_exception(self, value: Optional[BaseException]) -> None:
+        self._inner_exception = value
+
     def print_stacktrace(self) -> None:
         """Prints the stack trace of this exception to stderr."""
         import traceback

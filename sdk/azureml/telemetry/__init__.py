@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 
-def set_diagnostics_collection(send_diagnostics: bool = True, verbosity: Any = None) -> None:
-    """Prints what Azure's SDK prints. Nothing is collected."""
+def set_diagnostics_collection(
+    send_diagnostics: bool = True, verbosity: Optional[int] = 20, reason: str = "", path: Any = None
+) -> None:
+    """Prints what Azure's SDK prints. Nothing is collected, so the other arguments have no effect."""
     print("Turning diagnostics collection {}. ".format("on" if send_diagnostics else "off"))
