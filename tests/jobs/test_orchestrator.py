@@ -19,7 +19,7 @@ from localaml.domain.models import Cluster, ClusterKey, ErrorInfo, Run, RunKey, 
 from localaml.domain.names import ChildName, RunName, WorkspaceName
 from localaml.domain.states import NodeState, ProvisioningState, RunState
 from localaml.errors import FailedPrecondition, InvalidArgument, NotFound
-from localaml.jobs.execution import JobTools
+from localaml.jobs.job_tools import JobTools
 from localaml.jobs.identifiers import Identifiers
 from localaml.jobs.job_variables import Connection
 from localaml.jobs.orchestrator import Orchestrator
@@ -277,7 +277,7 @@ async def test_a_lost_node_fails_its_run_and_is_replaced(world: World) -> None:
     key = world.cluster(low=1)
     world.submit("r")
     run = await world.state("r", S.RUNNING)
-    world.orchestrator.lose_node(key, run.node_ids[0])
+    world.orchestrator.disturbances.lose_node(key, run.node_ids[0])
     run = await world.state("r", S.FAILED)
     assert run.error is not None and run.error.code == "NODE_LOST"
     assert world.runtime.jobs["r"].lost == list(run.node_ids)

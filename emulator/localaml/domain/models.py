@@ -169,6 +169,11 @@ class Run:
     def run_id(self) -> str:
         return self.name.run_id
 
+    @property
+    def attempt(self) -> int:
+        """Counts the starts of its processes, from 1: an evicted run is started again."""
+        return int(self.execution.get("attempt", 1))
+
 
 @dataclass(frozen=True, slots=True)
 class MetricRecord:

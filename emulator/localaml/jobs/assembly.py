@@ -14,9 +14,9 @@ from localaml.compute.runtime import NodeRuntime
 from localaml.domain.job import JobSpec
 from localaml.domain.models import Run, RunKey
 from localaml.jobs.environments.contract import EnvironmentBuilder
-from localaml.jobs.execution import JobTools, own_environment
 from localaml.jobs.identifiers import Identifiers
 from localaml.jobs.job_sdk import job_sdk_folder
+from localaml.jobs.job_tools import JobTools, own_environment
 from localaml.jobs.job_variables import Connection
 from localaml.jobs.orchestrator import Orchestrator
 from localaml.jobs.run_book import RunBook

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from localaml.clock import RealClock
-from localaml.compute.runtime import LaunchPlan, LaunchResult, NodeRuntime, NodeSpec, ProcessSpec, RunningJob
+from localaml.compute.runtime import LaunchPlan, LaunchResult, NodeSpec, ProcessSpec, RunningJob
 from localaml.domain.job import JobSpec, Launch
-from localaml.domain.models import ErrorInfo, Run, RunKey
-from localaml.domain.outcome import Outcome, ProcessesEnd, Stop, StopReason, decide
+from localaml.domain.models import ErrorInfo, Run
+from localaml.domain.outcome import Outcome, ProcessesEnd, Stop, StopReason, decide, stronger
 from localaml.domain.roles import roles_of
 from localaml.domain.run_lifecycle import RunEvent
 from localaml.domain.states import RunState
@@ -28,51 +25,22 @@ from localaml.errors import LocalAmlError
 from localaml.jobs.collect import OutputCollector
 from localaml.jobs.data import PreparedData, prepare_data
 from localaml.jobs.datasets import PreparedDatasets, prepare_datasets
-from localaml.jobs.environments.contract import EnvironmentBuilder, PreparedEnvironment
-from localaml.jobs.job_variables import Connection, inherited, job_variables
+from localaml.jobs.ending import end_processes
+from localaml.jobs.environments.contract import PreparedEnvironment
+from localaml.jobs.job_tools import JobTools, free_address, run_label
+from localaml.jobs.job_variables import inherited, job_variables
 from localaml.jobs.layout import lay_out_snapshot
-from localaml.jobs.remove_tree import remove_tree
 from localaml.jobs.role_variables import role_variables
-from localaml.jobs.run_book import RunBook
+from localaml.jobs.run_folders import forget_carried, make_folders, restore_carried
 from localaml.jobs.run_log import ControlLog, error_with_log_tail
 from localaml.jobs.targets import LOCAL_TARGET
 from localaml.paths import RunPaths
-from localaml.settings import Settings
 
 if TYPE_CHECKING:
-    from localaml.clock import Clock
-    from localaml.storage.object_store import ObjectStore
-    from localaml.store import Store
+    pass
 
 logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class JobTools:
-    """What performing runs needs of the rest of the emulator.
-
-    Attributes:
-        connection: how the processes of a run reach the emulator (makes the run's token).
-        clock: service time, for what a run shows.
-        machine_clock: machine time, for processes and files.
-        images: which environments have had their image built.
-        job_sdk: folder with the `azureml` package for jobs.
-        base_environment: the emulator's own environment variables.
-    """
-
-    store: Store
-    book: RunBook
-    objects: ObjectStore
-    runtime: NodeRuntime
-    environments: EnvironmentBuilder
-    settings: Settings
-    clock: Clock
-    connection: Callable[[RunKey], Connection]
-    job_sdk: Path
-    base_environment: Mapping[str, str]
-    machine_clock: Clock = field(default_factory=RealClock)
-    images: set[tuple[str, Path]] = field(default_factory=set)
 
 
 class _Stopped(Exception):
@@ -94,7 +62,14 @@ class JobExecution:
         self._spec = spec
         self._paths = paths
         self._tools = tools
-        self._stop: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+        # The wish that counts, and that there is one.
+        self._wish: Stop | None = None
+        self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._job: RunningJob | None = None
+        # Whether a wish came before the end of the processes, or before their start.
+        self._interrupted = False
+        # Counts the starts of the run's processes.
+        self._attempt = run.attempt
         self._log = ControlLog(paths.logs, distributed=spec.launch is not Launch.SINGLE, clock=tools.clock)
         self._collector = OutputCollector(
             key=run.key,
@@ -110,9 +85,15 @@ class JobExecution:
         self._datasets = PreparedDatasets()
 
     def stop(self, stop: Stop) -> None:
-        """Makes the run end. Only the first wish counts."""
+        """Makes the run end. Of several wishes the strongest counts."""
+        self._wish = stronger(self._wish, stop)
         if not self._stop.done():
-            self._stop.set_result(stop)
+            self._stop.set_result(None)
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether its processes are there."""
+        return self._job is not None
 
     async def perform(self) -> Outcome:
         """Performs the run from the state that it is in, up to and with the collection of its files.
@@ -124,39 +105,62 @@ class JobExecution:
         finally:
             self._log.close()
             await self._collector.close()
+            if self._data is not None:
+                await self._data.close()
 
     async def _perform(self) -> Outcome:
         end: ProcessesEnd | None = None
         try:
             run = self._tools.book.get(self.key)
+            if evicted := run.execution.get("evicted"):
+                # The last emulator was killed before the run was back in the queue.
+                self.stop(Stop(StopReason.NODE_EVICTED, evicted, grace_seconds=0.0))
             handle = run.execution.get("handle")
-            job = await self._adopt(handle) if handle is not None else await self._begin(run)
-            end = self._assess(await self._watch(job))
+            self._job = await self._adopt(handle) if handle is not None else await self._begin(run)
+            self._tools.hooks.reached("running", self._tools.book.get(self.key))
+            end = self._assess(await self._watch(self._job))
+            self._tools.hooks.reached("processes-ended", self._tools.book.get(self.key))
         except _Stopped:
-            pass
+            self._interrupted = True
         except (LocalAmlError, OSError) as error:
             reason = error.reason if isinstance(error, LocalAmlError) else "JOB_SETUP_FAILED"
             end = ProcessesEnd(ErrorInfo(reason, str(error)))
             self._log.line(f"The run failed before its processes were started: {error}")
-        stop = self._stop.result() if self._stop.done() else None
-        return await self._finish(stop, end)
+        finally:
+            self._job = None
+        if self._wish is not None and self._wish.reason is StopReason.NODE_EVICTED and self._interrupted:
+            if self._data is not None:
+                await self._data.leave_node(self._log.line)
+            return self._evicted(self._wish)
+        return await self._finish(end)
 
     # -- from Preparing to Running ----------------------------------------------------------------------------------
 
     async def _begin(self, run: Run) -> RunningJob:
         tools, spec = self._tools, self._spec
         # A begun attempt of an emulator that was killed leaves nothing behind that could be mistaken for this one's.
-        await asyncio.to_thread(self._empty_folders)
+        await asyncio.to_thread(make_folders, self._paths, self._attempt)
         # A node of an earlier emulator may have gone with the machine's restart; one that is there stays as it is.
         await asyncio.gather(*(tools.runtime.start_node(node) for node in self.nodes))
         self._log.line(f"Run {self._run_id} got {', '.join(node.host_name for node in self.nodes)}.")
+        await self._unless_stopped(tools.hooks.before_environment(run))
         environment = await self._unless_stopped(self._prepare_environment())
         run = tools.book.advance(self.key, RunEvent.LAUNCH, "environment ready")
+        tools.hooks.reached("environment-ready", run)
         await self._unless_stopped(
             lay_out_snapshot(tools.store, tools.objects, run.workspace_id, run.snapshot_id, self._paths.work)
         )
+        if self._attempt > 1:
+            await asyncio.to_thread(restore_carried, self._paths, self._attempt)
         self._data = await self._unless_stopped(
-            prepare_data(spec, tools.store, tools.objects, run.workspace_id, self._paths)
+            prepare_data(
+                spec,
+                tools.store,
+                tools.objects,
+                run.workspace_id,
+                self._paths,
+                machine_clock=tools.machine_clock,
+            )
         )
         self._datasets = await self._unless_stopped(
             prepare_datasets(spec, tools.store, tools.objects, run.workspace_id, self._paths)
@@ -165,6 +169,7 @@ class JobExecution:
         if self._stop.done():
             raise _Stopped
         job = await tools.runtime.launch(plan)
+        tools.hooks.reached("launched", run)
         tools.book.advance(
             self.key,
             RunEvent.PROCESSES_STARTED,
@@ -172,6 +177,7 @@ class JobExecution:
             # Read anew: the script may have told something already.
             execution={**tools.book.get(self.key).execution, "handle": dict(job.handle)},
         )
+        await asyncio.to_thread(forget_carried, self._paths, self._attempt)
         return job
 
     async def _prepare_environment(self) -> PreparedEnvironment:
@@ -187,11 +193,6 @@ class JobExecution:
             tools.images.add(image)
         return environment
 
-    def _empty_folders(self) -> None:
-        remove_tree(self._paths.root)
-        for folder in (self._paths.work, self._paths.logs, self._paths.control, self._paths.tmp, self._paths.mounts):
-            folder.mkdir(parents=True, exist_ok=True)
-
     def _launch_plan(self, run: Run, environment: PreparedEnvironment, data: PreparedData) -> LaunchPlan:
         spec, tools = self._spec, self._tools
         variables = job_variables(
@@ -204,7 +205,7 @@ class JobExecution:
             rendezvous=free_address(),
             work_dir=self._paths.work,
             data={**data.variables, **self._datasets.variables},
-            environment=environment.variables,
+            environment={**environment.variables, "LOCALAML_ATTEMPT": str(self._attempt)},
             user=spec.environment_variables,
         )
         plan = self._plan(self._argv(environment, data, variables), variables, environment.open_mpi_prefix)
@@ -242,8 +243,15 @@ class JobExecution:
 
     async def _adopt(self, handle: Mapping[str, Any]) -> RunningJob:
         self._log.line("The emulator was started again; it goes on watching the run's processes.")
+        tools = self._tools
         self._data = await prepare_data(
-            self._spec, self._tools.store, self._tools.objects, self.key.workspace_id, self._paths, adopt=True
+            self._spec,
+            tools.store,
+            tools.objects,
+            self.key.workspace_id,
+            self._paths,
+            machine_clock=tools.machine_clock,
+            adopt=True,
         )
         return await self._tools.runtime.adopt(self._plan((), {}, None), handle)
 
@@ -259,17 +267,16 @@ class JobExecution:
             text = f"The run took longer than its limit of {limit} seconds (max_run_duration_seconds) and was ended."
             timer = tools.clock.call_later(left, lambda: self.stop(Stop(StopReason.TIMED_OUT, text)))
         self._collector.start()
+        if self._data is not None:
+            self._data.start()
         try:
             futures: set[asyncio.Future[Any]] = {waiter, self._stop}
             with tools.clock.waiting():
                 await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
-            if not waiter.done():
-                stop = self._stop.result()
-                self._log.line(stop.message)
-                if stop.reason is StopReason.NODE_LOST:
-                    await job.lose_node(stop.node_id)
-                else:
-                    await job.terminate(tools.settings.cancel_grace_seconds)
+            if not waiter.done() and self._wish is not None:
+                self._interrupted = True
+                self._log.line(self._wish.message)
+                await end_processes(tools, self.key, job, self.nodes[0].node_id, self._wish)
             return await waiter
         finally:
             waiter.cancel()
@@ -287,11 +294,18 @@ class JobExecution:
 
     # -- after Running ----------------------------------------------------------------------------------------------
 
-    async def _finish(self, stop: Stop | None, end: ProcessesEnd | None) -> Outcome:
-        book = self._tools.book
+    def _evicted(self, stop: Stop) -> Outcome:
+        """The run goes back to the queue. Its folder stays: the next attempt finds what this one wrote."""
+        self._log.line("The run waits for another node; outputs and logs are kept for its next attempt.")
+        self._tools.hooks.reached("evicted", self._tools.book.get(self.key))
+        return decide(stop, None, None)
+
+    async def _finish(self, end: ProcessesEnd | None) -> Outcome:
+        book, stop = self._tools.book, self._wish
         run = book.get(self.key)
         if run.state is RunState.RUNNING:
             run = book.advance(self.key, RunEvent.PROCESSES_ENDED, "processes ended")
+        self._tools.hooks.reached("before-finalize", run)
         self._log.close()
         notes = list(self._data.notes) if self._data is not None else []
         notes += self._datasets.notes
@@ -312,10 +326,28 @@ class JobExecution:
             book.change(run, warnings=(*run.warnings, *warnings))
         wish = book.get(self.key).execution.get("failed_by_script")
         failed_by_script = ErrorInfo(wish["code"], wish["message"]) if wish else None
-        if stop is not None and run.state is RunState.FINALIZING and end is not None:
-            # It had already ended by itself when the wish came.
-            stop = stop if stop.reason is not StopReason.CANCELED else None
+        if stop is not None and end is not None and not self._counts(stop, book.get(self.key)):
+            stop = None
+        self._tools.hooks.reached("finalized", run)
         return decide(stop, end, failed_by_script)
+
+    def _counts(self, stop: Stop, run: Run) -> bool:
+        """Whether a wish still means something for a run whose processes have ended."""
+        if stop.reason is StopReason.CANCELED:
+            # A cancel that came in time has changed the state.
+            return run.state is not RunState.FINALIZING
+        return self._interrupted or stop.reason in (StopReason.NODE_LOST, StopReason.TIMED_OUT)
+
+    async def collect(self) -> None:
+        """Keeps the files of a run that was evicted and is not to be performed again; problems become warnings."""
+        try:
+            notes = await self._collector.finish()
+        except (LocalAmlError, OSError) as error:
+            notes = [f"The run's files could not all be kept: {error}"]
+        if notes:
+            run = self._tools.book.get(self.key)
+            warnings = tuple(ErrorInfo("RUN_FILES", note) for note in notes)
+            self._tools.book.change(run, warnings=(*run.warnings, *warnings))
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, _T]) -> _T:
         """The result of `work`, which is cancelled when the run is asked to end."""
@@ -330,25 +362,6 @@ class JobExecution:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         raise _Stopped
-
-
-def run_label(key: RunKey) -> str:
-    """What the processes of a run carry in their environment."""
-    return f"{key.workspace_id}/{key.run_id}"
-
-
-def free_address() -> str:
-    """``127.0.0.1:port`` with a port that is free now.
-
-    Logical nodes share the machine's addresses; their names need not resolve.
-    """
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return f"127.0.0.1:{listening.getsockname()[1]}"
-
-
-def own_environment() -> dict[str, str]:
-    """The emulator's own environment variables, as they are now."""
-    return dict(os.environ)
 
 
 def _missing_records(result: LaunchResult) -> str:

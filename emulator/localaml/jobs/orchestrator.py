@@ -5,21 +5,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from localaml.compute.runtime import NodeSpec
 from localaml.domain.job import JobSpec
 from localaml.domain.models import Cluster, ClusterKey, ErrorInfo, Node, Run, RunKey, ScaleSettings
 from localaml.domain.outcome import Outcome, Stop, StopReason
 from localaml.domain.run_lifecycle import WAITING, RunEvent
+from localaml.domain.scheduler import WaitingRun
 from localaml.domain.states import NodeState, ProvisioningState, RunState
 from localaml.errors import FailedPrecondition, LocalAmlError
+from localaml.jobs.cluster_book import ClusterBook
 from localaml.jobs.cluster_control import ClusterControl, ClusterStatus
-from localaml.jobs.execution import JobExecution, JobTools, run_label
+from localaml.jobs.disturbances import Disturbances
+from localaml.jobs.execution import JobExecution
+from localaml.jobs.job_tools import JobTools, run_label
 from localaml.jobs.live_logs import LiveLogs
+from localaml.jobs.quota_keeper import QuotaKeeper
 from localaml.jobs.remove_tree import remove_tree
+from localaml.jobs.run_folders import RunFolders
+from localaml.jobs.run_tasks import RunTasks
 from localaml.jobs.targets import LOCAL_TARGET, check_fits, cluster_for_run, local_cluster
 from localaml.paths import StatePaths
 from localaml.settings import LatencySettings
@@ -35,6 +42,8 @@ class Orchestrator:
 
     Attributes:
         logs: where the logs of runs that go on are.
+        disturbances: what can be done to nodes and runs from outside.
+        quotas: how many cores clusters may have.
 
     Args:
         spec_of: reads a stored run's definition again (after a restart).
@@ -61,8 +70,11 @@ class Orchestrator:
         self._local_slots = local_slots
         self._clusters: dict[ClusterKey, ClusterControl] = {}
         self._executions: dict[RunKey, JobExecution] = {}
-        self._tasks: dict[asyncio.Task[None], RunKey | None] = {}
-        self._removals: set[asyncio.Future[None]] = set()
+        self._cluster_book = ClusterBook(tools.store, tools.book.history)
+        self._tasks = RunTasks(tools.clock)
+        self._folders = RunFolders(paths)
+        self.disturbances = Disturbances(self._clusters, self._executions)
+        self.quotas = QuotaKeeper(tools.store, self._clusters)
         self._closing = False
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -76,30 +88,32 @@ class Orchestrator:
         ended = await self._tools.runtime.end_leftovers(adoptable)
         if ended:
             logger.info("ended %d processes that an earlier emulator had left", ended)
+        self.restore()
+        self._folders.remove_all_but(run.key for run in active)
+
+    def restore(self) -> None:
+        """Takes over the clusters and the active runs that are stored."""
+        store = self._tools.store
         deleting = []
         for cluster in store.clusters.list():
             control = self._add_control(cluster)
             control.restore(store.nodes.list(cluster.key))
             if cluster.provisioning_state is ProvisioningState.DELETING:
                 deleting.append(cluster.key)
-        for run in active:
+        for run in store.runs.list_active():
             self._resume(run)
+        self.disturbances.repeat()
         self._release_forgotten_nodes()
         for key in deleting:
-            self._spawn(self.delete_cluster(key))
+            self._tasks.spawn(self.delete_cluster(key))
         for control in self._clusters.values():
             control.replan()
-        self._remove_old_folders({run.key for run in active})
 
     async def close(self) -> None:
         """Stops deciding and watching. Jobs go on; the next emulator of this state dir adopts them."""
         self._closing = True
-        for task in list(self._tasks):
-            task.cancel()
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
-        if self._removals:
-            await asyncio.wait(set(self._removals))
+        await self._tasks.cancel_all()
+        await self._folders.settle()
         for control in self._clusters.values():
             await control.close()
         await self._tools.runtime.close()
@@ -123,16 +137,18 @@ class Orchestrator:
                 cluster = control.cluster
             elif run.target == "amlcompute":
                 made = cluster = cluster_for_run(run, spec, vm_size, vm_priority, self._tools.clock.now())
-                store.clusters.insert(cluster)
+                self._tools.hooks.before_cluster(cluster)
+                self._cluster_book.insert(cluster)
                 run = replace(run, target=cluster.name.name)
             else:
                 cluster = store.clusters.get(ClusterKey(run.workspace_id, run.target))
             check_fits(cluster, spec)
-            run = store.runs.insert(self._tools.book.born(run, RunEvent.SUBMIT, "submitted"))
+            run = self._tools.book.insert(self._tools.book.born(run, RunEvent.SUBMIT, "submitted"), "submitted")
         control = self._add_control(made) if made is not None else self._clusters[cluster.key]
         if made is not None:
             run = self._tools.book.advance(run.key, RunEvent.GROW_CLUSTER, "a cluster is made for the run")
-        control.enqueue(run.run_id, spec.node_count, run.created_at)
+        self._tools.hooks.reached("submit-committed", run)
+        control.enqueue(run.run_id, spec.node_count, run.created_at, position=store.runs.row_number(run.key))
         return self._tools.book.get(run.key)
 
     async def cancel_run(self, key: RunKey) -> Run:
@@ -145,9 +161,13 @@ class Orchestrator:
         run = book.get(key)
         text = "The run was canceled."
         if run.state in WAITING or not run.submitted:
-            run = book.advance(key, RunEvent.END_CANCELED, text)
             control = self._clusters.get(ClusterKey(key.workspace_id, run.target))
-            if control is not None and control.withdraw(key.run_id):
+            withdrawn = control is not None and control.withdraw(key.run_id)
+            if run.attempt > 1:
+                # It has worked before, until a node was taken away: what it wrote then is kept, like that of any run.
+                await self._collect(run)
+            run = book.advance(key, RunEvent.END_CANCELED, text)
+            if withdrawn:
                 self._after_run(run)
             return run
         run = book.advance(key, RunEvent.CANCEL, text)
@@ -165,19 +185,7 @@ class Orchestrator:
         Raises:
             FailedPrecondition: ``ILLEGAL_RUN_TRANSITION`` when it has ended.
         """
-        book = self._tools.book
-        run = book.get(key)
-        if not run.submitted:
-            event = RunEvent.COMPLETE if state is RunState.COMPLETED else RunEvent.FAIL
-            cause = "completed by its caller" if event is RunEvent.COMPLETE else "failed by its caller"
-            return book.advance(key, event, cause, error=error)
-        if run.state.is_terminal:
-            return book.advance(key, RunEvent.COMPLETE, "")  # raises with the run's story
-        if state is RunState.FAILED:
-            told = error or ErrorInfo("UserError", "The script called run.fail().")
-            wish = {"code": told.code or "UserError", "message": told.message}
-            return book.change(run, execution={**run.execution, "failed_by_script": wish})
-        return run
+        return self._tools.book.finish_by_caller(key, state, error)
 
     async def cancel_all(self) -> int:
         """Cancels every active run and waits for their ends; returns how many there were."""
@@ -187,8 +195,7 @@ class Orchestrator:
         """Cancels a workspace's runs, removes its clusters and folders. The records are the caller's to delete."""
         active = [run.key for run in self._tools.store.runs.list_active() if run.workspace_id == workspace_id]
         await self._cancel_and_wait(active)
-        if self._removals:
-            await asyncio.wait(set(self._removals))
+        await self._folders.settle()
         for key in [key for key in self._clusters if key.workspace_id == workspace_id]:
             await self._clusters.pop(key).remove_all()
         await asyncio.to_thread(remove_tree, self._paths.runs / workspace_id)
@@ -196,18 +203,31 @@ class Orchestrator:
     # -- clusters -----------------------------------------------------------------------------------------------------
 
     def create_cluster(self, cluster: Cluster) -> Cluster:
-        """Stores a cluster and starts its minimum of nodes. Raises AlreadyExists ``COMPUTE_TARGET_EXISTS``."""
-        self._tools.store.clusters.insert(cluster)
+        """Stores a cluster and starts its minimum of nodes.
+
+        Raises:
+            AlreadyExists: ``COMPUTE_TARGET_EXISTS``.
+            FailedPrecondition: ``QUOTA_EXCEEDED``.
+        """
+        self.quotas.check_minimum(cluster)
+        self._tools.hooks.before_cluster(cluster)
+        self._cluster_book.insert(cluster)
         control = self._add_control(cluster)
         control.replan()
         return control.cluster
 
     def resize_cluster(self, key: ClusterKey, scale: ScaleSettings) -> Cluster:
-        """Changes how many nodes a cluster may have. Raises NotFound ``COMPUTE_TARGET_NOT_FOUND``."""
-        self._tools.store.clusters.get(key)
+        """Changes how many nodes a cluster may have.
+
+        Raises:
+            NotFound: ``COMPUTE_TARGET_NOT_FOUND``.
+            FailedPrecondition: ``QUOTA_EXCEEDED``.
+        """
+        self._cluster_book.get(key)
         control = self._clusters[key]
         changed = replace(control.cluster, scale=scale, updated_at=self._tools.clock.now())
-        self._tools.store.clusters.update(changed)
+        self.quotas.check_minimum(changed)
+        self._cluster_book.update(changed, f"resized to {scale.min_node_count}..{scale.max_node_count} nodes")
         control.rescale(changed)
         return control.cluster
 
@@ -217,27 +237,18 @@ class Orchestrator:
         Raises:
             NotFound: ``COMPUTE_TARGET_NOT_FOUND``.
         """
-        store = self._tools.store
-        store.clusters.get(key)
+        self._cluster_book.get(key)
         control = self._clusters[key]
-        now = self._tools.clock.now()
-        changed = replace(
-            control.cluster,
-            provisioning_state=ProvisioningState.DELETING,
-            provisioning_state_changed_at=now,
-            updated_at=now,
-        )
-        store.clusters.update(changed)
-        control.cluster = changed
+        control.cluster = self._cluster_book.begin_deleting(control.cluster, self._tools.clock.now())
         on_it = [
             run.key
-            for run in store.runs.list_active()
+            for run in self._tools.store.runs.list_active()
             if run.workspace_id == key.workspace_id and run.target == key.cluster
         ]
         await self._cancel_and_wait(on_it)
         await control.remove_all()
         self._clusters.pop(key, None)
-        store.clusters.delete(key)
+        self._cluster_book.delete(control.cluster)
 
     def cluster_status(self, key: ClusterKey) -> ClusterStatus:
         """A cluster and its nodes, now. Raises NotFound ``COMPUTE_TARGET_NOT_FOUND``."""
@@ -247,15 +258,10 @@ class Orchestrator:
             raise FailedPrecondition("COMPUTE_TARGET_DELETING", f"The compute target {key.cluster!r} is being deleted.")
         return control.status()
 
-    def lose_node(self, key: ClusterKey, node_id: str) -> None:
-        """A node has gone: its run fails, the node is replaced."""
-        run_id = self._clusters[key].lose(node_id)
-        if run_id is None:
-            return
-        execution = self._executions.get(RunKey(key.workspace_id, run_id))
-        if execution is not None:
-            text = f"Node {node_id} was lost while the run was working on it."
-            execution.stop(Stop(StopReason.NODE_LOST, text, node_id))
+    def try_again(self) -> None:
+        """Tries at once what clusters failed to do a while ago."""
+        for control in list(self._clusters.values()):
+            control.try_again()
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -273,6 +279,10 @@ class Orchestrator:
             new_node_id=self._ids.node_id,
             place=place,
             host_name=(lambda number: self._local_host_name) if local else (lambda number: f"{name}-{number}"),
+            history=self._tools.book.history,
+            hooks=self._tools.hooks,
+            allowed=self.quotas.allowed,
+            freed=lambda: self.quotas.freed(cluster.workspace_id),
             latency=LatencySettings() if local else self._tools.settings.latency,
             unique_host_names=not local,
             persist=not local,
@@ -294,6 +304,7 @@ class Orchestrator:
             node_ids=tuple(node.node_id for node in nodes),
             execution={**run.execution, "nodes": told},
         )
+        self._tools.hooks.reached("placed", run)
         self._perform(run, [control.spec(node) for node in nodes])
 
     def _perform(self, run: Run, nodes: list[NodeSpec]) -> None:
@@ -301,7 +312,7 @@ class Orchestrator:
         self._executions[run.key] = execution
         if run.state is RunState.CANCEL_REQUESTED:
             execution.stop(Stop(StopReason.CANCELED, "The run was canceled."))
-        self._spawn(self._perform_to_the_end(execution), run.key)
+        self._tasks.spawn(self._perform_to_the_end(execution), run.key)
 
     async def _perform_to_the_end(self, execution: JobExecution) -> None:
         key = execution.key
@@ -314,27 +325,39 @@ class Orchestrator:
             logger.exception("run %s: a step failed in an unforeseen way", key.run_id)
             text = f"LocalAML itself failed while it performed the run: {type(error).__name__}: {error}"
             outcome = Outcome(RunEvent.FAIL, text, ErrorInfo("INTERNAL_ERROR", text))
+        if outcome.event is RunEvent.REQUEUE:
+            if self._tools.book.get(key).state is not RunState.CANCEL_REQUESTED:
+                self._requeue(key, outcome.cause)
+                return
+            await self._collect(self._tools.book.get(key))
+            outcome = Outcome(RunEvent.END_CANCELED, "The run was canceled.")
         run = self._tools.book.advance(key, outcome.event, outcome.cause, error=outcome.error)
         del self._executions[key]
-        control = self._clusters.get(ClusterKey(key.workspace_id, run.target))
-        if control is not None:
+        if (control := self._clusters.get(ClusterKey(key.workspace_id, run.target))) is not None:
             control.release(run.node_ids)
         self._after_run(run)
-        self._remove_folder(key)
+        self._folders.remove(key)
 
-    def _remove_folder(self, key: RunKey) -> None:
-        """Removes an ended run's folder, beside everything else; `close` waits for it."""
-        root = self._paths.run(key).root
-        removal = asyncio.ensure_future(asyncio.to_thread(remove_tree, root))
-        self._removals.add(removal)
-        removal.add_done_callback(self._removals.discard)
+    def _requeue(self, key: RunKey, cause: str) -> None:
+        """A run whose node was taken away waits for other nodes, in its old place."""
+        book = self._tools.book
+        nodes = book.get(key).node_ids
+        run = book.requeue(key, cause)
+        del self._executions[key]
+        waiting = WaitingRun(run.run_id, self._spec_of(run).node_count, self._tools.store.runs.row_number(key))
+        self._clusters[ClusterKey(key.workspace_id, run.target)].requeue(waiting, nodes)
+
+    async def _collect(self, run: Run) -> None:
+        """Keeps the files of a run that will not be performed again."""
+        await JobExecution(run, self._spec_of(run), (), self._paths.run(run.key), self._tools).collect()
+        self._folders.remove(run.key)
 
     def _after_run(self, run: Run) -> None:
         """A cluster that was made for a run goes with it."""
         key = ClusterKey(run.workspace_id, run.target)
         control = self._clusters.get(key)
         if control is not None and control.cluster.for_run == run.run_id and not self._closing:
-            self._spawn(self.delete_cluster(key))
+            self._tasks.spawn(self.delete_cluster(key))
 
     def _resume(self, run: Run) -> None:
         """Goes on with a run of an earlier emulator."""
@@ -347,7 +370,8 @@ class Orchestrator:
             self._tools.book.advance(run.key, event, text, error=ErrorInfo("COMPUTE_TARGET_NOT_FOUND", text))
             return
         if run.state in WAITING:
-            control.enqueue(run.run_id, spec.node_count, run.created_at)
+            position = self._tools.store.runs.row_number(run.key)
+            control.enqueue(run.run_id, spec.node_count, run.created_at, position=position)
             return
         now = self._tools.clock.now()
         nodes = [
@@ -364,13 +388,6 @@ class Orchestrator:
                 if node.run_id is not None and RunKey(key.workspace_id, node.run_id) not in self._executions:
                     control.release([node.node_id])
 
-    def _remove_old_folders(self, active: set[RunKey]) -> None:
-        """Removes folders of runs that have ended."""
-        for workspace in self._paths.runs.glob("*"):
-            for folder in workspace.glob("*"):
-                if RunKey(workspace.name, folder.name) not in active:
-                    remove_tree(folder)
-
     async def _cancel_and_wait(self, keys: list[RunKey]) -> int:
         count = 0
         for key in keys:
@@ -379,22 +396,5 @@ class Orchestrator:
                 count += 1
             except LocalAmlError as error:
                 logger.debug("run %s: %s", key.run_id, error)
-        own = asyncio.current_task()
-        while waiting := {task for task, key in self._tasks.items() if key in keys and task is not own}:
-            await asyncio.wait(waiting)
+        await self._tasks.wait_for(keys)
         return count
-
-    def _spawn(self, work: Coroutine[Any, Any, None], run: RunKey | None = None) -> None:
-        async def do() -> None:
-            with self._tools.clock.working(apart=True):
-                await work
-
-        task = asyncio.get_running_loop().create_task(do())
-        task.add_done_callback(lambda _: work.close())  # cancelled before it began, it would complain
-        self._tasks[task] = run
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        del self._tasks[task]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("background work failed: %s", error, exc_info=error)

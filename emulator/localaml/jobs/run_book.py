@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from localaml.domain.models import Run, RunKey, StateChange
+from localaml.domain.models import ErrorInfo, Run, RunKey, StateChange
 from localaml.domain.run_lifecycle import RunEvent, next_state
 from localaml.domain.states import RunState
+from localaml.jobs.history import History
 
 if TYPE_CHECKING:
     from localaml.clock import Clock
@@ -19,11 +20,15 @@ class RunBook:
 
     Args:
         store: where runs are kept; each change is committed when a method returns.
+
+    Attributes:
+        history: where every state is noted.
     """
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self.history = History(store, clock)
 
     def get(self, key: RunKey) -> Run:
         """The run as it is stored now. Raises NotFound ``RUN_NOT_FOUND``."""
@@ -41,6 +46,13 @@ class RunBook:
             state_changes=(first, StateChange(state, now, cause)),
         )
 
+    def insert(self, run: Run, cause: str) -> Run:
+        """Stores a run that was just born. Raises as `Runs.insert` does."""
+        with self._store.transaction():
+            stored = self._store.runs.insert(run)
+            self.history.run(None, stored, cause)
+        return stored
+
     def advance(self, key: RunKey, event: RunEvent, cause: str, **changes: Any) -> Run:
         """Applies `event` and stores the run with `changes` to its other fields.
 
@@ -57,7 +69,36 @@ class RunBook:
             changes["started_at"] = now
         if state.is_terminal:
             changes["ended_at"] = now
-        return self.change(run, **changes)
+        with self._store.transaction():
+            changed = self.change(run, **changes)
+            if state is not run.state:
+                self.history.run(run, changed, cause)
+        return changed
+
+    def requeue(self, key: RunKey, cause: str) -> Run:
+        """Sends a run back to the queue. What it had of nodes and processes is forgotten; its attempts are counted."""
+        run = self.get(key)
+        gone = ("handle", "nodes", "evicted", "failed_by_script")
+        execution = {name: value for name, value in run.execution.items() if name not in gone}
+        if "handle" in run.execution:
+            # Its processes were there: the next ones go on from what they have written.
+            execution["attempt"] = run.attempt + 1
+        return self.advance(key, RunEvent.REQUEUE, cause, node_ids=(), execution=execution)
+
+    def finish_by_caller(self, key: RunKey, state: RunState, error: ErrorInfo | None) -> Run:
+        """What `Orchestrator.finish_own_run` promises."""
+        run = self.get(key)
+        if not run.submitted:
+            event = RunEvent.COMPLETE if state is RunState.COMPLETED else RunEvent.FAIL
+            cause = "completed by its caller" if event is RunEvent.COMPLETE else "failed by its caller"
+            return self.advance(key, event, cause, error=error)
+        if run.state.is_terminal:
+            return self.advance(key, RunEvent.COMPLETE, "")  # raises with the run's story
+        if state is RunState.FAILED:
+            told = error or ErrorInfo("UserError", "The script called run.fail().")
+            wish = {"code": told.code or "UserError", "message": told.message}
+            return self.change(run, execution={**run.execution, "failed_by_script": wish})
+        return run
 
     def change(self, run: Run, **changes: Any) -> Run:
         """Stores the run with `changes` to fields other than its state."""
