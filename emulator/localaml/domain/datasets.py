@@ -1,8 +1,8 @@
 """Datasets: which files belong together. Patterns, places in a view, and choices among files; no I/O.
 
-Facts as observed on azureml-core 1.61 with its dataset runtime: a dataset with one source shows its files relative to the
-folder that the source's fixed part names (a single file under its own name); one with several sources shows them with
-the place that they come from, a URL as ``http%3A/%2Fhost%3Aport/path``. `*` and `?` do match a leading dot.
+Facts as observed on azureml-core 1.61 with its dataset runtime: a dataset with one source shows its files relative to
+the folder that the source's fixed part names (a single file under its own name); one with several sources shows them
+with the place that they come from, a URL as ``http%3A/%2Fhost%3Aport/path``. `*` and `?` do match a leading dot.
 """
 
 from __future__ import annotations

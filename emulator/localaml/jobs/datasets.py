@@ -87,7 +87,7 @@ async def prepare_datasets(
             files = await dataset_files(definition, store, objects, workspace_id)
             place = path_on_compute(each.path_on_compute, paths.datasets / each.name, f"Input {each.name!r}", paths)
             await _lay_out(each, files, place, objects, paths, notes)
-            # A folder was named when the only source turned out to have other paths than its own name.
+            # A path without wildcards may name a folder, with one file in it.
             single = definition.is_single_file and len(files) == 1 and _names(files[0], definition.sources[0].path)
             value = str(place / files[0].path if single else place)
         values[each.name] = value
@@ -186,5 +186,6 @@ def _close_folders(place: Path) -> None:
 def _not_inside(wanted: DatasetInput, paths: RunPaths) -> InvalidArgument:
     return InvalidArgument(
         "PATH_ON_COMPUTE_NOT_ALLOWED",
-        f"Input {wanted.name!r}: path_on_compute {wanted.path_on_compute!r} leads out of the run's folder {paths.root}.",
+        f"Input {wanted.name!r}: path_on_compute {wanted.path_on_compute!r} leads out of the run's folder "
+        f"{paths.root}.",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def remove_tree(folder: Path) -> None:
-    """Removes a folder with all that is in it, as far as that can be done. A missing one is fine. Never follows links."""
+    """Removes a folder with all that is in it, as far as that can be done. A missing one is fine. Follows no links."""
     shutil.rmtree(folder, ignore_errors=True)
     if not os.path.lexists(folder):
         return
@@ -20,11 +20,11 @@ def remove_tree(folder: Path) -> None:
 
 def _open(folder: str) -> None:
     try:
-        os.chmod(folder, 0o700)
+        Path(folder).chmod(0o700)
         with os.scandir(folder) as entries:
             for entry in entries:
                 # Before the walk goes in: it could not look into a closed one.
                 if entry.is_dir(follow_symlinks=False):
-                    os.chmod(entry.path, 0o700)
+                    Path(entry.path).chmod(0o700)
     except OSError:
         return

@@ -33,8 +33,8 @@ def dataset_input(name: str, value: run_definition_pb2.DataConfiguration) -> Dat
         if not _NAME.fullmatch(text) or _RESERVED.fullmatch(text):
             raise InvalidArgument(
                 "DATASET_INPUT_INVALID",
-                f"{text[:64]!r} cannot be the name of an input: use letters, digits and '_', no digit first, and no name "
-                "that the job's own environment needs (PATH, AZUREML_...).",
+                f"{text[:64]!r} cannot be the name of an input: use letters, digits and '_', no digit first, and no "
+                "name that the job's own environment needs (PATH, AZUREML_...).",
             )
     mode = _MODES.get(value.mechanism.lower() or "direct")
     if mode is None:
@@ -115,7 +115,7 @@ def _check_datastores(definition: DatasetDefinition, store: Store, workspace_id:
 def _version(name: str, text: str) -> int:
     if text in ("", "latest"):
         return 0
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:18]) and len(text) <= 18):
+    if not (text.isascii() and text.isdigit() and int(text[:18]) > 0 and len(text) <= 18):
         raise InvalidArgument("DATASET_INPUT_INVALID", f"Input {name!r}: {text[:64]!r} is no version of a dataset.")
     return int(text)
 

@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any, Final
 
 from google.protobuf import json_format
 
@@ -29,7 +30,7 @@ from localaml.services.rpc import Caller
 from localaml.store import AssetFilter
 from localaml_proto.v1 import dataset_pb2
 
-_KIND = "dataset"
+_KIND: Final = "dataset"
 _MAX_NAME = 255
 _MAX_DESCRIPTION = 32 * 1024
 _MAX_TABLE_BYTES = 1024 * 1024
@@ -170,7 +171,7 @@ class DatasetService:
                 self._context.store.datastores.get(workspace.workspace_id, source.datastore)
         return definition
 
-    def _unregistered(self, workspace: Workspace, payload: dict[str, object]) -> Asset:
+    def _unregistered(self, workspace: Workspace, payload: dict[str, Any]) -> Asset:
         """Equal definitions have one id: submitting the same thing often leaves one record."""
         digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).digest()
         dataset_id = str(uuid.UUID(bytes=digest[:16], version=5))
