@@ -89,7 +89,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     ):
         return
     try:
-        text = session.report()
+        text = session.report(known=report.longreprtext)
     except Exception as error:
         # The test's own failure is what counts.
         text = f"What became of the runs cannot be told: {type(error).__name__}: {error}"

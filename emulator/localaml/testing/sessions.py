@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 _RESOURCE_GROUP = "tests"
+# Lines of the emulator's log that a failed test shows.
+_DEFECT = re.compile(r"^\S+ \S+ (ERROR|CRITICAL) |^\w*(Error|Exception)\b")
+_MOST_DEFECTS = 20
 
 
 class EmulatorSession:
@@ -40,6 +43,7 @@ class EmulatorSession:
         self._current: Emulator | None = None
         self._test = ExitStack()
         self._workspaces: list[Workspace] = []
+        self._log_begin = 0
         self.kept: list[Path] = []
 
     # -- one test -----------------------------------------------------------------------------------------------------
@@ -65,6 +69,7 @@ class EmulatorSession:
         # The test before may have killed it.
         found.ensure_running()
         self._current = found
+        self._log_begin = len(found.log())
         self._test.enter_context(found.environment())
 
     def leave(self) -> None:
@@ -120,15 +125,23 @@ class EmulatorSession:
             cluster.wait_for_completion()
         return cluster
 
-    def report(self) -> str:
-        """What became of the test's runs; empty when there were none."""
+    def report(self, known: str = "") -> str:
+        """What became of the test's runs, and what the emulator itself did wrong; empty when there is nothing to tell.
+
+        Args:
+            known: runs whose story is in this text are left out.
+        """
         from localaml.testing.stories import tail, workspace_told
 
         if self._current is None:
             return ""
         if not self._current.is_running:
             return f"The emulator is dead. The end of its log:\n{tail(self._current.log())}"
-        return "\n".join(text for workspace in self._workspaces if (text := workspace_told(workspace)))
+        parts = [workspace_told(workspace, known) for workspace in self._workspaces]
+        defects = [line for line in self._current.log()[self._log_begin :].splitlines() if _DEFECT.search(line)]
+        if defects:
+            parts.append("\n".join(["The emulator's log tells of errors:", *defects[-_MOST_DEFECTS:]]))
+        return "\n".join(part for part in parts if part)
 
     # -- the session --------------------------------------------------------------------------------------------------
 

@@ -22,18 +22,20 @@ def story(run: Run) -> str:
     if not details:
         return f"  {run.get_status()}"
     begin = _time(details[0]["time"])
-    return "\n".join(
-        f"  {(_time(change['time']) - begin).total_seconds():9.3f} s  {change['state']:<15} {change['cause']}"
-        for change in details
-    )
+    lines = []
+    for change in details:
+        seconds = (_time(change["time"]) - begin).total_seconds()
+        lines.append(f"  {seconds:9.3f} s  {change['state']:<15} {_first_line(change['cause'])}")
+    return "\n".join(lines)
 
 
 def told(run: Run) -> str:
     """A run's story, its error, and the ends of its driver logs."""
-    parts = [f"run {run.id}:", story(run)]
+    parts = [_title(run.id), story(run)]
     error = run.get_details().get("error")
     if error:
-        parts.append(_indented(f"error {error['error']['code']}: {error['error']['message']}"))
+        # What follows the first line is the end of a log, which is to come anyway.
+        parts.append(f"  error {error['error']['code']}: {_first_line(error['error']['message'])}")
     logs = driver_logs(run)
     for name in list(logs)[:_MOST_LOGS]:
         parts.append(f"  --- {name}\n{_indented(tail(logs[name]))}")
@@ -55,8 +57,12 @@ def tail(text: str) -> str:
     return "\n".join([*cut, *lines[-_TAIL_LINES:]])
 
 
-def workspace_told(workspace: Workspace) -> str:
-    """The stories of a workspace's runs, the last ones first; empty when there are none."""
+def workspace_told(workspace: Workspace, known: str = "") -> str:
+    """The stories of a workspace's runs, the last ones first; empty when there are none.
+
+    Args:
+        known: runs whose story is in this text are left out.
+    """
     from azureml.core import Experiment, Run
 
     request: Mapping[str, Any] = {
@@ -67,11 +73,21 @@ def workspace_told(workspace: Workspace) -> str:
     records = workspace._client.call("RunService", "ListRuns", dict(request)).get("runs") or []
     parts = []
     for record in records[:_MOST_RUNS]:
+        if _title(record["runId"]) in known:
+            continue
         experiment = Experiment(workspace, record["name"].split("/")[7], _create_in_cloud=False)
         parts.append(told(Run(experiment, record["runId"])))
     if len(records) > _MOST_RUNS:
         parts.append("... and further runs")
     return "\n".join(parts)
+
+
+def _title(run_id: str) -> str:
+    return f"run {run_id}:"
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
 
 
 def _indented(text: str) -> str:
