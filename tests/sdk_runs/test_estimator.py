@@ -17,6 +17,7 @@ from azureml.core.runconfig import (
     MpiConfiguration,
     PyTorchConfiguration,
     RunConfiguration,
+    TensorflowConfiguration,
 )
 from azureml.core.script_run_config import ScriptRunConfig
 from azureml.exceptions import RunConfigurationException, TrainingException, UserErrorException
@@ -155,10 +156,13 @@ class TestDistribution:
         with pytest.raises(TrainingException, match=f"{backend}.*'mpi'"):
             estimator(distributed_backend=backend)
 
-    @pytest.mark.parametrize("training", [ParameterServer(), Nccl()])
-    def test_other_kinds_are_not_supported_yet(self, training: Any) -> None:
-        with pytest.raises(UserErrorException, match=type(training).__name__):
-            estimator(distributed_training=training)
+    def test_other_kinds(self) -> None:
+        made = definition(node_count=2, distributed_training=ParameterServer(3, 0))
+        assert (made["framework"], made["communicator"], made["nodeCount"]) == ("TensorFlow", "ParameterServer", 2)
+        assert made["tensorflow"] == {"workerCount": 3, "parameterServerCount": 0}
+        for kind in (Nccl, Nccl()):
+            made = definition(node_count=2, distributed_training=kind)
+            assert (made["framework"], made["communicator"], made["nodeCount"]) == ("PyTorch", "Nccl", 2)
 
     def test_both_ways_at_once(self) -> None:
         with pytest.raises(TrainingException, match="not both"):
@@ -291,9 +295,18 @@ class TestScriptRunConfig:
         made = self.made(script="a.py", distributed_job_config=MpiConfiguration(2, 3))
         assert (made["communicator"], made["nodeCount"], made["mpi"]["processCountPerNode"]) == ("IntelMpi", 3, 2)
 
-    def test_pytorch_is_passed_on_for_the_emulator_to_judge(self) -> None:
-        made = self.made(script="a.py", distributed_job_config=PyTorchConfiguration("Gloo", node_count=2))
+    def test_pytorch(self) -> None:
+        made = self.made(script="a.py", distributed_job_config=PyTorchConfiguration("Gloo", 4, 2))
         assert (made["framework"], made["communicator"], made["nodeCount"]) == ("PyTorch", "Gloo", 2)
+        assert made["pytorch"] == {"communicationBackend": "Gloo", "processCount": 4, "nodeCount": 2}
+        assert "processCount" not in self.made(script="a.py", distributed_job_config=PyTorchConfiguration())["pytorch"]
+        with pytest.raises(UserErrorException, match="process_count"):
+            self.made(script="a.py", distributed_job_config=PyTorchConfiguration("Nccl", 0))
+
+    def test_tensorflow_has_a_node_for_each_worker(self) -> None:
+        made = self.made(script="a.py", distributed_job_config=TensorflowConfiguration(2, 1))
+        assert (made["framework"], made["communicator"], made["nodeCount"]) == ("TensorFlow", "ParameterServer", 2)
+        assert made["tensorflow"] == {"workerCount": 2, "parameterServerCount": 1}
 
     def test_run_config_is_the_beginning(self) -> None:
         config = RunConfiguration(script="b.py", arguments=["--y"])

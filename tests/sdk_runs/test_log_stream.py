@@ -11,7 +11,7 @@ import pytest
 from tests.support.waiting import wait_until
 
 from azureml._localaml.errors import ConnectionFailed
-from azureml._run_impl.log_stream import OutputStreamer, primary_log
+from azureml._run_impl.log_stream import OutputStreamer, primary_log, worth_showing
 
 LOGS = "azureml-logs/"
 
@@ -31,6 +31,15 @@ LOGS = "azureml-logs/"
 )
 def test_primary_log(names: list[str], chosen: str | None) -> None:
     assert primary_log(names) == (None if chosen is None else LOGS + chosen)
+
+
+def test_empty_logs_are_left_out_but_for_the_scripts_own() -> None:
+    sizes = {"20_image_build_log.txt": "12", "56_batchai_stderr.txt": "0", "80_driver_log_worker_0.txt": "0"}
+    logs: list[dict[str, Any]] = [{"path": LOGS + name, "sizeBytes": size} for name, size in sizes.items()]
+    logs.append({"path": LOGS + "60_control_log.txt"})  # of unknown size
+    assert worth_showing(logs) == [
+        LOGS + name for name in ("20_image_build_log.txt", "80_driver_log_worker_0.txt", "60_control_log.txt")
+    ]
 
 
 class FakeStream:

@@ -73,8 +73,10 @@ def run_definition(config: RunConfiguration) -> JsonObject:
             "nodeCount": node_count,
         },
         "tensorflow": {
-            "workerCount": config.tensorflow.worker_count,
-            "parameterServerCount": config.tensorflow.parameter_server_count,
+            "workerCount": whole_number(config.tensorflow.worker_count, "worker_count"),
+            "parameterServerCount": whole_number(
+                config.tensorflow.parameter_server_count, "parameter_server_count", 0
+            ),
         },
         "dataReferences": {name: _reference(name, reference) for name, reference in references.items()},
         "environmentVariables": _texts(config.environment_variables, "environment_variables"),
@@ -90,7 +92,14 @@ def run_definition(config: RunConfiguration) -> JsonObject:
         seconds = whole_number(config.max_run_duration_seconds, "max_run_duration_seconds")
         definition["maxRunDurationSeconds"] = str(seconds)
     if config.communicator and config.communicator.lower() in ("nccl", "gloo"):
-        definition["pytorch"] = _without_none(config.pytorch._to_dict())
+        processes = config.pytorch.process_count
+        definition["pytorch"] = _without_none(
+            {
+                "communicationBackend": config.communicator,
+                "processCount": None if processes is None else whole_number(processes, "process_count"),
+                "nodeCount": node_count,
+            }
+        )
     if config.source_directory_data_store:
         definition["sourceDirectoryDataStore"] = target_name(config.source_directory_data_store)
     if config.target == "amlcompute":
@@ -266,9 +275,14 @@ def shown_definition(definition: JsonObject) -> RunDefinitionView:
         },
         "tensorflow": {
             "workerCount": (definition.get("tensorflow") or {}).get("workerCount") or 1,
-            "parameterServerCount": (definition.get("tensorflow") or {}).get("parameterServerCount") or 1,
+            # 0 is a count, too.
+            "parameterServerCount": (definition.get("tensorflow") or {}).get("parameterServerCount", 1),
         },
         "mpi": {"processCountPerNode": (definition.get("mpi") or {}).get("processCountPerNode") or 1},
+        "pytorch": {
+            "communicationBackend": (definition.get("pytorch") or {}).get("communicationBackend"),
+            "processCount": (definition.get("pytorch") or {}).get("processCount"),
+        },
         "environmentVariables": definition.get("environmentVariables") or {},
     }
     view: RunDefinitionView = _view(shown)

@@ -1,8 +1,8 @@
 """Following a run and its logs until it has ended.
 
 Two streams of the emulator feed one queue: the run's changes (`WatchRun`), and the bytes of the log that is shown
-(`ReadRunLog`). The log shown is the one with the highest two-digit number, rank 0 first; when a higher one appears
-it takes over. Both streams are opened again where they stopped when the emulator was restarted.
+(`ReadRunLog`). The log shown is the one with the highest two-digit number, rank 0 or worker 0 first; when a higher one
+appears it takes over. Both streams are opened again where they stopped when the emulator was restarted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from azureml._localaml.errors import ConnectionFailed
 from azureml._run_impl.states import TERMINAL, state_of
@@ -72,6 +72,18 @@ def watch_run(
             raise AzureMLException("The run cannot be followed: {}".format(failure)) from failure
         time.sleep(_RETRY_SECONDS)
         client.look_again()
+
+
+def worth_showing(logs: Iterable[Mapping[str, Any]]) -> List[str]:
+    """The names of logs that have, or will have, something to say: what the service writes beside the script's output
+    (56_batchai_stderr.txt) is often empty for good."""
+    names = []
+    for entry in logs:
+        name = entry.get("path", "")
+        empty = str(entry.get("sizeBytes", "")) == "0"  # an emulator of before tells no sizes
+        if not empty or _number(name) >= _DRIVER_LOGS:
+            names.append(name)
+    return names
 
 
 def primary_log(names: Iterable[str]) -> Optional[str]:
@@ -236,7 +248,7 @@ class OutputStreamer:
             if not may_pass(error):
                 raise
             return False  # the next look, or the run's next change, tries again
-        name = primary_log(entry.get("path", "") for entry in answer.get("logs") or ())
+        name = primary_log(worth_showing(answer.get("logs") or ()))
         current = self._reader.log_name if self._reader is not None else None
         if name is None or name == current or (current is not None and _number(name) <= _number(current)):
             return False

@@ -114,7 +114,7 @@ def _distribute(config: RunConfiguration, job: Any) -> None:
     elif isinstance(job, TensorflowConfiguration):
         config.framework, config.communicator = "TensorFlow", "ParameterServer"
         config.tensorflow = job
-        config.node_count = job.worker_count + job.parameter_server_count
+        config.node_count = job.worker_count  # the servers share the workers' nodes, as in Azure
     elif isinstance(job, PyTorchConfiguration):
         config.framework, config.communicator = "PyTorch", job.communication_backend
         config.pytorch = job

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 
-def count(value: Any, what: str) -> int:
-    """A whole number of at least 1. Raises TrainingException for anything else."""
+def count(value: Any, what: str, least: int = 1) -> int:
+    """A whole number of at least `least`. Raises TrainingException for anything else."""
     from azureml.exceptions import TrainingException
 
     try:
@@ -15,8 +15,8 @@ def count(value: Any, what: str) -> int:
             raise ValueError
     except (TypeError, ValueError):
         raise TrainingException("{} must be a whole number, not {!r}.".format(what, value)) from None
-    if number < 1:
-        raise TrainingException("{} must be at least 1, not {}.".format(what, number))
+    if number < least:
+        raise TrainingException("{} must be at least {}, not {}.".format(what, least, number))
     return number
 
 

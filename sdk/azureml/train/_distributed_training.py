@@ -14,7 +14,7 @@ class _DistributedTraining:
 
 
 class Mpi(_DistributedTraining):
-    """Open MPI.
+    """Open MPI; also for scripts that use Horovod.
 
     Args:
         process_count_per_node: processes on each node.
@@ -32,22 +32,33 @@ class Mpi(_DistributedTraining):
 
 
 class ParameterServer(_DistributedTraining):
-    """TensorFlow's parameter servers. Refused by the estimators for now."""
+    """TensorFlow's workers and parameter servers, which find each other by `TF_CONFIG`. They are spread over the nodes,
+    the workers first. The run ends when all workers have ended.
+
+    Args:
+        worker_count: workers on all nodes together.
+        parameter_server_count: servers on all nodes together; 0 for strategies that need none.
+
+    Raises:
+        TrainingException: not whole numbers of at least 1 and 0.
+    """
 
     backend = "ps"
 
     def __init__(self, worker_count: int = 1, parameter_server_count: int = 1) -> None:
-        self.worker_count = worker_count
-        self.parameter_server_count = parameter_server_count
+        from azureml.train._checks import count
+
+        self.worker_count = count(worker_count, "worker_count")
+        self.parameter_server_count = count(parameter_server_count, "parameter_server_count", 0)
 
 
 class Gloo(_DistributedTraining):
-    """`torch.distributed` with Gloo. Refused by the estimators for now."""
+    """`torch.distributed` with Gloo: one process on each node."""
 
     backend = "gloo"
 
 
 class Nccl(_DistributedTraining):
-    """`torch.distributed` with NCCL. Refused by the estimators for now."""
+    """`torch.distributed` with NCCL: one process on each node. NCCL itself needs GPUs."""
 
     backend = "nccl"

@@ -13,8 +13,21 @@ if TYPE_CHECKING:
     from azureml.core.container_registry import ContainerRegistry
 
 
+# Other names under which a package brings the same along.
+_SAME = {
+    "tensorflow": ("tensorflow-gpu", "tensorflow-cpu", "tf-nightly"),
+    "torch": ("pytorch",),
+    "scikit-learn": ("sklearn",),
+}
+
+
 class EnvironmentArguments:
-    """The arguments of an estimator that say what the job runs in; names as in the estimator's signature."""
+    """The arguments of an estimator that say what the job runs in; names as in the estimator's signature.
+
+    Args:
+        default_packages: pip packages to add to a new environment, unless the others name them.
+        default_python: the version of Python that goes with them, unless the others name one.
+    """
 
     def __init__(
         self,
@@ -30,6 +43,8 @@ class EnvironmentArguments:
         environment_variables: Optional[Mapping[str, str]],
         environment_definition: Optional[Environment],
         shm_size: Optional[str],
+        default_packages: Sequence[str] = (),
+        default_python: Optional[str] = None,
     ) -> None:
         self.use_gpu = use_gpu
         self.use_docker = use_docker
@@ -43,6 +58,8 @@ class EnvironmentArguments:
         self.environment_variables = environment_variables
         self.environment_definition = environment_definition
         self.shm_size = shm_size
+        self.default_packages = default_packages
+        self.default_python = default_python
 
     def make(self, source_directory: str) -> Environment:
         """The environment.
@@ -108,7 +125,20 @@ class EnvironmentArguments:
                 result.set_pip_option(package)
             else:
                 result.add_pip_package(package)
+        if self.environment_definition is None:
+            self._add_defaults(result)
         return result
+
+    def _add_defaults(self, dependencies: CondaDependencies) -> None:
+        from azureml._run_impl.requirements import package_key
+
+        named = {package_key(package) for package in dependencies.conda_packages + dependencies.pip_packages}
+        for package in self.default_packages:
+            key = package_key(package)
+            if named.isdisjoint((key, *_SAME.get(key, ()))):
+                dependencies.add_pip_package(package)
+        if self.default_python and dependencies.get_python_version() is None:
+            dependencies.set_python_version(self.default_python)
 
     def _pip(self, source_directory: str) -> List[str]:
         from azureml._run_impl.requirements import read_requirements_file
