@@ -45,7 +45,7 @@ from localaml.services.sealing import SecretSealer
 from localaml.services.tokens import RunTokens, UrlSigner, authenticator
 from localaml.settings import Settings
 from localaml.state_dir import Endpoint, Ports, StateDir, abandoned
-from localaml.storage.disk import DiskStore
+from localaml.storage.clouds import open_cloud
 from localaml.store import Store
 
 if TYPE_CHECKING:
@@ -165,7 +165,9 @@ class Emulator:
 
         self.store = Store.open(self.paths.metadata)
         later.callback(self.store.close)
-        self.objects = DiskStore(self.paths.objects, self.paths.incoming)
+        cloud = await open_cloud(settings.storage, self.paths, is_new=lambda: not self.store.workspaces.list())
+        later.push_async_callback(asyncio.to_thread, cloud.close)
+        self.objects = cloud.objects
         runtime = self._runtime or _process_runtime(self.paths, self._machine_clock)
         uv_environments = _UvEnvironments(settings, self._machine_clock)
         environments = self._environments or uv_environments
@@ -176,7 +178,9 @@ class Emulator:
             environments=environments,
             settings=settings,
             clock=clock,
-            connection=lambda run: Connection(self.http_address, self.paths.endpoint, tokens.make(run)),
+            connection=lambda run: Connection(
+                self.http_address, self.paths.endpoint, tokens.make(run), cloud.job_variables
+            ),
             spec_of=stored_job_spec,
         )
         calls = CallCounter()

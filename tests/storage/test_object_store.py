@@ -216,3 +216,22 @@ async def test_delete_prefix(store: ObjectStore) -> None:
     assert await keys(store, "") == ["a/d", "e"]
     await put(store, "a/b/1")
     assert await keys(store, "a/b") == ["a/b/1"]
+
+
+async def test_a_copy_is_an_object_of_its_own(store: ObjectStore) -> None:
+    await put(store, "acc/con/a", b"first")
+    info = await store.copy("acc/con/a", "_models/ws/b/a")
+    assert (info.key, info.size_bytes) == ("_models/ws/b/a", 5)
+    folder = store.local_folder("acc/con")
+    if folder is not None:
+        # As a job does that has the datastore mounted: in place.
+        (folder / "a").write_bytes(b"other")
+    await put(store, "acc/con/a", b"second")
+    assert await get(store, "_models/ws/b/a") == b"first"
+    await store.copy("acc/con/a", "_models/ws/b/a")
+    assert await get(store, "_models/ws/b/a") == b"second"
+    with pytest.raises(NotFound):
+        await store.copy("acc/con/missing", "_models/ws/b/c")
+    with pytest.raises(InvalidArgument):
+        await store.copy("acc/con/a", "../b")
+    assert await keys(store, "_models/") == ["_models/ws/b/a"]

@@ -31,6 +31,8 @@ _GROUPS = {
     "run": ("localaml.cli.run_commands", "Runs of experiments."),
     "compute": ("localaml.cli.compute_commands", "AmlCompute clusters."),
     "clock": ("localaml.cli.clock_commands", "The emulator's time."),
+    "model": ("localaml.cli.model_commands", "Registered models."),
+    "environment": ("localaml.cli.environment_commands", "Registered and curated environments."),
     "workspace": ("localaml.cli.workspace_commands", "Workspaces."),
 }
 

@@ -16,7 +16,14 @@ import grpc
 from localaml.cli.endpoint import Presence, default_state_dir, look_up
 from localaml.cli.failure import CliError
 from localaml_proto.admin.v1 import admin_pb2_grpc
-from localaml_proto.v1 import artifact_pb2_grpc, compute_pb2_grpc, run_pb2_grpc, workspace_pb2_grpc
+from localaml_proto.v1 import (
+    artifact_pb2_grpc,
+    compute_pb2_grpc,
+    environment_pb2_grpc,
+    model_pb2_grpc,
+    run_pb2_grpc,
+    workspace_pb2_grpc,
+)
 
 _CALL_SECONDS = 60.0
 _START_HINT = "Start one with 'localaml start -d'."
@@ -42,6 +49,8 @@ class Client:
         self.admin = admin_pb2_grpc.AdminServiceStub(self._channel)
         self.artifacts = artifact_pb2_grpc.ArtifactServiceStub(self._channel)
         self.computes = compute_pb2_grpc.ComputeServiceStub(self._channel)
+        self.environments = environment_pb2_grpc.EnvironmentServiceStub(self._channel)
+        self.models = model_pb2_grpc.ModelServiceStub(self._channel)
         self.runs = run_pb2_grpc.RunServiceStub(self._channel)
         self.workspaces = workspace_pb2_grpc.WorkspaceServiceStub(self._channel)
 

@@ -1,4 +1,4 @@
-"""Fetching a run's files over signed URLs."""
+"""Fetching files of runs and models over signed URLs."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ def download_artifacts(client: Client, run_name: str, names: Sequence[str], fold
         batch = list(names[begin : begin + _BATCH])
         request = artifact_pb2.CreateArtifactDownloadUrlsRequest(parent=run_name, paths=batch)
         for signed in client.call(client.artifacts.CreateArtifactDownloadUrls, request).urls:
-            yield _fetch(signed.url, folder, check_relative_path(signed.path, "file name"))
+            yield fetch(signed.url, folder, check_relative_path(signed.path, "file name"))
 
 
-def _fetch(url: str, folder: Path, relative: str) -> Path:
+def fetch(url: str, folder: Path, relative: str) -> Path:
+    """Writes one file below `folder`, complete or not at all. Raises CliError."""
     target = folder / relative
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

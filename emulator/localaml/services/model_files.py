@@ -13,8 +13,11 @@ from localaml.paths import MODELS, model_prefix
 from localaml.store.codec import known
 
 if TYPE_CHECKING:
+    from localaml.clock import Clock
     from localaml.domain.models import Artifact, Run, Workspace
     from localaml.services.context import ServiceContext
+    from localaml.storage.object_store import ObjectStore
+    from localaml.store import Store
 
 ModelFiles = list[tuple[str, int]]
 """Path and size of each file, by path. A model that is a folder has its name as the first part of all paths."""
@@ -120,16 +123,16 @@ def _missing(context: ServiceContext, run: Run, path: str) -> NotFound:
     )
 
 
-async def remove_stale_uploads(context: ServiceContext) -> int:
+async def remove_stale_uploads(store: Store, objects: ObjectStore, clock: Clock) -> int:
     """Removes what was uploaded (or copied) more than a day ago and never registered; returns how many uploads."""
-    latest = context.clock.now() - _UPLOAD_LIFETIME
+    latest = clock.now() - _UPLOAD_LIFETIME
     after, removed = "", 0
     # One object of each upload is enough to know it: the next look begins behind all the others.
-    while found := await context.objects.list(f"{MODELS}/", after, 1):
+    while found := await objects.list(f"{MODELS}/", after, 1):
         _, workspace_id, upload_id, *_ = found[0].key.split("/")
         prefix = model_prefix(workspace_id, upload_id)
-        if found[0].modified_at < latest and context.store.assets.find_by_id(workspace_id, "model", upload_id) is None:
-            await context.objects.delete_prefix(prefix)
+        if found[0].modified_at < latest and store.assets.find_by_id(workspace_id, "model", upload_id) is None:
+            await objects.delete_prefix(prefix)
             removed += 1
         after = prefix + "\U0010ffff"
     return removed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional
 
@@ -10,6 +11,8 @@ from azureml.exceptions import AzureMLException, UserErrorException, WebserviceE
 
 if TYPE_CHECKING:
     from azureml.core.workspace import Workspace
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}\Z")
 
 
 def model_call(workspace: Workspace, method: str, request: Dict[str, Any]) -> Dict[str, Any]:
@@ -48,7 +51,15 @@ def registration(
     sample_output_dataset: Any,
     resource_configuration: Any,
 ) -> Dict[str, Any]:
-    """What all ways of registering a model have in common."""
+    """What all ways of registering a model have in common.
+
+    Raises WebserviceException: the name is not a good one (told here, before files are sent).
+    """
+    if not isinstance(model_name, str) or not _NAME.match(model_name):
+        raise WebserviceException(
+            "Error, provided model name is invalid: {!r}. Use 1 to 255 letters, digits, '-', '_' or '.', beginning "
+            "with a letter or digit.".format(model_name)
+        )
     request: Dict[str, Any] = {
         "parent": workspace._resource_name,
         "modelName": model_name,
