@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from queue import Empty
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from tests.sdk_runs.conftest import Submit
+from tests.support.notebook import notebook_in
 
 from azureml.core import Experiment
 from azureml.exceptions import UserErrorException
 from azureml.widgets import RunDetails
 from azureml.widgets._charts import Chart, metrics_view, svg
-
-if TYPE_CHECKING:
-    from jupyter_client.blocking import BlockingKernelClient
-    from tests.support.emulator_process import EmulatorProcess
 
 # The keys of a widget state that a public notebook stored (onnx-train-pytorch-aml-deploy-mnist, autumn 2018).
 RECORDED = {
@@ -158,60 +150,8 @@ def test_only_runs_are_shown() -> None:
         RunDetails("run_1")  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def kernel(connected: EmulatorProcess, tmp_path: Path) -> Iterator[BlockingKernelClient]:
-    """A Jupyter kernel that finds the emulator."""
-    from jupyter_client.manager import KernelManager
-
-    variables = {**os.environ, "IPYTHONDIR": str(tmp_path / "ipython"), "JUPYTER_RUNTIME_DIR": str(tmp_path / "run")}
-    manager = KernelManager(kernel_name="python3", connection_file=str(tmp_path / "kernel.json"))
-    manager.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    manager.start_kernel(env=variables, cwd=str(tmp_path))
-    client = manager.client()
-    try:
-        client.start_channels()
-        client.wait_for_ready(timeout=60)
-        yield client
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-        manager.cleanup_resources()
-
-
-class Notebook:
-    """Executes cells, and notes what the kernel sends: outputs, and the values that widgets get."""
-
-    def __init__(self, client: BlockingKernelClient) -> None:
-        self._client = client
-        self.text = ""
-        self.widgets = 0
-        self.values: list[str] = []
-
-    def cell(self, code: str) -> None:
-        reply = self._client.execute_interactive(code, timeout=60, output_hook=self._note, allow_stdin=False)
-        assert reply["content"]["status"] == "ok", (reply["content"], self.text)
-
-    def wait_for(self, text: str) -> None:
-        deadline = time.monotonic() + 60
-        while not any(text in value for value in self.values):
-            assert time.monotonic() < deadline, (text, self.values[-5:])
-            try:
-                self._note(self._client.get_iopub_msg(timeout=1))
-            except Empty:
-                continue
-
-    def _note(self, message: Any) -> None:
-        content, kind = message["content"], message["msg_type"]
-        if kind == "stream":
-            self.text += content["text"]
-        elif kind in ("display_data", "execute_result"):
-            self.widgets += "application/vnd.jupyter.widget-view+json" in content["data"]
-        elif kind in ("comm_open", "comm_msg"):
-            self.values.append(json.dumps(content["data"].get("state", {})))
-
-
 @pytest.mark.filterwarnings("ignore")  # jupyter_client's own
-def test_a_notebook_follows_a_run_until_its_end(kernel: BlockingKernelClient, submit: Submit, tmp_path: Path) -> None:
+def test_a_notebook_follows_a_run_until_its_end(submit: Submit, tmp_path: Path) -> None:
     marker = tmp_path / "go on"
     run = submit(
         "import os, sys, time\nfrom azureml.core import Run\nrun = Run.get_context()\n"
@@ -220,22 +160,22 @@ def test_a_notebook_follows_a_run_until_its_end(kernel: BlockingKernelClient, su
         "run.log('loss', 10)\nprint('last line')\n"
     )
     workspace = run.experiment.workspace
-    notebook = Notebook(kernel)
-    notebook.cell(
-        "from azureml.core import Experiment, Run, Workspace\nfrom azureml.widgets import RunDetails\n"
-        f"ws = Workspace.get({workspace.name!r}, subscription_id='tests', resource_group='group')\n"
-        f"run = Run.get(ws, {run.id!r})\nRunDetails(run).show()"
-    )
-    assert notebook.widgets == 1
-    notebook.wait_for("first line")
-    notebook.wait_for("<svg")
-    assert not any("Completed" in value for value in notebook.values)
-    marker.touch()
-    notebook.wait_for("Completed")
-    notebook.wait_for("last line")
-    notebook.cell(
-        "import threading, time\n"
-        "for thread in threading.enumerate():\n    if thread.name.startswith('azureml-run'): thread.join(20)\n"
-        "print('left:', [one.name for one in threading.enumerate() if one.name.startswith('azureml-run')])"
-    )
-    assert "left: []" in notebook.text, notebook.text
+    with notebook_in(tmp_path / "notebook", {}) as notebook:
+        notebook.cell(
+            "from azureml.core import Experiment, Run, Workspace\nfrom azureml.widgets import RunDetails\n"
+            f"ws = Workspace.get({workspace.name!r}, subscription_id='tests', resource_group='group')\n"
+            f"run = Run.get(ws, {run.id!r})\nRunDetails(run).show()"
+        )
+        assert notebook.widgets == 1
+        notebook.wait_for("first line")
+        notebook.wait_for("<svg")
+        assert not any("Completed" in value for value in notebook.values)
+        marker.touch()
+        notebook.wait_for("Completed")
+        notebook.wait_for("last line")
+        notebook.cell(
+            "import threading, time\n"
+            "for thread in threading.enumerate():\n    if thread.name.startswith('azureml-run'): thread.join(20)\n"
+            "print('left:', [one.name for one in threading.enumerate() if one.name.startswith('azureml-run')])"
+        )
+        assert "left: []" in notebook.text, notebook.text
