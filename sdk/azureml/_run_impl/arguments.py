@@ -1,8 +1,11 @@
-"""Script arguments: from what users write to words, with the data references among them taken out by name."""
+"""Script arguments: from what users write to words, with the data references and datasets among them taken out by
+name."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping
+
+from azureml._run_impl.dataset_inputs import Inputs, add_input, is_dataset, is_dataset_input
 
 if TYPE_CHECKING:
     from azureml.core.runconfig import DataReferenceConfiguration
@@ -20,27 +23,36 @@ def is_datastore(value: Any) -> bool:
     return not is_data_reference(value) and hasattr(value, "datastore_type") and hasattr(value, "as_mount")
 
 
-def as_words(values: Iterable[Any], references: References) -> List[str]:
+def as_words(values: Iterable[Any], references: References, inputs: Inputs) -> List[str]:
     """Arguments as words. A data reference, or a datastore (then all of it, mounted), becomes a placeholder for its
-    path on the node, and `references` gets it by name.
+    path on the node, and `references` gets it by name; so does a dataset input, and `inputs`.
 
     Raises:
-        UserErrorException: a value that has no form as a word, or two references with one name that mean different
-            places.
+        UserErrorException: a value that has no form as a word, or two references or inputs with one name that mean
+            different things.
     """
-    return [as_word(value, references) for value in values]
+    return [as_word(value, references, inputs) for value in values]
 
 
-def as_word(value: Any, references: References) -> str:
+def as_word(value: Any, references: References, inputs: Inputs) -> str:
     from azureml.exceptions import UserErrorException
 
+    if is_dataset_input(value):
+        return add_input(value, inputs)
+    if is_dataset(value):
+        raise UserErrorException(
+            "A dataset as a script argument needs a name and a way: dataset.as_named_input('data'), with .as_mount() or "
+            ".as_download() for files."
+        )
     if is_datastore(value):
         value = value.as_mount()
     if is_data_reference(value):
         return add_reference(value, references)
     if isinstance(value, (dict, list, tuple, set, bytes)):
         raise UserErrorException(
-            "{!r} cannot be a script argument: use text, a number, a DataReference or a datastore.".format(value)
+            "{!r} cannot be a script argument: use text, a number, a DataReference, a datastore or a dataset input.".format(
+                value
+            )
         )
     return str(value)
 
@@ -61,7 +73,7 @@ def add_reference(reference: Any, references: References) -> str:
     return _NAMED.format(name)
 
 
-def flatten_script_params(script_params: Mapping[str, Any], references: References) -> List[str]:
+def flatten_script_params(script_params: Mapping[str, Any], references: References, inputs: Inputs) -> List[str]:
     """`{'--flag': value}` as words in the dict's order; None and '' leave the flag alone, 0 stays, a list is one word
     per entry."""
     from azureml.exceptions import TrainingException
@@ -76,5 +88,5 @@ def flatten_script_params(script_params: Mapping[str, Any], references: Referenc
             words.append(str(flag))
         if value is None or (isinstance(value, str) and value == ""):
             continue
-        words += as_words(value if isinstance(value, (list, tuple)) else [value], references)
+        words += as_words(value if isinstance(value, (list, tuple)) else [value], references, inputs)
     return words

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from azureml._localaml.unsupported import unsupported
 from azureml._run_impl.arguments import as_words
+from azureml._run_impl.dataset_inputs import SaveDataset, data_entries, not_saved, shown_data
 
 if TYPE_CHECKING:
     from azureml.core.environment import Environment
@@ -40,19 +41,23 @@ def whole_number(value: Any, what: str, least: int = 1) -> int:
     return number
 
 
-def run_definition(config: RunConfiguration) -> JsonObject:
+def run_definition(config: RunConfiguration, save_dataset: SaveDataset = not_saved) -> JsonObject:
     """The RunDefinition (proto3 JSON) of a configuration.
+
+    Args:
+        save_dataset: stores a dataset in the run's workspace; returns its id.
 
     Raises:
         UserErrorException: something in it has no meaning, or is not supported yet.
     """
     from azureml.exceptions import UserErrorException
 
-    for field in ("data", "datacaches", "output_data", "services"):
+    for field in ("datacaches", "output_data", "services"):
         if getattr(config, field):
             raise unsupported("RunConfiguration.{}".format(field), "Use data_references.")
     references = dict(config.data_references)
-    arguments = as_words(config.arguments or (), references)
+    inputs = dict(config.data)
+    arguments = as_words(config.arguments or (), references, inputs)
     node_count = whole_number(config.node_count, "node_count")
     definition: JsonObject = {
         "arguments": arguments,
@@ -74,9 +79,7 @@ def run_definition(config: RunConfiguration) -> JsonObject:
         },
         "tensorflow": {
             "workerCount": whole_number(config.tensorflow.worker_count, "worker_count"),
-            "parameterServerCount": whole_number(
-                config.tensorflow.parameter_server_count, "parameter_server_count", 0
-            ),
+            "parameterServerCount": whole_number(config.tensorflow.parameter_server_count, "parameter_server_count", 0),
         },
         "dataReferences": {name: _reference(name, reference) for name, reference in references.items()},
         "environmentVariables": _texts(config.environment_variables, "environment_variables"),
@@ -84,10 +87,12 @@ def run_definition(config: RunConfiguration) -> JsonObject:
     if config.command:
         if config.script or arguments:
             raise UserErrorException("Give either a script with arguments or a command, not both.")
-        definition["command"] = _command(config.command, references)
+        definition["command"] = _command(config.command, references, inputs)
         definition["dataReferences"] = {name: _reference(name, item) for name, item in references.items()}
     else:
         definition["script"] = config.script
+    if inputs:
+        definition["data"] = data_entries(inputs, save_dataset)
     if config.max_run_duration_seconds:
         seconds = whole_number(config.max_run_duration_seconds, "max_run_duration_seconds")
         definition["maxRunDurationSeconds"] = str(seconds)
@@ -162,11 +167,11 @@ def _reference(name: str, reference: Any) -> JsonObject:
     )
 
 
-def _command(command: Any, references: Any) -> List[str]:
+def _command(command: Any, references: Any, inputs: Any) -> List[str]:
     # A whole line is the shell's, as in Azure (`&&`, `$VARIABLE`); a list is taken word by word.
     if isinstance(command, str):
         return ["/bin/sh", "-c", command]
-    return as_words(command, references)
+    return as_words(command, references, inputs)
 
 
 def _texts(values: Optional[Mapping[str, Any]], what: str) -> Dict[str, str]:
@@ -231,7 +236,7 @@ def shown_definition(definition: JsonObject) -> RunDefinitionView:
             }
             for name, reference in (definition.get("dataReferences") or {}).items()
         },
-        "data": {},
+        "data": shown_data(definition.get("data") or {}),
         "outputData": {},
         "jobName": None,
         "autoPrepareEnvironment": True,

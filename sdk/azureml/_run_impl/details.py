@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Mapping
+from typing import Any, Dict, Iterable, List, Mapping
 
 from azureml._localaml.wire import iso_time
 from azureml._run_impl.states import TERMINAL, state_of
@@ -23,11 +23,12 @@ class Details(Dict[str, Any]):
         return list(super().__dir__()) + list(self)
 
 
-def run_details(run: Mapping[str, Any], log_urls: Mapping[str, str]) -> Details:
+def run_details(run: Mapping[str, Any], log_urls: Mapping[str, str], workspace: Any = None) -> Details:
     """The details of a Run message.
 
     Args:
         log_urls: log name -> URL.
+        workspace: the run's; its input datasets are looked up there.
     """
     status = state_of(run)
     details = Details(runId=run.get("runId"), target=run.get("target") or None, status=status)
@@ -44,7 +45,8 @@ def run_details(run: Mapping[str, Any], log_urls: Mapping[str, str]) -> Details:
     if error:
         details["error"] = error
     details["properties"] = run_properties(run)
-    details["inputDatasets"] = []
+    data = (run.get("definition") or {}).get("data")
+    details["inputDatasets"] = _input_details(workspace, data) if data and workspace is not None else []
     details["outputDatasets"] = []
     if run.get("definition"):
         from azureml._run_impl.definition import shown_definition
@@ -52,6 +54,12 @@ def run_details(run: Mapping[str, Any], log_urls: Mapping[str, str]) -> Details:
         details["runDefinition"] = shown_definition(run["definition"])
     details["logFiles"] = dict(log_urls)
     return details
+
+
+def _input_details(workspace: Any, data: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    from azureml._run_impl.dataset_inputs import input_details
+
+    return input_details(workspace, data)
 
 
 def run_properties(run: Mapping[str, Any]) -> Dict[str, str]:

@@ -47,7 +47,7 @@ class RunFollowing(RunBase):
         logFiles, error. A dict whose
         keys are attributes, too."""
         record = self._refresh()
-        return run_details(record, self._log_urls())
+        return run_details(record, self._log_urls(), self._experiment.workspace)
 
     def get_details_with_logs(self) -> Details:
         """As `get_details`, with the text of each log in place of its URL."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
 
-from azureml._localaml.unsupported import unsupported
 from azureml._run_impl.config_element import ConfigElement, Field
 
 # Azure's default for the size of /dev/shm.
@@ -181,7 +180,7 @@ class HdiConfiguration(ConfigElement):
 
 
 class Data(ConfigElement):
-    """Kept for signatures: datasets are not supported yet."""
+    """A dataset as an input of a run."""
 
     _FIELDS = tuple(
         Field(name)
@@ -218,8 +217,11 @@ class Data(ConfigElement):
 
     @staticmethod
     def create(data: Any) -> Data:
-        """Not supported."""
-        raise unsupported("Data.create (a dataset as a run's input)", "Use a DataReference.")
+        """The entry for a DatasetConsumptionConfig. Raises UserErrorException for anything else."""
+        from azureml._run_impl.dataset_inputs import create_data
+
+        made: Data = create_data(data)
+        return made
 
 
 class OutputData(ConfigElement):

@@ -66,7 +66,7 @@ def submit_run(
     from azureml._run_impl.interactive import new_run_id
     from azureml.core.script_run import ScriptRun
 
-    definition = run_definition(run_config)
+    definition = run_definition(run_config, lambda dataset: str(dataset._saved_id(experiment.workspace)))
     if not os.path.isdir(source_directory):
         from azureml.exceptions import UserErrorException
 

@@ -9,6 +9,7 @@ from azureml._localaml.lazy import lazy_names
 if TYPE_CHECKING:
     from azureml.core.compute import ComputeTarget
     from azureml.core.container_registry import ContainerRegistry
+    from azureml.core.dataset import Dataset
     from azureml.core.datastore import Datastore
     from azureml.core.environment import Environment
     from azureml.core.experiment import Experiment
@@ -28,6 +29,7 @@ __all__ = [
     "VERSION",
     "ComputeTarget",
     "ContainerRegistry",
+    "Dataset",
     "Datastore",
     "Environment",
     "Experiment",
@@ -44,6 +46,7 @@ __all__ = [
 _NAMES = {
     "ComputeTarget": "azureml.core.compute",
     "ContainerRegistry": "azureml.core.container_registry",
+    "Dataset": "azureml.core.dataset",
     "Datastore": "azureml.core.datastore",
     "Environment": "azureml.core.environment",
     "Experiment": "azureml.core.experiment",
@@ -58,7 +61,6 @@ _NAMES = {
 }
 _UNSUPPORTED = frozenset(
     (
-        "Dataset",
         "Image",
         "LinkedService",
         "PrivateEndPoint",

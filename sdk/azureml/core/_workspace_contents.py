@@ -68,6 +68,13 @@ class WorkspaceContents:
         self._message = self._client.call("WorkspaceService", "UpdateWorkspace", request)
 
     @property
+    def datasets(self) -> Dict[str, Any]:
+        """The newest versions of the registered datasets by name."""
+        from azureml.data.abstract_dataset import AbstractDataset
+
+        return AbstractDataset.get_all(self._self)
+
+    @property
     def experiments(self) -> Dict[str, Experiment]:
         """The experiments by name."""
         from azureml.core.experiment import Experiment

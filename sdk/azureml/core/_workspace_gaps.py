@@ -21,11 +21,6 @@ class WorkspaceGaps:
         raise unsupported("Workspace.service_context")
 
     @property
-    def datasets(self) -> Any:
-        """Not supported."""
-        raise unsupported("Workspace.datasets", "Use datastores.")
-
-    @property
     def images(self) -> Any:
         """Not supported."""
         raise unsupported("Workspace.images")

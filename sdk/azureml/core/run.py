@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Tuple
 
 from azureml._localaml.unsupported import unsupported
@@ -12,6 +13,7 @@ from azureml._run_impl.run_lifecycle import RunLifecycle, list_runs
 from azureml._run_impl.run_metrics import RunMetrics
 
 if TYPE_CHECKING:
+    from azureml._run_impl.dataset_inputs import InputDatasets
     from azureml.core.environment import Environment
     from azureml.core.experiment import Experiment
     from azureml.core.workspace import Workspace
@@ -131,9 +133,13 @@ class Run(RunMetrics, RunFiles, RunFollowing, RunLifecycle):
     # What LocalAML lacks
 
     @property
-    def input_datasets(self) -> Any:
-        """Not supported."""
-        raise unsupported("Run.input_datasets", "Use a DataReference.")
+    def input_datasets(self) -> InputDatasets:
+        """The input datasets by name. In the run's own job, a mounted or downloaded one is the path of its files."""
+        from azureml._run_impl.dataset_inputs import InputDatasets
+
+        entries = (self._known().get("definition") or {}).get("data") or {}
+        in_job = os.environ.get("AZUREML_RUN_ID") == self._run_id
+        return InputDatasets(self._experiment.workspace, entries, in_job)
 
     @property
     def output_datasets(self) -> Any:

@@ -1,4 +1,4 @@
-"""Data: datastores, and references to what lies in them. Datasets are not supported yet."""
+"""Data: datastores, references to what lies in them, and datasets."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from azureml._localaml.lazy import lazy_names
 
 __getattr__, __dir__ = lazy_names(
     __name__,
-    {},
+    {
+        "DataType": "azureml.data.dataset_factory",
+        "FileDataset": "azureml.data.file_dataset",
+        "TabularDataset": "azureml.data.tabular_dataset",
+    },
     frozenset(
         (
-            "DataType",
             "DatacacheStore",
-            "FileDataset",
             "HDFSOutputDatasetConfig",
             "LinkFileOutputDatasetConfig",
             "LinkTabularOutputDatasetConfig",
             "OutputFileDatasetConfig",
-            "TabularDataset",
         )
     ),
 )

@@ -6,6 +6,7 @@ import logging
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from azureml._run_impl.arguments import add_reference, flatten_script_params, is_data_reference, is_datastore
+from azureml._run_impl.dataset_inputs import add_input, is_dataset_input
 from azureml._run_impl.definition import target_name
 from azureml.core.runconfig import RunConfiguration
 from azureml.train._checks import count, one_of
@@ -55,7 +56,7 @@ def run_configuration(
     _set_target(config, arguments["compute_target"], arguments["vm_size"], arguments["vm_priority"])
     distribute(config, arguments, backends, estimator)
     config.environment = _environment(arguments, packages, python).make(arguments["source_directory"] or ".")
-    config.arguments = flatten_script_params(arguments["script_params"] or {}, config.data_references)
+    config.arguments = flatten_script_params(arguments["script_params"] or {}, config.data_references, config.data)
     for value in arguments["inputs"] or ():
         _add_input(config, value)
     if arguments["resume_from"] is not None:
@@ -113,10 +114,17 @@ def _set_target(
 def _add_input(config: RunConfiguration, value: Any) -> None:
     from azureml.exceptions import UserErrorException
 
+    if is_dataset_input(value):
+        add_input(value, config.data)
+        return
     if is_datastore(value):
         value = value.as_mount()
     if not is_data_reference(value):
-        raise UserErrorException("inputs must hold DataReference objects, not {}.".format(type(value).__name__))
+        raise UserErrorException(
+            "inputs must hold DataReference objects or named datasets (as_named_input), not {}.".format(
+                type(value).__name__
+            )
+        )
     add_reference(value, config.data_references)
 
 

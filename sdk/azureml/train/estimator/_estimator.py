@@ -45,7 +45,8 @@ class Estimator(MMLBaseEstimator):
         pip_requirements_file: requirements file in the source folder.
         environment_variables: variables of the script.
         environment_definition: a complete environment, instead of the arguments on images.
-        inputs: DataReference objects that the script finds by ``AZUREML_DATAREFERENCE_<name>``.
+        inputs: DataReference objects that the script finds by ``AZUREML_DATAREFERENCE_<name>``, and named datasets
+            (``dataset.as_named_input(name)``) that it finds by ``run.input_datasets[name]``.
         source_directory_data_store: accepted; the code always travels through the emulator.
         shm_size: size of /dev/shm in containers, e.g. ``2g``.
         resume_from: DataPath with files of an earlier run; the script gets ``--resume-from <path>``.
