@@ -8,6 +8,7 @@
     lock                      held by the running emulator
     format                    version of this layout
     ports.json                the ports that the last emulator had: the next one takes them again
+    cloud.json                which cloud the objects are in; missing: files in `objects`
     ephemeral                 only in a state dir that goes with its emulator
     clock.json                the time of a virtual or scaled clock
     emulator.log              log of `localaml start -d`
@@ -100,6 +101,10 @@ class StatePaths:
     @property
     def ports(self) -> Path:
         return self.root / "ports.json"
+
+    @property
+    def cloud(self) -> Path:
+        return self.root / "cloud.json"
 
     @property
     def ephemeral(self) -> Path:

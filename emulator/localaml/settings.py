@@ -46,6 +46,28 @@ CLOUD_LATENCY = LatencySettings(
 
 
 @dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Where objects are. Credentials are no settings: they come from where AWS's and Azure's own tools look.
+
+    Attributes:
+        cloud: ``disk``, ``moto``, ``localstack``, ``s3``, ``azurite`` or ``azure``.
+        s3_endpoint: URL of an S3; None for Amazon's own.
+        azure_endpoint: URL of an account's blob service; None for what the connection string says.
+        moto_port: port of moto on 127.0.0.1; 0 for any free one.
+        moto_limit_bytes: what moto may hold.
+        store_patience_seconds: how long a store may be away before transfers and runs fail.
+    """
+
+    cloud: str = "disk"
+    s3_endpoint: str | None = None
+    s3_region: str = "us-east-1"
+    azure_endpoint: str | None = None
+    moto_port: int = 0
+    moto_limit_bytes: int = 2 * 1024 * 1024 * 1024
+    store_patience_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Settings of one emulator.
 
@@ -85,3 +107,4 @@ class Settings:
     clock_start: str | None = None
     latency: LatencySettings = field(default_factory=LatencySettings)
     environments: EnvironmentSettings = field(default_factory=EnvironmentSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)

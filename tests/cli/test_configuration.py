@@ -9,7 +9,7 @@ import pytest
 
 from localaml.cli.configuration import PREFIX, Configuration, load_settings
 from localaml.cli.failure import CliError
-from localaml.settings import CLOUD_LATENCY, EnvironmentSettings, LatencySettings, Settings
+from localaml.settings import CLOUD_LATENCY, EnvironmentSettings, LatencySettings, Settings, StorageSettings
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -101,8 +101,12 @@ def test_constraints_that_do_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_command_line_knows_every_setting() -> None:
-    flat = {field.name for field in dataclasses.fields(Settings)} - {"environments"}
-    nested = {field.name for kind in (EnvironmentSettings, LatencySettings) for field in dataclasses.fields(kind)}
+    flat = {field.name for field in dataclasses.fields(Settings)} - {"environments", "storage"}
+    nested = {
+        field.name
+        for kind in (EnvironmentSettings, LatencySettings, StorageSettings)
+        for field in dataclasses.fields(kind)
+    }
     assert set(Configuration.model_fields) == flat | nested
 
 

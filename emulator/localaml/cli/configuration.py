@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from localaml.cli.endpoint import default_state_dir
 from localaml.cli.failure import CliError
-from localaml.settings import CLOUD_LATENCY, EnvironmentSettings, LatencySettings, Settings
+from localaml.settings import CLOUD_LATENCY, EnvironmentSettings, LatencySettings, Settings, StorageSettings
 
 PREFIX = "LOCALAML_"
 
@@ -88,6 +88,21 @@ class Configuration(BaseSettings):
     python_interpreters: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="Further Python interpreters for jobs, separated as in PATH."
     )
+    cloud: Literal["disk", "moto", "localstack", "s3", "azurite", "azure"] = Field(
+        "disk", description="Where data, artifacts and snapshots are kept (`docs/storage.md`)."
+    )
+    s3_endpoint: str | None = Field(
+        None, pattern=r"^https?://\S+$", description="URL of an S3, for the cloud `s3`; none: Amazon's."
+    )
+    s3_region: str = Field("us-east-1", min_length=1, description="Region of the S3.")
+    azure_endpoint: str | None = Field(
+        None, pattern=r"^https?://\S+$", description="URL of an account's blob service, for `azurite` and `azure`."
+    )
+    moto_port: int = Field(0, ge=0, le=65535, description="Port of moto on 127.0.0.1; 0 takes any free one.")
+    moto_limit_bytes: int = Field(2 * 1024**3, gt=0, description="What moto may hold, in bytes.")
+    store_patience_seconds: float = Field(
+        60.0, ge=0, description="How long a store elsewhere may be away before transfers and runs fail."
+    )
 
     @field_validator("extra_index_urls", mode="before")
     @classmethod
@@ -108,10 +123,11 @@ class Configuration(BaseSettings):
         """As the emulator takes them."""
         values = self.model_dump()
         environments = EnvironmentSettings(**{name: values.pop(name) for name in EnvironmentSettings.__slots__})
+        storage = StorageSettings(**{name: values.pop(name) for name in StorageSettings.__slots__})
         given = {name: values.pop(name) for name in LatencySettings.__slots__}
         profile = CLOUD_LATENCY if values.pop("latency") == "cloud" else LatencySettings()
         latency = replace(profile, **{name: value for name, value in given.items() if value is not None})
-        return Settings(**values, environments=environments, latency=latency)
+        return Settings(**values, environments=environments, latency=latency, storage=storage)
 
 
 def load_settings(**options: Any) -> Settings:

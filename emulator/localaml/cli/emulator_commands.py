@@ -47,6 +47,10 @@ def start(
     clock: Annotated[str | None, typer.Option(help="real (default), virtual or scaled.")] = None,
     clock_scale: Annotated[float | None, typer.Option(help="How much faster a scaled clock goes.")] = None,
     latency: Annotated[str | None, typer.Option(help="none (default), or cloud: minutes for nodes and images.")] = None,
+    cloud: Annotated[
+        str | None, typer.Option(help="Where data are: disk (default), moto, localstack, s3, azurite or azure.")
+    ] = None,
+    s3_endpoint: Annotated[str | None, typer.Option(help="URL of the S3 for --cloud s3.")] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait until it serves.")] = 30.0,
 ) -> None:
     """Start the emulator."""
@@ -65,6 +69,8 @@ def start(
         clock=clock,
         clock_scale=clock_scale,
         latency=latency,
+        cloud=cloud,
+        s3_endpoint=s3_endpoint,
     )
     settings = launcher.prepare_state_dir(settings, named=state_dir is not None or is_set("state_dir"))
     # A temporary folder has to be named in the commands that follow.

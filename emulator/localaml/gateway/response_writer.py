@@ -75,7 +75,7 @@ class ResponseWriter:
     async def _send_file(self, head: bytes, body: FileBody, head_only: bool) -> None:
         if head_only or not body.count:
             self._transport.write(head)
-        elif body.count <= _SMALL_FILE:
+        elif body.count <= _SMALL_FILE and body.reader.is_at_hand:
             buffer = bytearray(body.count)
             if body.reader.read_into(memoryview(buffer), body.start) != body.count:
                 raise EOFError(f"{body.reader.info.key} became shorter while it was sent")

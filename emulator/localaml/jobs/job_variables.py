@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from localaml.domain.models import Run
@@ -31,6 +31,8 @@ class Connection:
     http_address: str
     endpoint_file: Path
     token: str
+    # With which the job's own code meets the cloud that the emulator keeps its objects in.
+    cloud_variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
@@ -74,6 +76,7 @@ def job_variables(
     # Lines of a script have to be seen when they are printed, not when a buffer is full.
     variables["PYTHONUNBUFFERED"] = "1"
     variables["PYTHONIOENCODING"] = "utf-8"
+    variables.update(connection.cloud_variables)
     variables.update(data)
     for key, value in user.items():
         if key == "PATH":

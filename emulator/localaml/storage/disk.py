@@ -239,6 +239,8 @@ class DiskWriter:
 class FileReader:
     """An `ObjectReader` of an open file, which it closes."""
 
+    is_at_hand = True
+
     def __init__(self, key: str, file: int, status: os.stat_result) -> None:
         self._file = file
         self.info = info_of(key, status)

@@ -112,6 +112,8 @@ class MemoryWriter:
 class MemoryReader:
     """An `ObjectReader` of bytes."""
 
+    is_at_hand = True
+
     def __init__(self, data: bytes, info: ObjectInfo, version: str) -> None:
         self._data = data
         self.info = info

@@ -46,6 +46,11 @@ class ObjectReader(Protocol):
     def info(self) -> ObjectInfo: ...
 
     @property
+    def is_at_hand(self) -> bool:
+        """Whether `read_into` never waits for a network."""
+        ...
+
+    @property
     def version(self) -> str:
         """A word that is another one after each replacement of the object."""
         ...

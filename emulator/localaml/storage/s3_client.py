@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from localaml.errors import FailedPrecondition
 
@@ -46,6 +48,8 @@ class S3Account:
             request_checksum_calculation="when_supported",
             response_checksum_validation="when_supported",
             user_agent_extra="localaml",
+            # What is on this machine is not asked for through a proxy.
+            proxies={} if is_loopback(self.endpoint) else None,
         )
         try:
             return boto3.session.Session().client(
@@ -69,3 +73,12 @@ def import_boto3() -> ModuleType:
             "EXTRA_MISSING", "Object stores on S3 need boto3: install it with pip install 'localaml[s3]'."
         ) from None
     return boto3  # type: ignore[no-any-return]
+
+
+def is_loopback(endpoint: str | None) -> bool:
+    """Whether an endpoint is this machine."""
+    host = urlsplit(endpoint or "").hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

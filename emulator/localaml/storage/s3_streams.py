@@ -167,6 +167,10 @@ class S3Reader:
 
         return store.ask("read an object", key, begin)
 
+    @property
+    def is_at_hand(self) -> bool:
+        return self._whole is not None
+
     def __enter__(self) -> S3Reader:
         return self
 
