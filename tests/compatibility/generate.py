@@ -103,7 +103,7 @@ def _remarks(item: Verdict) -> Iterable[str]:
         yield item.different
     for title, listed in (("No effect", item.without_effect), ("Refused", item.refused)):
         if listed:
-            yield f"{title}: " + "; ".join(f"`{name}` ({why})" for name, why in listed.items()) + "."
+            yield f"{title}: " + "; ".join(f"`{name}` ({why})" if name else why for name, why in listed.items()) + "."
 
 
 def main() -> int:

@@ -5,7 +5,7 @@
 ``constant <value>``. `declared.json` holds what we decided about it:
 
 - `not_supported`: names (or whole classes and modules) that raise, with the reason;
-- `without_effect`: parameters that are taken and change nothing;
+- `without_effect`: parameters that are taken and change nothing ("": the attribute itself);
 - `refused`: parameters that raise when they are given, with a call that shows it;
 - `different`: defaults and forms that differ on purpose, or that Python cannot express twice.
 """

@@ -7,7 +7,7 @@ import uuid
 from typing import Any, Dict, List, Optional
 
 
-class OfflineRun:
+class _OfflineRun:
     """Has the methods of `Run` that scripts use. It has no `experiment`: scripts tell by that whether they run in a
     job."""
 
@@ -184,21 +184,21 @@ class OfflineRun:
 
     def child_run(
         self, name: Optional[str] = None, run_id: Optional[str] = None, outputs: Optional[str] = None
-    ) -> OfflineRun:
+    ) -> _OfflineRun:
         """Another offline run."""
-        return OfflineRun()
+        return _OfflineRun()
 
     def create_children(
         self, count: Optional[int] = None, tag_key: Optional[str] = None, tag_values: Any = None
-    ) -> List[OfflineRun]:
+    ) -> List[_OfflineRun]:
         """Other offline runs."""
-        return [OfflineRun() for _ in (range(count or 0) if tag_values is None else tag_values)]
+        return [_OfflineRun() for _ in (range(count or 0) if tag_values is None else tag_values)]
 
-    def get_children(self, *args: Any, **kwargs: Any) -> List[OfflineRun]:
+    def get_children(self, *args: Any, **kwargs: Any) -> List[_OfflineRun]:
         """None are known: empty."""
         return []
 
-    def __enter__(self) -> OfflineRun:
+    def __enter__(self) -> _OfflineRun:
         return self
 
     def __exit__(self, exit_type: Any, value: Any, traceback: Any) -> None:
@@ -216,3 +216,7 @@ def _attempted(kind: str, name: str, value: Any) -> None:
 
 def _print(template: str, *values: Any) -> None:
     print(template.format(*values))
+
+
+# The class has the name that it has in Azure's SDK: scripts compare `type(run).__name__` with it.
+OfflineRun = _OfflineRun
