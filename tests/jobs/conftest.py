@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from tests.jobs.world import World
 
 from localaml.domain.models import Datastore, Experiment, Run, RunKey, Snapshot, SnapshotEntry, Workspace
 from localaml.domain.names import ChildName, RunName, WorkspaceName
@@ -88,3 +89,12 @@ def files(tmp_path: Path) -> Iterator[RunFiles]:
         folder.mkdir(parents=True)
     yield RunFiles(store, DiskStore(state.objects, state.incoming), run.key, paths, state.incoming)
     store.close()
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    made = World(tmp_path)
+    await made.orchestrator.start()
+    yield made
+    await made.orchestrator.close()
+    made.store.close()

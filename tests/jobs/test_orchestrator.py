@@ -3,150 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
-from typing import Any
+from datetime import timedelta
 
 import pytest
-from tests.support.fake_runtime import FakeEnvironments, FakeRuntime
+from tests.jobs.world import World
 
-from localaml.clock import RealClock
-from localaml.domain.job import JobSpec, Launch, PythonEnvironmentSpec
-from localaml.domain.models import Cluster, ClusterKey, ErrorInfo, Run, RunKey, ScaleSettings, Snapshot, Workspace
-from localaml.domain.names import ChildName, RunName, WorkspaceName
-from localaml.domain.states import NodeState, ProvisioningState, RunState
+from localaml.domain.models import ErrorInfo, ScaleSettings
+from localaml.domain.states import NodeState, RunState
 from localaml.errors import FailedPrecondition, InvalidArgument, NotFound
-from localaml.jobs.job_tools import JobTools
-from localaml.jobs.identifiers import Identifiers
-from localaml.jobs.job_variables import Connection
-from localaml.jobs.orchestrator import Orchestrator
-from localaml.jobs.run_book import RunBook
-from localaml.paths import StatePaths
-from localaml.settings import Settings
-from localaml.storage.memory import MemoryStore
-from localaml.store import Store
 
-NAME = WorkspaceName("s", "g", "w")
-NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 S = RunState
-
-
-class World:
-    """An orchestrator over fakes, which can be stopped and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.paths = StatePaths(folder)
-        self.store = Store.open(self.paths.metadata)
-        self.runtime = FakeRuntime()
-        self.environments = FakeEnvironments()
-        self.specs: dict[str, JobSpec] = {}
-        self.orchestrator = self._orchestrator()
-        self.store.workspaces.insert(Workspace(NAME, "wid", NOW))
-        self.store.snapshots.put(Snapshot("wid", "snap", NOW, ()))
-
-    def _orchestrator(self) -> Orchestrator:
-        clock = RealClock()
-        tools = JobTools(
-            store=self.store,
-            book=RunBook(self.store, clock),
-            objects=MemoryStore(),
-            runtime=self.runtime,
-            environments=self.environments,
-            settings=Settings(self.paths.root, self.paths.root / "cache", cancel_grace_seconds=0.1),
-            clock=clock,
-            connection=lambda key: Connection("http://127.0.0.1:1", self.paths.endpoint, f"token-{key.run_id}"),
-            job_sdk=Path("/sdk"),
-            base_environment={"HOME": "/root", "SECRET": "x"},
-        )
-        return Orchestrator(
-            tools,
-            self.paths,
-            Identifiers(random.Random(1)),
-            lambda run: self.specs[run.run_id],
-            local_host_name="here",
-            local_slots=2,
-        )
-
-    async def restart(self) -> None:
-        await self.orchestrator.close()
-        self.runtime = FakeRuntime()
-        self.orchestrator = self._orchestrator()
-        await self.orchestrator.start()
-
-    def cluster(self, low: int = 0, high: int = 2, idle: int = 60, name: str = "cpu") -> ClusterKey:
-        cluster = Cluster(
-            ChildName(NAME, "computes", name),
-            "wid",
-            "Standard_D2_v2",
-            "dedicated",
-            ScaleSettings(low, high, idle),
-            ProvisioningState.SUCCEEDED,
-            NOW,
-            NOW,
-            NOW,
-            NOW,
-        )
-        return self.orchestrator.create_cluster(cluster).key
-
-    def submit(self, run_id: str, nodes: int = 1, target: str = "cpu", vm_size: str = "", **spec: Any) -> Run:
-        launch = Launch.MPI if nodes > 1 else Launch.SINGLE
-        self.specs[run_id] = JobSpec(
-            **{
-                "script": "train.py",
-                "command": (),
-                "arguments": (),
-                "launch": launch,
-                "node_count": nodes,
-                "processes_per_node": 1,
-                "environment": PythonEnvironmentSpec(),
-                "environment_variables": {},
-                "data_references": (),
-                **spec,
-            }
-        )
-        run = Run(
-            RunName(NAME, "e", run_id),
-            "wid",
-            0,
-            "azureml.scriptrun",
-            S.NOT_STARTED,
-            NOW,
-            True,
-            target=target,
-            snapshot_id="snap",
-        )
-        return self.orchestrator.submit_run(run, self.specs[run_id], vm_size=vm_size)
-
-    def run(self, run_id: str) -> Run:
-        return self.store.runs.get(self.key(run_id))
-
-    def key(self, run_id: str) -> RunKey:
-        return RunKey("wid", run_id)
-
-    async def until(self, condition: Callable[[], bool], what: str) -> None:
-        async with asyncio.timeout(10):
-            while not condition():
-                await asyncio.sleep(0.001)
-        assert condition(), what
-
-    async def state(self, run_id: str, state: RunState) -> Run:
-        await self.until(lambda: self.run(run_id).state is state, f"{run_id} {state}")
-        return self.run(run_id)
-
-    def states(self, run_id: str) -> list[RunState]:
-        return [change.state for change in self.run(run_id).state_changes]
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    made = World(tmp_path)
-    await made.orchestrator.start()
-    yield made
-    await made.orchestrator.close()
-    made.store.close()
 
 
 async def test_a_run_goes_through_its_states_in_order(world: World) -> None:

@@ -21,6 +21,9 @@ class FakeJob:
         self.handle: Mapping[str, Any] = {"fake": plan.label}
         self.terminated = False
         self.lost: list[str] = []
+        # What it does at SIGTERM: nothing, or end with this code.
+        self.deaf = False
+        self.exit_code_at_term = 143
         self._result: asyncio.Future[LaunchResult] = asyncio.get_running_loop().create_future()
 
     def end(self, exit_code: int = 0) -> None:
@@ -37,7 +40,9 @@ class FakeJob:
 
     async def terminate(self, grace_seconds: float) -> None:
         self.terminated = True
-        self.end(143)
+        if not self.deaf:
+            self.end(self.exit_code_at_term)
+        await self.wait()
 
     async def lose_node(self, node_id: str) -> None:
         self.lost.append(node_id)

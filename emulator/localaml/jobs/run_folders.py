@@ -59,8 +59,9 @@ def make_folders(paths: RunPaths, attempt: int) -> None:
             part = kept.with_name(f"{kept.name}.part")
             part.mkdir(exist_ok=True)
             for name in CARRIED:
-                if (paths.work / name).is_dir() and not (part / name).exists():
-                    (paths.work / name).rename(part / name)
+                folder = paths.work / name
+                if folder.is_dir() and not folder.is_symlink() and not (part / name).exists():
+                    folder.rename(part / name)
             part.rename(kept)
         for entry in paths.root.iterdir():
             if entry not in (kept, paths.logs):
