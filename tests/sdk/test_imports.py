@@ -35,7 +35,7 @@ def test_the_names_of_core_are_there() -> None:
         assert name in dir(azureml.core)
 
 
-@pytest.mark.parametrize("name", ["Dataset", "Model", "Webservice", "Image", "Keyvault"])
+@pytest.mark.parametrize("name", ["Webservice", "Image"])
 def test_what_is_missing_is_named(name: str) -> None:
     with pytest.raises(ImportError, match=rf"LocalAML does not support azureml\.core\.{name} yet"):
         exec(f"from azureml.core import {name}", {})
@@ -43,7 +43,7 @@ def test_what_is_missing_is_named(name: str) -> None:
         getattr(azureml.core, name)
 
 
-@pytest.mark.parametrize("module", ["model", "webservice", "image", "dataset", "keyvault"])
+@pytest.mark.parametrize("module", ["webservice", "image"])
 def test_missing_modules_are_named(module: str) -> None:
     with pytest.raises(ImportError, match=rf"LocalAML does not support azureml\.core\.{module} yet"):
         importlib.import_module(f"azureml.core.{module}")

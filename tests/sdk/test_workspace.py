@@ -120,9 +120,7 @@ def test_a_deleted_workspace_is_gone(connected: EmulatorProcess) -> None:
         made.get_details()
 
 
-@pytest.mark.parametrize(
-    "name", ["models", "images", "webservices", "datasets", "linked_services", "private_endpoints", "service_context"]
-)
+@pytest.mark.parametrize("name", ["images", "webservices", "linked_services", "private_endpoints", "service_context"])
 def test_properties_that_localaml_lacks_are_named(workspace: Workspace, name: str) -> None:
     with pytest.raises(UserErrorException, match=rf"Workspace\.{name}") as caught:
         getattr(workspace, name)

@@ -345,7 +345,3 @@ class TestEnvironment:
         assert Environment.load_from_directory(str(tmp_path / "e")) == environment
         with pytest.raises(FileExistsError, match="exists"):
             environment.save_to_directory(str(tmp_path / "e"))
-
-    def test_the_registry_is_refused_by_name(self) -> None:
-        with pytest.raises(UserErrorException, match=r"Environment\.register"):
-            Environment("e").register(None)  # type: ignore[arg-type]  # it is not looked at

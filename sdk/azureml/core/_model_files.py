@@ -186,9 +186,12 @@ def _cached(model: Model) -> str:
     return _only_entry(folder)
 
 
-def _workspace_of_job() -> Any:
+def _workspace_of_job() -> Optional[Workspace]:
     from azureml._run_impl.context import current_run
+    from azureml.exceptions import RunEnvironmentException
 
-    run = current_run(allow_offline=True)
-    experiment = getattr(run, "experiment", None)
-    return None if experiment is None else experiment.workspace
+    try:
+        workspace: Workspace = current_run(allow_offline=False).experiment.workspace
+    except RunEnvironmentException:
+        return None
+    return workspace
