@@ -12,7 +12,7 @@ from localaml.errors import AlreadyExists, FailedPrecondition, InvalidArgument, 
 from localaml.jobs.targets import LOCAL_TARGET, RUN_BASED_TARGET
 from localaml.services.context import ServiceContext
 from localaml.services.labels import check_labels
-from localaml.services.messages import cluster_message, node_message, vm_size_message
+from localaml.services.messages import cluster_message, node_message, quota_message, vm_size_message
 from localaml.services.paging import decode_token, fill_page, page_size
 from localaml.services.rpc import Caller
 from localaml_proto.v1 import compute_pb2
@@ -149,6 +149,18 @@ class ComputeService:
     ) -> compute_pb2.ListVmSizesResponse:
         self._context.workspace(request.parent)
         return compute_pb2.ListVmSizesResponse(vm_sizes=[vm_size_message(size) for size in VM_SIZES])
+
+    async def list_quotas(
+        self, request: compute_pb2.ListQuotasRequest, caller: Caller
+    ) -> compute_pb2.ListQuotasResponse:
+        workspace = self._context.workspace(request.parent)
+        usages = self._context.orchestrator.quotas.usages(workspace.workspace_id)
+        return compute_pb2.ListQuotasResponse(quotas=[quota_message(usage) for usage in usages])
+
+    async def update_quota(self, request: compute_pb2.UpdateQuotaRequest, caller: Caller) -> compute_pb2.Quota:
+        workspace = self._context.workspace(request.parent)
+        quotas = self._context.orchestrator.quotas
+        return quota_message(quotas.set_limit(workspace.workspace_id, request.vm_family, request.core_limit))
 
     def _cluster(self, name: str) -> Cluster:
         parsed = parse_child(name, "computes")

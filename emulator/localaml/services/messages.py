@@ -33,6 +33,7 @@ from localaml_proto.v1 import (
 )
 
 if TYPE_CHECKING:
+    from localaml.domain.quotas import Usage
     from localaml.domain.vm_sizes import VmSize
     from localaml.jobs.cluster_control import ClusterStatus
 
@@ -159,6 +160,10 @@ def vm_size_message(size: VmSize) -> compute_pb2.VmSize:
     )
 
 
+def quota_message(usage: Usage) -> compute_pb2.Quota:
+    return compute_pb2.Quota(vm_family=usage.family, cores_in_use=usage.cores, core_limit=usage.limit)
+
+
 def run_message(run: Run) -> run_pb2.Run:
     definition = run_definition_pb2.RunDefinition.FromString(run.definition) if run.definition else None
     return run_pb2.Run(
@@ -187,6 +192,7 @@ def run_message(run: Run) -> run_pb2.Run:
             for change in run.state_changes
         ],
         submitted=run.submitted,
+        attempt=run.attempt,
     )
 
 

@@ -235,3 +235,35 @@ class ListVmSizesResponse(_message.Message):
     VM_SIZES_FIELD_NUMBER: _ClassVar[int]
     vm_sizes: _containers.RepeatedCompositeFieldContainer[VmSize]
     def __init__(self, vm_sizes: _Optional[_Iterable[_Union[VmSize, _Mapping]]] = ...) -> None: ...
+
+class Quota(_message.Message):
+    __slots__ = ("vm_family", "cores_in_use", "core_limit")
+    VM_FAMILY_FIELD_NUMBER: _ClassVar[int]
+    CORES_IN_USE_FIELD_NUMBER: _ClassVar[int]
+    CORE_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    vm_family: str
+    cores_in_use: int
+    core_limit: int
+    def __init__(self, vm_family: _Optional[str] = ..., cores_in_use: _Optional[int] = ..., core_limit: _Optional[int] = ...) -> None: ...
+
+class ListQuotasRequest(_message.Message):
+    __slots__ = ("parent",)
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    def __init__(self, parent: _Optional[str] = ...) -> None: ...
+
+class ListQuotasResponse(_message.Message):
+    __slots__ = ("quotas",)
+    QUOTAS_FIELD_NUMBER: _ClassVar[int]
+    quotas: _containers.RepeatedCompositeFieldContainer[Quota]
+    def __init__(self, quotas: _Optional[_Iterable[_Union[Quota, _Mapping]]] = ...) -> None: ...
+
+class UpdateQuotaRequest(_message.Message):
+    __slots__ = ("parent", "vm_family", "core_limit")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    VM_FAMILY_FIELD_NUMBER: _ClassVar[int]
+    CORE_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    vm_family: str
+    core_limit: int
+    def __init__(self, parent: _Optional[str] = ..., vm_family: _Optional[str] = ..., core_limit: _Optional[int] = ...) -> None: ...

@@ -55,6 +55,16 @@ class ComputeServiceStub(object):
                 request_serializer=localaml_dot_v1_dot_compute__pb2.ListVmSizesRequest.SerializeToString,
                 response_deserializer=localaml_dot_v1_dot_compute__pb2.ListVmSizesResponse.FromString,
                 )
+        self.ListQuotas = channel.unary_unary(
+                '/localaml.v1.ComputeService/ListQuotas',
+                request_serializer=localaml_dot_v1_dot_compute__pb2.ListQuotasRequest.SerializeToString,
+                response_deserializer=localaml_dot_v1_dot_compute__pb2.ListQuotasResponse.FromString,
+                )
+        self.UpdateQuota = channel.unary_unary(
+                '/localaml.v1.ComputeService/UpdateQuota',
+                request_serializer=localaml_dot_v1_dot_compute__pb2.UpdateQuotaRequest.SerializeToString,
+                response_deserializer=localaml_dot_v1_dot_compute__pb2.Quota.FromString,
+                )
 
 
 class ComputeServiceServicer(object):
@@ -117,6 +127,20 @@ class ComputeServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListQuotas(self, request, context):
+        """Cores in use and the quota, by family of VM sizes; low-priority cores together.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateQuota(self, request, context):
+        """Sets a quota of a workspace; clusters that waited for it go on. INVALID_ARGUMENT: no such family, or no possible limit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ComputeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -159,6 +183,16 @@ def add_ComputeServiceServicer_to_server(servicer, server):
                     servicer.ListVmSizes,
                     request_deserializer=localaml_dot_v1_dot_compute__pb2.ListVmSizesRequest.FromString,
                     response_serializer=localaml_dot_v1_dot_compute__pb2.ListVmSizesResponse.SerializeToString,
+            ),
+            'ListQuotas': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuotas,
+                    request_deserializer=localaml_dot_v1_dot_compute__pb2.ListQuotasRequest.FromString,
+                    response_serializer=localaml_dot_v1_dot_compute__pb2.ListQuotasResponse.SerializeToString,
+            ),
+            'UpdateQuota': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateQuota,
+                    request_deserializer=localaml_dot_v1_dot_compute__pb2.UpdateQuotaRequest.FromString,
+                    response_serializer=localaml_dot_v1_dot_compute__pb2.Quota.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -304,5 +338,39 @@ class ComputeService(object):
         return grpc.experimental.unary_unary(request, target, '/localaml.v1.ComputeService/ListVmSizes',
             localaml_dot_v1_dot_compute__pb2.ListVmSizesRequest.SerializeToString,
             localaml_dot_v1_dot_compute__pb2.ListVmSizesResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListQuotas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/localaml.v1.ComputeService/ListQuotas',
+            localaml_dot_v1_dot_compute__pb2.ListQuotasRequest.SerializeToString,
+            localaml_dot_v1_dot_compute__pb2.ListQuotasResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def UpdateQuota(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/localaml.v1.ComputeService/UpdateQuota',
+            localaml_dot_v1_dot_compute__pb2.UpdateQuotaRequest.SerializeToString,
+            localaml_dot_v1_dot_compute__pb2.Quota.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

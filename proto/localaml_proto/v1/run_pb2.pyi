@@ -41,7 +41,7 @@ RUN_STATE_NOT_RESPONDING: RunState
 RUN_STATE_PAUSED: RunState
 
 class Run(_message.Message):
-    __slots__ = ("name", "run_id", "number", "display_name", "description", "run_type", "state", "create_time", "start_time", "end_time", "tags", "properties", "parent_run_id", "root_run_id", "target", "error", "warnings", "definition", "snapshot_id", "node_ids", "state_changes", "submitted")
+    __slots__ = ("name", "run_id", "number", "display_name", "description", "run_type", "state", "create_time", "start_time", "end_time", "tags", "properties", "parent_run_id", "root_run_id", "target", "error", "warnings", "definition", "snapshot_id", "node_ids", "state_changes", "submitted", "attempt")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -78,6 +78,7 @@ class Run(_message.Message):
     NODE_IDS_FIELD_NUMBER: _ClassVar[int]
     STATE_CHANGES_FIELD_NUMBER: _ClassVar[int]
     SUBMITTED_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     name: str
     run_id: str
     number: int
@@ -100,7 +101,8 @@ class Run(_message.Message):
     node_ids: _containers.RepeatedScalarFieldContainer[str]
     state_changes: _containers.RepeatedCompositeFieldContainer[RunStateChange]
     submitted: bool
-    def __init__(self, name: _Optional[str] = ..., run_id: _Optional[str] = ..., number: _Optional[int] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., run_type: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., tags: _Optional[_Mapping[str, str]] = ..., properties: _Optional[_Mapping[str, str]] = ..., parent_run_id: _Optional[str] = ..., root_run_id: _Optional[str] = ..., target: _Optional[str] = ..., error: _Optional[_Union[_resources_pb2.ErrorDetail, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[_resources_pb2.ErrorDetail, _Mapping]]] = ..., definition: _Optional[_Union[_run_definition_pb2.RunDefinition, _Mapping]] = ..., snapshot_id: _Optional[str] = ..., node_ids: _Optional[_Iterable[str]] = ..., state_changes: _Optional[_Iterable[_Union[RunStateChange, _Mapping]]] = ..., submitted: bool = ...) -> None: ...
+    attempt: int
+    def __init__(self, name: _Optional[str] = ..., run_id: _Optional[str] = ..., number: _Optional[int] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., run_type: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., tags: _Optional[_Mapping[str, str]] = ..., properties: _Optional[_Mapping[str, str]] = ..., parent_run_id: _Optional[str] = ..., root_run_id: _Optional[str] = ..., target: _Optional[str] = ..., error: _Optional[_Union[_resources_pb2.ErrorDetail, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[_resources_pb2.ErrorDetail, _Mapping]]] = ..., definition: _Optional[_Union[_run_definition_pb2.RunDefinition, _Mapping]] = ..., snapshot_id: _Optional[str] = ..., node_ids: _Optional[_Iterable[str]] = ..., state_changes: _Optional[_Iterable[_Union[RunStateChange, _Mapping]]] = ..., submitted: bool = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class RunStateChange(_message.Message):
     __slots__ = ("state", "time", "cause")

@@ -15,7 +15,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlocalaml/admin/v1/admin.proto\x12\x11localaml.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x10\n\x0eGetInfoRequest\"\x89\x02\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x11\n\tstate_dir\x18\x02 \x01(\t\x12\x1c\n\x14state_format_version\x18\x03 \x01(\x05\x12\x12\n\nprocess_id\x18\x04 \x01(\x05\x12\x14\n\x0cgrpc_address\x18\x05 \x01(\t\x12\x14\n\x0chttp_address\x18\x06 \x01(\t\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x63ompute_runtime\x18\x08 \x01(\t\x12\x11\n\tephemeral\x18\t \x01(\x08\x12\x18\n\x10\x61\x63tive_run_count\x18\n \x01(\x05\"&\n\x0fShutdownRequest\x12\x13\n\x0b\x63\x61ncel_runs\x18\x01 \x01(\x08\"\x12\n\x10ShutdownResponse\"\x0e\n\x0cResetRequest\"+\n\rResetResponse\x12\x1a\n\x12\x63\x61nceled_run_count\x18\x01 \x01(\x05\"\x11\n\x0fGetClockRequest\"\x91\x01\n\x05\x43lock\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05scale\x18\x03 \x01(\x01\x12,\n\x08next_due\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btimer_count\x18\x05 \x01(\x05\"&\n\x13\x41\x64vanceClockRequest\x12\x0f\n\x07seconds\x18\x01 \x01(\x01\"R\n\x14\x41\x64vanceClockResponse\x12\'\n\x05\x63lock\x18\x01 \x01(\x0b\x32\x18.localaml.admin.v1.Clock\x12\x11\n\tdue_count\x18\x02 \x01(\x05\"\x13\n\x11\x43ountCallsRequest\"\x86\x01\n\x12\x43ountCallsResponse\x12\x41\n\x06\x63ounts\x18\x01 \x03(\x0b\x32\x31.localaml.admin.v1.CountCallsResponse.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x32\x87\x04\n\x0c\x41\x64minService\x12P\n\x07GetInfo\x12!.localaml.admin.v1.GetInfoRequest\x1a\".localaml.admin.v1.GetInfoResponse\x12S\n\x08Shutdown\x12\".localaml.admin.v1.ShutdownRequest\x1a#.localaml.admin.v1.ShutdownResponse\x12J\n\x05Reset\x12\x1f.localaml.admin.v1.ResetRequest\x1a .localaml.admin.v1.ResetResponse\x12H\n\x08GetClock\x12\".localaml.admin.v1.GetClockRequest\x1a\x18.localaml.admin.v1.Clock\x12_\n\x0c\x41\x64vanceClock\x12&.localaml.admin.v1.AdvanceClockRequest\x1a\'.localaml.admin.v1.AdvanceClockResponse\x12Y\n\nCountCalls\x12$.localaml.admin.v1.CountCallsRequest\x1a%.localaml.admin.v1.CountCallsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlocalaml/admin/v1/admin.proto\x12\x11localaml.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x10\n\x0eGetInfoRequest\"\x89\x02\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x11\n\tstate_dir\x18\x02 \x01(\t\x12\x1c\n\x14state_format_version\x18\x03 \x01(\x05\x12\x12\n\nprocess_id\x18\x04 \x01(\x05\x12\x14\n\x0cgrpc_address\x18\x05 \x01(\t\x12\x14\n\x0chttp_address\x18\x06 \x01(\t\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x63ompute_runtime\x18\x08 \x01(\t\x12\x11\n\tephemeral\x18\t \x01(\x08\x12\x18\n\x10\x61\x63tive_run_count\x18\n \x01(\x05\"&\n\x0fShutdownRequest\x12\x13\n\x0b\x63\x61ncel_runs\x18\x01 \x01(\x08\"\x12\n\x10ShutdownResponse\"!\n\x0cResetRequest\x12\x11\n\tworkspace\x18\x01 \x01(\t\"+\n\rResetResponse\x12\x1a\n\x12\x63\x61nceled_run_count\x18\x01 \x01(\x05\"\x11\n\x0fGetClockRequest\"\x91\x01\n\x05\x43lock\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05scale\x18\x03 \x01(\x01\x12,\n\x08next_due\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btimer_count\x18\x05 \x01(\x05\"&\n\x13\x41\x64vanceClockRequest\x12\x0f\n\x07seconds\x18\x01 \x01(\x01\"R\n\x14\x41\x64vanceClockResponse\x12\'\n\x05\x63lock\x18\x01 \x01(\x0b\x32\x18.localaml.admin.v1.Clock\x12\x11\n\tdue_count\x18\x02 \x01(\x05\"\x13\n\x11\x43ountCallsRequest\"\x86\x01\n\x12\x43ountCallsResponse\x12\x41\n\x06\x63ounts\x18\x01 \x03(\x0b\x32\x31.localaml.admin.v1.CountCallsResponse.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x32\x87\x04\n\x0c\x41\x64minService\x12P\n\x07GetInfo\x12!.localaml.admin.v1.GetInfoRequest\x1a\".localaml.admin.v1.GetInfoResponse\x12S\n\x08Shutdown\x12\".localaml.admin.v1.ShutdownRequest\x1a#.localaml.admin.v1.ShutdownResponse\x12J\n\x05Reset\x12\x1f.localaml.admin.v1.ResetRequest\x1a .localaml.admin.v1.ResetResponse\x12H\n\x08GetClock\x12\".localaml.admin.v1.GetClockRequest\x1a\x18.localaml.admin.v1.Clock\x12_\n\x0c\x41\x64vanceClock\x12&.localaml.admin.v1.AdvanceClockRequest\x1a\'.localaml.admin.v1.AdvanceClockResponse\x12Y\n\nCountCalls\x12$.localaml.admin.v1.CountCallsRequest\x1a%.localaml.admin.v1.CountCallsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,23 +33,23 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_SHUTDOWNRESPONSE']._serialized_start=411
   _globals['_SHUTDOWNRESPONSE']._serialized_end=429
   _globals['_RESETREQUEST']._serialized_start=431
-  _globals['_RESETREQUEST']._serialized_end=445
-  _globals['_RESETRESPONSE']._serialized_start=447
-  _globals['_RESETRESPONSE']._serialized_end=490
-  _globals['_GETCLOCKREQUEST']._serialized_start=492
-  _globals['_GETCLOCKREQUEST']._serialized_end=509
-  _globals['_CLOCK']._serialized_start=512
-  _globals['_CLOCK']._serialized_end=657
-  _globals['_ADVANCECLOCKREQUEST']._serialized_start=659
-  _globals['_ADVANCECLOCKREQUEST']._serialized_end=697
-  _globals['_ADVANCECLOCKRESPONSE']._serialized_start=699
-  _globals['_ADVANCECLOCKRESPONSE']._serialized_end=781
-  _globals['_COUNTCALLSREQUEST']._serialized_start=783
-  _globals['_COUNTCALLSREQUEST']._serialized_end=802
-  _globals['_COUNTCALLSRESPONSE']._serialized_start=805
-  _globals['_COUNTCALLSRESPONSE']._serialized_end=939
-  _globals['_COUNTCALLSRESPONSE_COUNTSENTRY']._serialized_start=894
-  _globals['_COUNTCALLSRESPONSE_COUNTSENTRY']._serialized_end=939
-  _globals['_ADMINSERVICE']._serialized_start=942
-  _globals['_ADMINSERVICE']._serialized_end=1461
+  _globals['_RESETREQUEST']._serialized_end=464
+  _globals['_RESETRESPONSE']._serialized_start=466
+  _globals['_RESETRESPONSE']._serialized_end=509
+  _globals['_GETCLOCKREQUEST']._serialized_start=511
+  _globals['_GETCLOCKREQUEST']._serialized_end=528
+  _globals['_CLOCK']._serialized_start=531
+  _globals['_CLOCK']._serialized_end=676
+  _globals['_ADVANCECLOCKREQUEST']._serialized_start=678
+  _globals['_ADVANCECLOCKREQUEST']._serialized_end=716
+  _globals['_ADVANCECLOCKRESPONSE']._serialized_start=718
+  _globals['_ADVANCECLOCKRESPONSE']._serialized_end=800
+  _globals['_COUNTCALLSREQUEST']._serialized_start=802
+  _globals['_COUNTCALLSREQUEST']._serialized_end=821
+  _globals['_COUNTCALLSRESPONSE']._serialized_start=824
+  _globals['_COUNTCALLSRESPONSE']._serialized_end=958
+  _globals['_COUNTCALLSRESPONSE_COUNTSENTRY']._serialized_start=913
+  _globals['_COUNTCALLSRESPONSE_COUNTSENTRY']._serialized_end=958
+  _globals['_ADMINSERVICE']._serialized_start=961
+  _globals['_ADMINSERVICE']._serialized_end=1480
 # @@protoc_insertion_point(module_scope)

@@ -64,7 +64,7 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Reset(self, request, context):
-        """Cancels all runs and removes all resources. Answers when all is gone.
+        """Cancels all runs and removes all resources, faults and history. Answers when all is gone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
