@@ -110,6 +110,30 @@ def test_old_names(experiment: Experiment, submit: Submit) -> None:
         Experiment.from_directory(os.curdir)
 
 
+def test_telemetry_says_what_azures_says_and_sends_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+
+    from azureml.telemetry import set_diagnostics_collection
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a connection is opened")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    set_diagnostics_collection(send_diagnostics=True)
+    set_diagnostics_collection(False)
+    assert capsys.readouterr().out == "Turning diagnostics collection on. \nTurning diagnostics collection off. \n"
+
+
+def test_versions_and_previews() -> None:
+    import azureml.core
+
+    assert azureml.core.VERSION == azureml.core.__version__ == "1.61.0"
+    with pytest.raises(ImportError, match=r"LocalAML does not support azureml\.contrib"):
+        import azureml.contrib.notebook
+
+
 def test_tables_of_notebooks(experiment: Experiment) -> None:
     with experiment.start_logging(snapshot_directory=None) as run:
         html = run._repr_html_()
