@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,7 +144,7 @@ def test_bad_arguments_raise_what_azures_sdk_raises(workspace: Workspace, here: 
         Model.register(workspace, "https://x/y", "m")
     with pytest.raises(UserErrorException, match="tags"):
         Model.register(workspace, "net", "m", tags=["a"])  # type: ignore[arg-type]
-    with pytest.raises(UserErrorException, match="register the dataset first"):
+    with pytest.raises(UserErrorException, match="is no dataset"):
         Model.register(workspace, "net", "m", datasets=[("training", object())])
     assert Model.list(workspace) == []
 
@@ -200,6 +201,45 @@ def test_as_data_and_as_text(workspace: Workspace, here: Path) -> None:
     )
     with pytest.raises(UserErrorException):
         Model.deserialize(workspace, {"a": 1})
+
+
+def test_datasets_of_a_model(workspace: Workspace, here: Path) -> None:
+    from azureml.core import Dataset
+
+    (here / "m").write_text("")
+    datastore = workspace.get_default_datastore()
+    datastore.upload_files([str(here / "m")], target_path="data", show_progress=False)
+    loose = Dataset.File.from_files((datastore, "data/m"))
+    registered = loose.register(workspace, "named")
+    model = Model.register(
+        workspace, "m", "m", datasets=[("training data", registered)], sample_input_dataset=registered
+    )
+    assert [dataset.id for dataset in model.datasets["training data"]] == [registered.id]
+    assert (model.sample_input_dataset.id, model.sample_output_dataset) == (registered.id, None)
+    model.add_dataset_references([("test data", loose)])
+    assert set(model.datasets) == {"training data", "test data"}
+    model.update(sample_output_dataset=registered)
+    assert Model(workspace, "m").sample_output_dataset.id == registered.id
+    Model.register(workspace, "m", "other")
+    assert [found.name for found in Model.list(workspace, dataset_id=registered.id)] == ["m"]
+
+
+def test_the_files_of_a_registered_model_never_change(workspace: Workspace, here: Path) -> None:
+    """Also not over a URL that was signed before it was registered."""
+    client, upload_id = workspace._client, str(uuid.uuid4())
+    place = {"parent": workspace._resource_name, "uploadId": upload_id}
+    answer = client.call("ModelService", "CreateModelUploadUrls", {**place, "paths": ["m", "late"]})
+    urls = {entry["path"]: entry["url"] for entry in answer["urls"]}
+    client.transfer.upload_file(urls["m"], b"as registered")
+    client.call("ModelService", "RegisterModel", {**place, "modelName": "m"})
+    for path in urls:
+        with pytest.raises(UserErrorException) as caught:
+            client.transfer.upload_file(urls[path], b"changed")
+        assert caught.value.reason == "MODEL_UPLOAD_USED"
+    with pytest.raises(UserErrorException) as caught:
+        client.transfer.upload_file(urls["m"].replace("/m?", "/other?"), b"x")
+    assert caught.value.reason == "SIGNED_URL_INVALID"
+    assert Path(Model(workspace, "m").download(".")).read_text() == "as registered"
 
 
 # Model.get_model_path

@@ -99,6 +99,6 @@ class CuratedEnvironments:
                         "dependencies": [f"python={entry['python']}", {"pip": ["azureml-defaults", *entry["pip"]]}],
                     },
                 },
-                "docker": {"baseImage": image},
+                "docker": {"baseImage": image, "sharedVolumes": True},
             },
         )

@@ -68,9 +68,9 @@ def registration(
         "properties": text_map(properties or {}, "properties"),
         "framework": model_framework or "",
         "frameworkVersion": model_framework_version or "",
-        "datasets": dataset_list(datasets),
-        "sampleInputDatasetId": dataset_id(sample_input_dataset),
-        "sampleOutputDatasetId": dataset_id(sample_output_dataset),
+        "datasets": dataset_list(workspace, datasets),
+        "sampleInputDatasetId": dataset_id(workspace, sample_input_dataset),
+        "sampleOutputDatasetId": dataset_id(workspace, sample_output_dataset),
         "requestId": str(uuid.uuid4()),
     }
     if resource_configuration is not None:
@@ -95,24 +95,28 @@ def label_filter(wanted: Any, what: str) -> Dict[str, str]:
     return result
 
 
-def dataset_list(datasets: Optional[Iterable[Any]]) -> List[Dict[str, str]]:
+def dataset_list(workspace: Workspace, datasets: Optional[Iterable[Any]]) -> List[Dict[str, str]]:
     """Pairs of purpose and dataset. Raises UserErrorException when they are none."""
     result = []
     for pair in datasets or ():
         if isinstance(pair, str) or not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise UserErrorException("datasets must be a list of (purpose, dataset) pairs, not of {!r}.".format(pair))
-        result.append({"purpose": str(pair[0]), "datasetId": dataset_id(pair[1])})
+        result.append({"purpose": str(pair[0]), "datasetId": dataset_id(workspace, pair[1])})
     return result
 
 
-def dataset_id(dataset: Any) -> str:
-    """The id of a dataset; empty for None. Raises UserErrorException for one that has none."""
+def dataset_id(workspace: Workspace, dataset: Any) -> str:
+    """The id of a dataset; empty for None. One that was not registered is stored without a name, as in Azure.
+
+    Raises UserErrorException: it is no dataset.
+    """
+    from azureml.data.abstract_dataset import AbstractDataset
+
     if dataset is None:
         return ""
-    found = getattr(dataset, "id", None)
-    if not isinstance(found, str) or not found:
-        raise UserErrorException("{!r} has no id: register the dataset first (dataset.register).".format(dataset))
-    return found
+    if not isinstance(dataset, AbstractDataset):
+        raise UserErrorException("{!r} is no dataset of files or of a table.".format(dataset))
+    return dataset._saved_id(workspace)
 
 
 def resources(configuration: Any) -> Dict[str, Any]:

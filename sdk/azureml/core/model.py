@@ -232,7 +232,7 @@ class Model(ModelRecord, ModelGaps):
 
     def add_dataset_references(self, datasets: Any) -> None:
         """Notes datasets: a list of (purpose, dataset)."""
-        self._update(addDatasets=dataset_list(datasets))
+        self._update(addDatasets=dataset_list(self.workspace, datasets))
 
     def update(
         self,
@@ -249,9 +249,9 @@ class Model(ModelRecord, ModelGaps):
         if description is not None:
             request["description"] = description
         if sample_input_dataset is not None:
-            request["sampleInputDatasetId"] = dataset_id(sample_input_dataset)
+            request["sampleInputDatasetId"] = dataset_id(self.workspace, sample_input_dataset)
         if sample_output_dataset is not None:
-            request["sampleOutputDatasetId"] = dataset_id(sample_output_dataset)
+            request["sampleOutputDatasetId"] = dataset_id(self.workspace, sample_output_dataset)
         if resource_configuration is not None:
             request["resourceConfiguration"] = resources(resource_configuration)
         self._update(**request)
