@@ -218,6 +218,19 @@ async def test_two_state_dirs_do_not_see_each_other(machine: Machine) -> None:
     assert not other.left_behind()
 
 
+async def test_leftovers_without_an_environment_are_ended_with_their_session(machine: Machine) -> None:
+    """As a process is for a moment when it becomes another program, and as it stays when it drops its variables."""
+    start = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {FOREVER!r}], env={{}})"
+    script = f"{start}; print('ready'); {FOREVER}"
+    job = await machine.runtime.launch(machine.plan("bare", PYTHON, "-uc", script))
+    await printed(machine, machine.plan("bare"), "ready")
+    session = job.handle["pid"]
+    assert len(machine.table.find({}, session=session)) == 3
+    await machine.runtime.end_leftovers(frozenset())
+    assert machine.table.find({}, session=session) == []
+    await ended(job)
+
+
 async def test_a_program_that_is_not_there(machine: Machine) -> None:
     with pytest.raises(FailedPrecondition, match="interpreter") as caught:
         await machine.runtime.launch(machine.plan("missing", "/no/such/python", "train.py"))

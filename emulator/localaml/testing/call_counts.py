@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from localaml.cli.client import Client, connect
 from localaml_proto.admin.v1 import admin_pb2
 
-_COUNTING = "localaml.admin.v1.AdminService/CountCalls"
+# Made by the counting itself.
+_COUNTING = ("localaml.admin.v1.AdminService/CountCalls", "localaml.admin.v1.AdminService/GetInfo")
+# The emulator's process id, kept beside the counts.
+_PROCESS = ""
 
 
 class CallCounts(Mapping[str, int]):
@@ -45,11 +48,11 @@ class CallCounts(Mapping[str, int]):
             return self._counts
         after = _ask(self._client)
         # An emulator that was started again has begun anew.
-        before = self._before if all(after.get(path, 0) >= count for path, count in self._before.items()) else {}
+        before = self._before if after[_PROCESS] == self._before[_PROCESS] else {}
         return {
             path.rpartition(".")[2]: count - before.get(path, 0)
             for path, count in after.items()
-            if path != _COUNTING and count > before.get(path, 0)
+            if path not in (_PROCESS, *_COUNTING) and count > before.get(path, 0)
         }
 
 
@@ -68,4 +71,6 @@ def count_calls() -> Iterator[CallCounts]:
 
 
 def _ask(client: Client) -> dict[str, int]:
-    return dict(client.call(client.admin.CountCalls, admin_pb2.CountCallsRequest()).counts)
+    process_id = client.call(client.admin.GetInfo, admin_pb2.GetInfoRequest()).process_id
+    counts = client.call(client.admin.CountCalls, admin_pb2.CountCallsRequest()).counts
+    return {**counts, _PROCESS: process_id}

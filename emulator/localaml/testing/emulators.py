@@ -135,6 +135,8 @@ class OwnEmulator(Emulator):
         except BaseException:
             self.state_dir.rmdir()
             raise
+        # Held open: it is to be read also when the emulator has removed its state dir.
+        self._log = StatePaths(self.state_dir).log.open("a+b")
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -151,17 +153,16 @@ class OwnEmulator(Emulator):
             StatePaths(self.state_dir).endpoint.unlink()
         of_child, self._owner = os.pipe()
         try:
-            with StatePaths(self.state_dir).log.open("ab") as log:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", "localaml.server", "--settings-json", "-", "--owner", str(of_child)],
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=log,
-                    # Ctrl-C is for the tests: the emulator has to be there when they clean up.
-                    start_new_session=True,
-                    pass_fds=(of_child,),
-                    env=_child_environment(),
-                )
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "localaml.server", "--settings-json", "-", "--owner", str(of_child)],
+                stdin=subprocess.PIPE,
+                stdout=self._log,
+                stderr=self._log,
+                # Ctrl-C is for the tests: the emulator has to be there when they clean up.
+                start_new_session=True,
+                pass_fds=(of_child,),
+                env=_child_environment(),
+            )
         finally:
             os.close(of_child)
         assert self._process.stdin is not None
@@ -186,6 +187,8 @@ class OwnEmulator(Emulator):
     def close(self) -> None:
         """Ends it and every job, and removes its state dir, unless that is to be kept. Idempotent."""
         process = self._process
+        if self._log.closed:
+            return
         if process is not None and self.is_running:
             if self._keep:
                 request = admin_pb2.ShutdownRequest(cancel_runs=True)
@@ -203,6 +206,7 @@ class OwnEmulator(Emulator):
             _end_jobs(self.state_dir)
             if not self._keep:
                 shutil.rmtree(self.state_dir, ignore_errors=True)
+        self._log.close()
 
     def ensure_running(self) -> None:
         self.start()
@@ -236,10 +240,10 @@ class OwnEmulator(Emulator):
         return {"LOCALAML_STATE_DIR": str(self.state_dir)}
 
     def log(self) -> str:
-        try:
-            return StatePaths(self.state_dir).log.read_text("utf-8", "replace")
-        except FileNotFoundError:
+        if self._log.closed:
             return ""
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size, 0).decode("utf-8", "replace")
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

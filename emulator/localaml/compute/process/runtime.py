@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,11 +132,16 @@ class ProcessRuntime:
     async def _end(self, variables: Mapping[str, str], keep_labels: frozenset[str] = frozenset()) -> int:
         """Ends processes of runs of this state dir that have the variables, except labels to keep; returns how many."""
         ended: set[int] = set()
-        while found := self._of_runs(variables, keep_labels):
+        sessions: set[int] = set()
+        while True:
+            found = self._of_runs(variables, keep_labels)
+            if not variables:
+                found = self._with_sessions(found, sessions)
+            if not found:
+                return len(ended)
             ended.update(found)
             self._table.send(found, signal.SIGKILL)
             await wait_for_exits(found, self._table, self._clock)
-        return len(ended)
 
     def _of_runs(self, variables: Mapping[str, str], keep_labels: frozenset[str]) -> list[int]:
         # The variable of the state dir alone proves nothing: people export it in their shells.
@@ -148,6 +154,19 @@ class ProcessRuntime:
             if label is not None and label not in keep_labels and process_id not in ours
         ]
 
+    def _with_sessions(self, found: list[int], sessions: set[int]) -> list[int]:
+        """Also those of the same sessions: one that is in the midst of an exec has no environment to be known by.
+
+        Args:
+            sessions: those that are known; gets those of `found`.
+        """
+        for process_id in found:
+            with suppress(ProcessLookupError):
+                sessions.add(os.getsid(process_id))
+        # A session that is also ours is not one that a launcher began.
+        sessions.difference_update(_session_of(process_id) for process_id in self._table.ancestors(os.getpid()))
+        return sorted({*found, *(other for session in sessions for other in self._table.find({}, session=session))})
+
     def _find_launcher(self, plan: LaunchPlan) -> Mapping[str, Any]:
         try:
             process_id = int((plan.run_dir / "control" / "pid").read_text())
@@ -158,6 +177,13 @@ class ProcessRuntime:
         if environment.get(RUN_LABEL) != plan.label or environment.get(STATE_DIR) != str(self._paths.root):
             return {}
         return {"pid": process_id, "start_time": start_time, "boot": _boot()}
+
+
+def _session_of(process_id: int) -> int:
+    try:
+        return os.getsid(process_id)
+    except OSError:
+        return 0
 
 
 def _boot() -> str:
