@@ -16,8 +16,9 @@ _HEAD = """\
 # The API, name by name
 
 Every public class, method, property, function and parameter of `azureml-core` and `azureml-train-core` 1.0.8 (January
-2019) and 1.61 in the areas that LocalAML covers, compared with ours by `inspect.signature`. What features do, and the
-tests that prove them: [compatibility.md](compatibility.md).
+2019) and 1.61 in the areas that LocalAML covers, compared with ours by `inspect.signature`; of `azureml-widgets`,
+`azureml-tensorboard` and `azureml-telemetry` the latest. What features do, and the tests that prove them:
+[compatibility.md](compatibility.md).
 
 This file is generated: `scripts/generate-compatibility`. `tests/compatibility` fails when it is stale, when a name or a
 parameter disappears or gets another default, when a parameter is never read and not listed, and when a name that is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def test_a_bad_argument(case: dict[str, str], folder: Path, request: pytest.FixtureRequest) -> None:
     code = case["code"]
     more: dict[str, Any] = {"auth": None}
-    if any(word in code for word in ("ws", "ds", "auth")):
+    if re.search(r"\b(ws|ds|Workspace)\b", code):
         more["ws"] = request.getfixturevalue("workspace")
         more["ds"] = more["ws"].get_default_datastore()
     assert bad_arguments.outcome(code, bad_arguments.names(**more)) == case.get("ours", case["raises"])

@@ -18,10 +18,11 @@ from tests.support.waiting import wait_until
 from azureml.core import Experiment
 from azureml.exceptions import UserErrorException
 from azureml.tensorboard import Tensorboard
+from azureml.tensorboard._log_copies import LogCopies
 from azureml.tensorboard.export import export_to_tensorboard
 
 if TYPE_CHECKING:
-    from azureml.core import Run
+    from azureml.core import Run, Workspace
 
 # tensorboard's own imports warn.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -50,6 +51,19 @@ def _points(url: str, run: str) -> list[float]:
             return [point[2] for point in json.load(answer)]
     except OSError:
         return []
+
+
+def test_folders_with_display_names(workspace: Workspace, tmp_path: Path) -> None:
+    experiment = Experiment(workspace, "named")
+    runs = [experiment.start_logging(display_name=name, snapshot_directory=None) for name in ("../a b", "same", "same")]
+    (tmp_path / "event").write_text("x")
+    for run in runs:
+        run.upload_file("logs/event", str(tmp_path / "event"))
+    copies = LogCopies(runs, str(tmp_path / "boards"), by_display_name=True)
+    for run in runs:
+        copies.fetch(run)
+    folders = {path.parent.name for path in (tmp_path / "boards").rglob("event")}
+    assert folders == {"_a_b", runs[1].id, runs[2].id}, "names that two runs have are no names for folders"
 
 
 def test_logs_are_shown_while_they_grow(submit: Submit, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

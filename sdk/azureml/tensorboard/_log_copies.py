@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
@@ -21,11 +22,13 @@ class LogCopies:
 
     Args:
         root: folder; each run gets `<root>/<run id>`.
+        by_display_name: folders with the display names of the runs, where a name is one run's alone.
     """
 
-    def __init__(self, runs: Sequence[Any], root: str) -> None:
+    def __init__(self, runs: Sequence[Any], root: str, by_display_name: bool = False) -> None:
         self._runs: List[Any] = list(runs)
         self._root = root
+        self._folders = _display_names(self._runs) if by_display_name else {}
         self._stopped = threading.Event()
         self._known: Dict[str, Tuple[int, Any]] = {}
         self._thread = threading.Thread(target=self._follow, name="azureml-tensorboard-logs", daemon=True)
@@ -75,7 +78,7 @@ class LogCopies:
             self._known[run.id + "/" + artifact["path"]] = state
 
     def _fetch_file(self, run: Any, artifact: Mapping[str, Any], size: int, url: str) -> None:
-        path = os.path.join(self._root, run.id, *artifact["path"][len(_LOGS) :].split("/"))
+        path = os.path.join(self._root, self._folders.get(run.id, run.id), *artifact["path"][len(_LOGS) :].split("/"))
         here = os.path.getsize(path) if os.path.isfile(path) else 0
         if "tfevents" not in os.path.basename(path) or not 0 < here < size:
             run._client.transfer.download_file(url, path)
@@ -89,3 +92,10 @@ class LogCopies:
                     return
                 file.write(data)
                 here += len(data)
+
+
+def _display_names(runs: Sequence[Any]) -> Dict[str, str]:
+    """Run ids -> display names as names of folders; without those that several runs share."""
+    names = {run.id: re.sub(r"[^\w.-]+", "_", run.display_name or "").strip(".") for run in runs}
+    shared = list(names.values())
+    return {run_id: name for run_id, name in names.items() if name and shared.count(name) == 1}

@@ -31,12 +31,19 @@ class Tensorboard:
         runs: runs (or one run); none is fine when `local_root` has logs already.
         local_root: folder for the logs, as ``<local_root>/<run id>/``. Default: a temporary one, which goes at `stop`.
         port: TensorBoard's port; 0 takes any free one.
+        use_display_name: show runs by their display names, not by their ids.
 
     Raises:
         UserErrorException: not runs, or no port.
     """
 
-    def __init__(self, runs: Union[Run, Sequence[Run]], local_root: Optional[str] = None, port: int = 6006) -> None:
+    def __init__(
+        self,
+        runs: Union[Run, Sequence[Run]],
+        local_root: Optional[str] = None,
+        port: int = 6006,
+        use_display_name: bool = False,
+    ) -> None:
         from azureml.core.run import Run
         from azureml.exceptions import UserErrorException
 
@@ -48,6 +55,7 @@ class Tensorboard:
             raise UserErrorException("port must be a number from 0 to 65535, not {!r}.".format(port))
         self._local_root = local_root
         self._port = port
+        self._use_display_name = use_display_name
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._copies: Optional[LogCopies] = None
         self._finalizer: Optional[weakref.finalize[Any, Any]] = None
@@ -78,7 +86,7 @@ class Tensorboard:
         port = self._port or _free_port()
         command += ["--logdir", os.path.abspath(root), "--port", str(port), "--host", _HOST, "--reload_interval", "2"]
         said = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        copies = LogCopies(self._runs, root)
+        copies = LogCopies(self._runs, root, self._use_display_name)
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
         # Also at the end of this process: TensorBoard would go on for ever.
         self._finalizer = weakref.finalize(self, _end, process, copies, said, temporary)
