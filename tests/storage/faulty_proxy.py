@@ -15,8 +15,9 @@ class FaultyProxy:
     """Passes connections on to `target`.
 
     Attributes:
-        refuse_for: answers of an error status that are still to come instead of passing requests on.
-        cut_after: bytes of the next answer after which its connection is lost, once; None: never.
+        errors: connections that are still to be answered with `error_status` instead of being passed on.
+        cut_after: bytes of answers on a connection after which it is lost, once; None: never.
+        cut_upload_after: the same for what is sent.
         connections: how many it was asked for.
     """
 
@@ -26,6 +27,8 @@ class FaultyProxy:
         self.cut_after: int | None = None
         self.cut_upload_after: int | None = None
         self.error_status = 503
+        self.error_code = "ServiceUnavailable"
+        self.error_message = "later"
         self.errors = 0
         self.connections = 0
         self._lock = threading.Lock()
@@ -81,7 +84,8 @@ class FaultyProxy:
             with client, suppress(OSError):
                 client.settimeout(5)
                 client.recv(_BLOCK)
-                body = b"<?xml version='1.0'?><Error><Code>ServiceUnavailable</Code><Message>later</Message></Error>"
+                error = f"<Code>{self.error_code}</Code><Message>{self.error_message}</Message>"
+                body = f"<?xml version='1.0'?><Error>{error}</Error>".encode()
                 head = f"HTTP/1.1 {self.error_status} No\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
                 client.sendall(head.encode() + body)
                 client.shutdown(socket.SHUT_WR)
