@@ -26,6 +26,8 @@ from grpc_reflection.v1alpha import reflection
 from localaml import __version__
 from localaml.clock import Clock, RealClock
 from localaml.control.calls import CallCounter
+from localaml.control.faults import FaultControl
+from localaml.control.faulty_store import FaultyStore
 from localaml.control.kept_clock import make_clock
 from localaml.domain.models import RunKey
 from localaml.errors import LocalAmlError
@@ -33,7 +35,9 @@ from localaml.gateway.app import Gateway
 from localaml.gateway.byte_plane import BytePlane
 from localaml.gateway.http_server import HttpServer
 from localaml.jobs.assembly import build_orchestrator
+from localaml.jobs.history import History
 from localaml.jobs.job_variables import Connection
+from localaml.jobs.storage_check import check_storage
 from localaml.listening import bind_grpc_port, bind_http_port, check_host, url_host
 from localaml.paths import StatePaths
 from localaml.services import build_services
@@ -69,6 +73,7 @@ class Emulator:
         clock: where service time comes from; what the settings ask for by default.
         runtime: where nodes and processes live; processes of this machine by default.
         environments: what makes Python environments; `uv` by default.
+        crash: ends the process at once, for the fault of that kind.
 
     Attributes (once started):
         http_address: ``http://127.0.0.1:1234``.
@@ -90,6 +95,7 @@ class Emulator:
         clock: Clock | None = None,
         runtime: NodeRuntime | None = None,
         environments: EnvironmentBuilder | None = None,
+        crash: Callable[[int], object] = os._exit,
     ) -> None:
         self.settings = settings
         self.paths = StatePaths(settings.state_dir.absolute())
@@ -97,6 +103,7 @@ class Emulator:
         self._machine_clock = RealClock()
         self._runtime = runtime
         self._environments = environments
+        self._crash = crash
         self._exit = AsyncExitStack()
         self._started = False
         self._is_serving = False
@@ -167,7 +174,11 @@ class Emulator:
         later.callback(self.store.close)
         cloud = await open_cloud(settings.storage, self.paths, is_new=lambda: not self.store.workspaces.list())
         later.push_async_callback(asyncio.to_thread, cloud.close)
-        self.objects = cloud.objects
+        faults = FaultControl(self.store, History(self.store, clock), clock, self._machine_clock, self._crash)
+        self.objects = FaultyStore(cloud.objects, faults)
+        if settings.storage.cloud == "moto":
+            # The last emulator's moto took its objects along: what points to them goes, too.
+            await check_storage(self.store, self.objects, repair=True)
         runtime = self._runtime or _process_runtime(self.paths, self._machine_clock)
         uv_environments = _UvEnvironments(settings, self._machine_clock)
         environments = self._environments or uv_environments
@@ -182,7 +193,9 @@ class Emulator:
                 self.http_address, self.paths.endpoint, tokens.make(run), cloud.job_variables
             ),
             spec_of=stored_job_spec,
+            hooks=faults,
         )
+        faults.attach(self.orchestrator.disturbances, self.orchestrator.try_again)
         calls = CallCounter()
         services = build_services(
             ServiceContext(
@@ -197,6 +210,7 @@ class Emulator:
                 info=lambda: self._info(runtime.name),
                 shutdown=self.request_shutdown,
                 calls=calls,
+                faults=faults,
             )
         )
         authenticate = authenticator(state.token, tokens, self._is_going_on, require_token=settings.require_token)
@@ -205,7 +219,7 @@ class Emulator:
         # are answered only when the recovery is done.
         last = state.last_ports()
         grpc_server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
-        names = bind_grpc(grpc_server, services, authenticate, self._streams, calls.note)
+        names = bind_grpc(grpc_server, services, authenticate, self._streams, calls.note, faults.before_call)
         health_servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs leave it out
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, grpc_server)
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], grpc_server)
@@ -223,9 +237,9 @@ class Emulator:
         await self.orchestrator.start()
 
         gateway = Gateway(
-            method_table(services, self._streams, calls.note),
+            method_table(services, self._streams, calls.note, faults.before_call),
             authenticate,
-            BytePlane(self.store, self.objects, urls, clock, self.orchestrator.logs.path),
+            BytePlane(self.store, self.objects, urls, clock, self.orchestrator.logs.path, faults.before_bytes),
             version=__version__,
             is_serving=lambda: self._is_serving,
             any_host=settings.allow_remote,

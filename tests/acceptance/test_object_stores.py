@@ -179,6 +179,7 @@ def test_a_jobs_own_boto3_meets_the_same_cloud(scene: Scene, tmp_path: Path) -> 
 
 def test_everything_goes_when_the_emulator_stops(scene: Scene) -> None:
     scene.upload()
+    check_completed(scene.submit("print(1)"))
     account = account_of(scene.emulator)
     scene.emulator.stop()
     with pytest.raises(Exception, match="Could not connect"):

@@ -33,6 +33,7 @@ _GROUPS = {
     "clock": ("localaml.cli.clock_commands", "The emulator's time."),
     "model": ("localaml.cli.model_commands", "Registered models."),
     "environment": ("localaml.cli.environment_commands", "Registered and curated environments."),
+    "storage": ("localaml.cli.storage_commands", "Where data are kept: check, clean up, move."),
     "workspace": ("localaml.cli.workspace_commands", "Workspaces."),
 }
 

@@ -68,6 +68,13 @@ async def open_cloud(settings: StorageSettings, paths: StatePaths, *, is_new: Ca
     return cloud
 
 
+def open_cloud_of(settings: StorageSettings, paths: StatePaths) -> Cloud:
+    """The cloud that the settings name, whatever the state dir uses. Blocks. Raises as `open_cloud`."""
+    if settings.cloud == "disk":
+        return Cloud(DiskStore(paths.objects, paths.incoming))
+    return _open_elsewhere(settings, read_record(paths.cloud))
+
+
 def read_record(path: Path) -> dict[str, str]:
     """What a state dir says of its cloud; empty for files on disk."""
     try:

@@ -48,6 +48,11 @@ class Artifacts:
         )
         return [_load(row) for row in rows]
 
+    def delete(self, run: RunKey, path: str) -> None:
+        """Forgets one artifact; the bytes stay. A missing one is fine."""
+        self._db.execute("DELETE FROM artifacts WHERE workspace_id = ? AND run_id = ? AND path = ?", (*run, path))
+        self._db.publish(run)
+
     def delete_run(self, run: RunKey) -> None:
         """Forgets all artifacts of a run; the bytes stay."""
         self._db.execute("DELETE FROM artifacts WHERE workspace_id = ? AND run_id = ?", run)

@@ -46,3 +46,14 @@ class Snapshots:
                 {"snapshot_id": snapshot_id},
             )
         return found
+
+    def list_ids(self, workspace_id: str) -> list[str]:
+        """Ids of all snapshots of a workspace."""
+        rows = self._db.all("SELECT snapshot_id FROM snapshots WHERE workspace_id = ? ORDER BY 1", (workspace_id,))
+        return [row[0] for row in rows]
+
+    def delete(self, workspace_id: str, snapshot_id: str) -> None:
+        """Forgets a snapshot; its contents stay. A missing one is fine."""
+        self._db.execute(
+            "DELETE FROM snapshots WHERE workspace_id = ? AND snapshot_id = ?", (workspace_id, snapshot_id)
+        )
