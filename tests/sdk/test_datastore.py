@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -166,8 +168,52 @@ def test_kinds_without_files_keep_their_settings_and_no_secret(workspace: Worksp
     assert postgres.port_number == 5432
     lake = Datastore.register_azure_data_lake(workspace, "lake", "store")
     assert lake.store_name == "store"
-    with pytest.raises(UserErrorException, match="register_hdfs"):
-        Datastore.register_hdfs(workspace, "h", "http", "n", None, "r", "k", "p")
+
+
+@pytest.mark.parametrize(
+    ("register", "kind"),
+    [
+        (lambda ws: Datastore.register_azure_data_lake(ws, "x", "s", "t", "c", "very secret"), "AzureDataLake"),
+        (
+            lambda ws: Datastore.register_azure_data_lake_gen2(ws, "x", "f", "a", "t", "c", "very secret"),
+            "AzureDataLakeGen2",
+        ),
+        (
+            lambda ws: Datastore.register_azure_sql_database(ws, "x", "s", "d", username="u", password="very secret"),
+            "AzureSqlDatabase",
+        ),
+        (
+            lambda ws: Datastore.register_azure_postgre_sql(ws, "x", "s", "d", "u", "very secret", enforce_ssl=False),
+            "AzurePostgreSql",
+        ),
+        (lambda ws: Datastore.register_azure_my_sql(ws, "x", "s", "d", "u", "very secret"), "AzureMySql"),
+        (lambda ws: Datastore.register_dbfs(ws, "x"), "DBFS"),
+        (
+            lambda ws: Datastore.register_hdfs(
+                ws, "x", "http", "n:1", None, "r", "k:88", "p", kerberos_password="very secret"
+            ),
+            "Hdfs",
+        ),
+    ],
+)
+def test_every_kind_without_data_is_kept_and_its_data_refused(
+    workspace: Workspace, register: Callable[[Workspace], Any], kind: str
+) -> None:
+    made = register(workspace)
+    found = workspace.datastores["x"]
+    assert (made.datastore_type, found.datastore_type) == (kind, kind)
+    assert vars(found) == vars(made) | {"_workspace": found._workspace}
+    assert "very secret" not in repr(found) + repr(vars(found))
+    for use in (
+        lambda: found.upload("."),
+        lambda: found.download("."),
+        lambda: found.path("a"),
+        lambda: found.as_mount(),
+    ):
+        with pytest.raises(UserErrorException, match=f"kind {kind}, whose data LocalAML cannot reach"):
+            use()
+    found.unregister()
+    assert "x" not in workspace.datastores
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "a b", "x" * 300, ""])

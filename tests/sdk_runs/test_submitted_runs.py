@@ -313,7 +313,6 @@ def test_what_is_missing_is_said_by_name(submit: Submit) -> None:
     for call, name in (
         (lambda: run.register_model("m"), "register_model"),
         (lambda: run.get_secret("s"), "get_secret"),
-        (lambda: run.input_datasets, "input_datasets"),
         (lambda: run.upload_file("a", __file__, datastore_name="d"), "datastore_name"),
     ):
         with pytest.raises(UserErrorException, match=name):

@@ -121,7 +121,7 @@ def _version(name: str, text: str) -> int:
 
 
 def _path_on_compute(name: str, path: str) -> str:
-    if path in ("", "."):
-        return ""
+    if path in ("", ".", "./"):
+        return path[:1]
     checked = check_relative_path(path.lstrip("/"), f"path on the compute of input {name!r}")
     return f"/{checked}" if path.startswith("/") else checked

@@ -41,8 +41,8 @@ def as_word(value: Any, references: References, inputs: Inputs) -> str:
         return add_input(value, inputs)
     if is_dataset(value):
         raise UserErrorException(
-            "A dataset as a script argument needs a name and a way: dataset.as_named_input('data'), with .as_mount() or "
-            ".as_download() for files."
+            "A dataset as a script argument needs a name and a way: dataset.as_named_input('data'), with .as_mount() "
+            "or .as_download() for files."
         )
     if is_datastore(value):
         value = value.as_mount()
@@ -50,9 +50,8 @@ def as_word(value: Any, references: References, inputs: Inputs) -> str:
         return add_reference(value, references)
     if isinstance(value, (dict, list, tuple, set, bytes)):
         raise UserErrorException(
-            "{!r} cannot be a script argument: use text, a number, a DataReference, a datastore or a dataset input.".format(
-                value
-            )
+            "{!r} cannot be a script argument: use text, a number, a DataReference, a datastore or a dataset "
+            "input.".format(value)
         )
     return str(value)
 

@@ -151,7 +151,7 @@ class InputDatasets(Mapping[str, Any]):
         return dataset_of(self._workspace, entry)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        return iter(sorted(self._entries))
 
     def __len__(self) -> int:
         return len(self._entries)

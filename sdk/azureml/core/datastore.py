@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional
 
-from azureml._localaml.unsupported import unsupported
 from azureml.data._other_datastores import CLASSES
 from azureml.data.abstract_datastore import AbstractDatastore
 from azureml.data.azure_storage_datastore import AzureBlobDatastore, AzureFileDatastore
@@ -276,8 +275,17 @@ class Datastore(AbstractDatastore):
         kerberos_password: Optional[str] = None,
         overwrite: bool = False,
     ) -> AbstractDatastore:
-        """Not supported."""
-        raise unsupported("Datastore.register_hdfs")
+        """Registers an HDFS cluster. Only the registration: the emulator cannot reach its data."""
+        settings = {
+            "protocol": protocol,
+            "namenode_address": namenode_address,
+            "hdfs_server_certificate": hdfs_server_certificate,
+            "kerberos_realm": kerberos_realm,
+            "kerberos_kdc_address": kerberos_kdc_address,
+            "kerberos_principal": kerberos_principal,
+        }
+        secret = kerberos_keytab or kerberos_password
+        return _register(workspace, datastore_name, _settings("Hdfs", settings), secret, overwrite)
 
 
 def list_datastores(workspace: Workspace) -> Iterator[Any]:

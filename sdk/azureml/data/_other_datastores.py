@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Mapping
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
 from azureml.data.abstract_datastore import AbstractDatastore
+from azureml.exceptions import UserErrorException
 
 if TYPE_CHECKING:
     from azureml.core.workspace import Workspace
@@ -27,6 +28,42 @@ class SettingsDatastore(AbstractDatastore):
         content = super()._as_dict()
         content.update(self._settings)
         return content
+
+    def path(self, path: Optional[str] = None, data_reference_name: Optional[str] = None) -> Any:
+        """Refused, as everything about the data is."""
+        raise self._no_data("path")
+
+    def upload(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused."""
+        raise self._no_data("upload")
+
+    def upload_files(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused."""
+        raise self._no_data("upload_files")
+
+    def download(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused."""
+        raise self._no_data("download")
+
+    def as_mount(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused."""
+        raise self._no_data("as_mount")
+
+    def as_download(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused."""
+        raise self._no_data("as_download")
+
+    def as_upload(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused."""
+        raise self._no_data("as_upload")
+
+    def _no_data(self, method: str) -> UserErrorException:
+        return UserErrorException(
+            "{}: the datastore {!r} is of kind {}, whose data LocalAML cannot reach. Register the data with "
+            "Datastore.register_azure_blob_container or register_azure_file_share.".format(
+                method, self.name, self.datastore_type
+            )
+        )
 
 
 _TOKEN = ("tenant_id", "client_id", "resource_url", "authority_url")
@@ -74,6 +111,20 @@ class DBFSDatastore(SettingsDatastore):
     TYPE = "DBFS"
 
 
+class HDFSDatastore(SettingsDatastore):
+    """An HDFS cluster."""
+
+    TYPE = "Hdfs"
+    SETTINGS = (
+        "protocol",
+        "namenode_address",
+        "hdfs_server_certificate",
+        "kerberos_realm",
+        "kerberos_kdc_address",
+        "kerberos_principal",
+    )
+
+
 CLASSES = {
     kind.TYPE: kind
     for kind in (
@@ -83,5 +134,6 @@ CLASSES = {
         AzurePostgreSqlDatastore,
         AzureMySqlDatastore,
         DBFSDatastore,
+        HDFSDatastore,
     )
 }
