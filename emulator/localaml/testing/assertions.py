@@ -31,6 +31,7 @@ def wait_for_state(run: Run, state: str, timeout: float = 60.0, *, count: int = 
         AssertionError: it took longer, or the run has ended without; with the run's story.
         ValueError: there is no such state.
     """
+    __tracebackhide__ = True
     from azureml._run_impl.states import ALL
 
     if state not in ALL:
@@ -44,6 +45,7 @@ def assert_completed(run: Run, timeout: float = 120.0) -> None:
     Raises:
         AssertionError: it was another one, or did not come within `timeout` real seconds; with the run's story.
     """
+    __tracebackhide__ = True
     state = _wait(run, None, 1, timeout)
     if state != "Completed":
         raise AssertionError(f"The run is {state}, not Completed.\n{told(run)}")
@@ -59,6 +61,7 @@ def assert_metrics(run: Run, expected: Mapping[str, Any], approx: float | None =
     Raises:
         AssertionError: names each metric that is missing or different.
     """
+    __tracebackhide__ = True
     found = run.get_metrics()
     wrong = [
         f"  {name}: expected {value!r}, " + (f"found {found[name]!r}" if name in found else "not logged")
@@ -79,6 +82,7 @@ def assert_artifacts(run: Run, *patterns: str, exactly: bool = False) -> None:
     Raises:
         AssertionError: names the patterns without a file, and the files without a pattern.
     """
+    __tracebackhide__ = True
     names = run.get_file_names()
     missing = [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in names)]
     own = [name for name in names if not name.startswith("azureml-logs/")]
@@ -99,6 +103,7 @@ def assert_log_contains(run: Run, text: str | re.Pattern[str], log: str = "*_dri
     Raises:
         AssertionError: with the ends of the logs.
     """
+    __tracebackhide__ = True
     logs = {
         name: content
         for name, content in run.get_details_with_logs()["logFiles"].items()
@@ -136,6 +141,7 @@ class _TimeIsUp(Exception):
 
 def _wait(run: Run, state: str | None, count: int, timeout: float) -> str:
     """Follows a run until it has come to `state` so often (None: to its end)."""
+    __tracebackhide__ = True
     from azureml._localaml.wire import enum_word
     from azureml._run_impl.log_stream import watch_run
     from azureml._run_impl.states import state_of

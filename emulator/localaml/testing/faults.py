@@ -1,0 +1,85 @@
+"""Making things go wrong on purpose, in a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from localaml.cli.fault_rules import rule
+from localaml_proto.admin.v1 import fault_pb2
+
+if TYPE_CHECKING:
+    from localaml.testing.emulators import Emulator
+
+@dataclass(frozen=True)
+class Fault:
+    """A rule as the emulator knows it.
+
+    Attributes:
+        struck: how often it has struck so far.
+        seen: at how many occasions it could have.
+        used_up: whether it will strike no more.
+    """
+
+    fault_id: str
+    kind: str
+    struck: int
+    seen: int
+    used_up: bool
+
+
+class Faults:
+    """The faults of an emulator. As a context manager it removes all of them at its end.
+
+    faults.add("error", method="RunService/GetRun", code="UNAVAILABLE", count=2)
+    faults.add("throttle", method="bytes/PUT/*", retry_after_seconds=0.1, count=1)
+    faults.add("node-evicted", cluster="cpu")
+    """
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+
+    def __enter__(self) -> Faults:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # A crash on purpose took the rules with it.
+        if self._emulator.is_running:
+            self.clear()
+
+    def add(self, kind: str, **details: Any) -> Fault:
+        """Adds a rule; what it does to nodes that are there has been done when this returns.
+
+        Args:
+            kind: see `localaml fault add --help`.
+            details: of the target (method, cluster, node, run, store, vm_size), of when (count, skip, every,
+                probability, seed, start_seconds, end_seconds) and of the effect (code, reason, message, delay_seconds,
+                retry_after_seconds, after, notice_seconds, point).
+
+        Raises:
+            TypeError: there is no such detail.
+            CliError: this rule cannot be, or the emulator cannot be reached.
+        """
+        client = self._emulator.client
+        request = fault_pb2.AddFaultRequest(fault=rule(kind, details))
+        return _fault(client.call(client.faults.AddFault, request))
+
+    def list(self) -> Iterator[Fault]:
+        """All rules, in the order of their addition."""
+        client = self._emulator.client
+        for message in client.call(client.faults.ListFaults, fault_pb2.ListFaultsRequest()).faults:
+            yield _fault(message)
+
+    def clear(self, *fault_ids: str) -> int:
+        """Removes rules (none named: all); returns how many."""
+        client = self._emulator.client
+        request = fault_pb2.ClearFaultsRequest(fault_ids=fault_ids)
+        return int(client.call(client.faults.ClearFaults, request).cleared_count)
+
+
+def _fault(message: fault_pb2.Fault) -> Fault:
+    return Fault(message.fault_id, message.kind, message.struck_count, message.seen_count, message.used_up)
