@@ -12,6 +12,7 @@ from localaml.errors import InvalidArgument
 from localaml.jobs.environments.conda import EnvironmentRequest, read_conda_dependencies
 from localaml.jobs.environments.conda_names import LEFT_OUT, REFUSED, RENAMED
 from localaml.jobs.environments.redaction import redact
+from localaml.jobs.environments.requirements import read_pip_list
 
 
 def _read(*dependencies: Any, **more: Any) -> EnvironmentRequest:
@@ -93,6 +94,16 @@ def test_azure_mls_own_packages_are_served_by_our_sdk() -> None:
     )
     assert request.requirements == ("six",)
     assert sum("LocalAML's own SDK" in note for note in request.notes) == 4
+
+
+def test_extras_of_azure_mls_packages_bring_what_reads_tables() -> None:
+    def packages(*lines: str) -> tuple[str, ...]:
+        return read_pip_list(lines).requirements
+
+    assert packages("azureml-dataset-runtime[pandas,fuse]", "pandas<2") == ("pandas<2", "pandas", "pyarrow")
+    assert packages("azureml-dataprep[pandas]", "azureml-sdk") == ("pandas", "pyarrow")
+    assert packages("azureml-dataprep[parquet]") == ("pyarrow",)
+    assert packages("azureml-dataset-runtime[fuse]", "azureml-defaults") == ()
 
 
 def test_packages_of_the_launch_are_added_unless_they_are_named() -> None:

@@ -67,6 +67,7 @@ def read_pip_list(lines: Sequence[str]) -> PipList:
     """
     requirements: list[str] = []
     served: list[str] = []
+    brought: list[str] = []
     options = IndexOptions()
     for raw in lines:
         line = re.sub(r"(^|\s)#.*$", "", raw).strip()
@@ -80,6 +81,9 @@ def read_pip_list(lines: Sequence[str]) -> PipList:
             requirements.append(kept)
         else:
             served.append(own)
+            brought += _brought_along(line)
+    # Named twice, also with a version, they are one to the resolver.
+    requirements += dict.fromkeys(brought)
     return PipList(tuple(requirements), tuple(served), options)
 
 
@@ -100,6 +104,14 @@ def _requirement(line: str) -> tuple[str | None, str]:
     if requirement.url:
         _address(requirement.url, line)
     return str(requirement), ""
+
+
+def _brought_along(line: str) -> list[str]:
+    """What a package that is served brings for reading datasets as tables, when it is asked to."""
+    extras = {extra.lower() for extra in Requirement(line).extras}
+    if "pandas" in extras:
+        return ["pandas", "pyarrow"]
+    return ["pyarrow"] if extras & {"pyarrow", "parquet"} else []
 
 
 def _address(url: str, line: str) -> str:
