@@ -14,6 +14,7 @@ from tests.sdk.fake_server import FakeServer
 from azureml._localaml import snapshot
 from azureml._localaml.client import Client
 from azureml._localaml.snapshot import create_snapshot, list_source_files
+from azureml.core import Workspace
 from azureml.exceptions import SnapshotException, UserErrorException
 
 CREATE = "/localaml.v1.SnapshotService/CreateSnapshot"
@@ -179,3 +180,27 @@ def test_over_2000_files_only_when_asked_for(tmp_path: Path, monkeypatch: pytest
         list_source_files(str(tmp_path))
     monkeypatch.setenv(snapshot.NO_FILE_LIMIT_VARIABLE, "true")
     assert len(names(tmp_path)) == 2001
+
+
+def test_a_file_that_changes_while_it_is_sent_is_taken_as_it_is_then(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = snapshot._upload
+    contents = iter(["the second content"])
+
+    def change_and_send(client: Client, missing: list[tuple[str, snapshot.SourceFile]]) -> None:
+        for content in contents:
+            (tmp_path / "notebook.db").write_text(content)
+            break
+        send(client, missing)
+
+    (tmp_path / "notebook.db").write_text("first")
+    monkeypatch.setattr(snapshot, "_upload", change_and_send)
+    made = create_snapshot(workspace._client, workspace._resource_name, str(tmp_path))
+    request = {"parent": workspace._resource_name, "snapshotId": made}
+    [entry] = workspace._client.call("SnapshotService", "GetSnapshot", request)["entries"]
+    assert entry["sizeBytes"] == str(len("the second content"))
+    contents = (f"content {'x' * number}" for number in range(100))
+    (tmp_path / "notebook.db").write_text("again")
+    with pytest.raises(SnapshotException, match=r"notebook\.db changed while it was sent"):
+        create_snapshot(workspace._client, workspace._resource_name, str(tmp_path))

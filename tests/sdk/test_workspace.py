@@ -133,3 +133,9 @@ def test_a_wrong_token_is_refused(connected: EmulatorProcess, monkeypatch: pytes
     monkeypatch.setenv("LOCALAML_TOKEN", "wrong")
     with pytest.raises(UserErrorException, match="token"):
         Workspace.list("tests")
+
+
+def test_a_notebook_shows_a_table(workspace: Workspace) -> None:
+    shown = workspace._repr_html_()
+    assert f"<td>{workspace.name}</td>" in shown
+    assert f"<td>{workspace.resource_group}</td>" in shown

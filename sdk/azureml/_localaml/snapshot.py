@@ -42,9 +42,23 @@ def create_snapshot(client: Client, workspace_name: str, source_directory: str) 
         workspace_name: the resource name, `subscriptions/.../workspaces/...`.
 
     Raises:
-        SnapshotException: too big, too many files, a link that points outside, a file that changed meanwhile.
+        SnapshotException: too big, too many files, a link that points outside, a file that does not stop changing.
         UserErrorException: the folder does not exist.
     """
+    for _ in range(_MAX_ROUNDS - 1):
+        try:
+            return _create(client, workspace_name, source_directory)
+        except _Changed as change:
+            # A log or a database of a notebook that is at work: seen as it is a moment later.
+            _log.info("%s", change.message)
+    return _create(client, workspace_name, source_directory)
+
+
+class _Changed(SnapshotException):
+    """A file changed while it was read or sent."""
+
+
+def _create(client: Client, workspace_name: str, source_directory: str) -> str:
     files = list_source_files(source_directory)
     hashes = [_hashes.get(file) for file in files]
     entries = []
@@ -226,6 +240,6 @@ def _check_unchanged(file: SourceFile) -> None:
     try:
         status = os.stat(file.source)
     except OSError as error:
-        raise SnapshotException("The file {} went away while it was sent.".format(file.source)) from error
+        raise _Changed("The file {} went away while it was sent.".format(file.source)) from error
     if (status.st_size, status.st_mtime_ns) != (file.size, file.mtime_ns):
-        raise SnapshotException("The file {} changed while it was sent: submit again.".format(file.source))
+        raise _Changed("The file {} changed while it was sent: submit again.".format(file.source))

@@ -349,6 +349,17 @@ class Workspace(WorkspaceContents, WorkspaceGaps):
             self._workspace_name, self._subscription_id, self._resource_group
         )
 
+    def _repr_html_(self) -> str:
+        from azureml._run_impl.html import table
+
+        return table(
+            (
+                ("Name", self._workspace_name),
+                ("Resource Group", self._resource_group),
+                ("Subscription", self._subscription_id),
+            )
+        )
+
     def __reduce__(self) -> Tuple[Any, ...]:
         return _again, (self._subscription_id, self._resource_group, self._workspace_name)
 
