@@ -3,3 +3,16 @@
 Needs nothing but the standard library of Python 3.7 or later. Importing a package loads none of its parts: names are
 looked up when they are first used (PEP 562).
 """
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    # With Azure's SDK, `import azureml.core` makes these attributes of the package, too.
+    if name in ("core", "data", "exceptions"):
+        import importlib
+
+        return importlib.import_module("azureml." + name)
+    raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))

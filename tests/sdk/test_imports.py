@@ -29,6 +29,12 @@ def test_importing_the_package_loads_no_part_of_it() -> None:
     assert not loaded & heavy
 
 
+def test_importing_core_makes_the_other_packages_attributes() -> None:
+    script = "import azureml.core; print(azureml.data.__version__ == azureml.core.VERSION, azureml.exceptions.__name__)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "azureml.exceptions"]
+
+
 def test_the_names_of_core_are_there() -> None:
     for name in azureml.core.__all__:
         assert getattr(azureml.core, name) is not None

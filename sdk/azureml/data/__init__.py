@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from azureml._localaml.lazy import lazy_names
 
+# The version of Azure's SDK whose interface this is.
+VERSION = __version__ = "1.61.0"
+
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
