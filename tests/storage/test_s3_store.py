@@ -113,8 +113,8 @@ async def test_memory_stays_flat(store: S3Store, tmp_path: Path) -> None:
         def complete_multipart_upload(self, **_: object) -> dict[str, object]:
             return {"ResponseMetadata": {"HTTPHeaders": {"date": "Mon, 23 Nov 2026 05:00:00 GMT"}}}
 
-    store.client.close()
-    store.client = type("Client", (Sink,), {"close": lambda self: None})()
+    store.driver.client.close()
+    store.driver.client = type("Client", (Sink,), {"close": lambda self: None})()
     store.check_conflicts = lambda key: None  # type: ignore[method-assign]
     tracemalloc.start()
     try:
@@ -176,8 +176,8 @@ async def test_a_store_that_stays_away_is_an_error_in_time_and_nothing_is_listed
 @pytest.mark.parametrize("status", [500, 503])
 async def test_errors_of_the_store_are_waited_out(store: S3Store, proxy: FaultyProxy, big: Path, status: int) -> None:
     await store.put_file(KEY, big)
-    store.client.close()
-    store.client = store.account.client()
+    store.driver.client.close()
+    store.driver.client = store.account.client()
     proxy.error_status, proxy.errors = status, 8
     assert (await store.stat(KEY)).size_bytes == big.stat().st_size
     assert proxy.errors == 0
@@ -225,7 +225,7 @@ async def test_refusals_are_told(store: S3Store, monkeypatch: pytest.MonkeyPatch
         answer = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
         raise ClientError(answer, "HeadObject")
 
-    monkeypatch.setattr(store.client, "head_object", deny)
+    monkeypatch.setattr(store.driver.client, "head_object", deny)
     with pytest.raises(PermissionDenied) as caught:
         await store.stat(KEY)
     assert caught.value.reason == "OBJECT_STORE_DENIED"
