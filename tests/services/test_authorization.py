@@ -33,7 +33,8 @@ _FILES = (
 )
 for _name in _FILES:
     importlib.import_module(f"localaml_proto.v1.{_name}_pb2")
-importlib.import_module("localaml_proto.admin.v1.admin_pb2")
+for _name in ("admin", "event", "fault", "state"):
+    importlib.import_module(f"localaml_proto.admin.v1.{_name}_pb2")
 
 
 def _methods() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from localaml import __version__
-from localaml.cli import doctor_command, emulator_commands
+from localaml.cli import doctor_command, emulator_commands, history_commands
 from localaml.cli.failure import CliError
 from localaml.errors import LocalAmlError
 
@@ -26,10 +26,13 @@ app = typer.Typer(
 )
 emulator_commands.register(app)
 doctor_command.register(app)
+history_commands.register(app)
 
 _GROUPS = {
     "run": ("localaml.cli.run_commands", "Runs of experiments."),
     "compute": ("localaml.cli.compute_commands", "AmlCompute clusters."),
+    "fault": ("localaml.cli.fault_commands", "Making things go wrong on purpose."),
+    "state": ("localaml.cli.state_commands", "All that the emulator knows, in one file."),
     "clock": ("localaml.cli.clock_commands", "The emulator's time."),
     "model": ("localaml.cli.model_commands", "Registered models."),
     "environment": ("localaml.cli.environment_commands", "Registered and curated environments."),

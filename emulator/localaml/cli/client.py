@@ -15,7 +15,7 @@ import grpc
 
 from localaml.cli.endpoint import Presence, default_state_dir, look_up
 from localaml.cli.failure import CliError
-from localaml_proto.admin.v1 import admin_pb2_grpc
+from localaml_proto.admin.v1 import admin_pb2_grpc, event_pb2_grpc, fault_pb2_grpc, state_pb2_grpc
 from localaml_proto.v1 import (
     artifact_pb2_grpc,
     compute_pb2_grpc,
@@ -48,6 +48,9 @@ class Client:
         self._channel = grpc.insecure_channel(target.grpc_address, options=[("grpc.enable_http_proxy", 0)])
         self.admin = admin_pb2_grpc.AdminServiceStub(self._channel)
         self.artifacts = artifact_pb2_grpc.ArtifactServiceStub(self._channel)
+        self.events = event_pb2_grpc.EventServiceStub(self._channel)
+        self.faults = fault_pb2_grpc.FaultServiceStub(self._channel)
+        self.state = state_pb2_grpc.StateServiceStub(self._channel)
         self.computes = compute_pb2_grpc.ComputeServiceStub(self._channel)
         self.environments = environment_pb2_grpc.EnvironmentServiceStub(self._channel)
         self.models = model_pb2_grpc.ModelServiceStub(self._channel)

@@ -288,6 +288,11 @@ def default_count(kind: FaultKind) -> int:
     return 1 if kind in _ONCE else 0
 
 
+def hooks_of(kind: FaultKind) -> frozenset[Hook]:
+    """Where a kind strikes."""
+    return _HOOKS[kind]
+
+
 def matches(rule: FaultRule, occasion: Occasion) -> bool:
     """Whether a rule is about this."""
     if occasion.hook not in _HOOKS[rule.kind] or (rule.kind is FaultKind.CRASH and rule.effect.point != occasion.point):

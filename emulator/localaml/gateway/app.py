@@ -9,7 +9,7 @@ from localaml.errors import InvalidArgument, LocalAmlError, NotFound, Permission
 from localaml.gateway.byte_plane import BytePlane
 from localaml.gateway.connect import ConnectRoutes, error_response
 from localaml.gateway.messages import ClientGone, Request, Response, text_response
-from localaml.services.rpc import Authenticate, Method
+from localaml.services.rpc import Authenticate, ConnectionDropped, Method
 from localaml.services.rpc_errors import to_localaml_error
 from localaml.services.tokens import BYTES_ROOT
 
@@ -55,6 +55,8 @@ class Gateway:
             return await self._route(request)
         except ClientGone:
             raise
+        except ConnectionDropped as error:
+            raise ClientGone(error.message) from None
         except LocalAmlError as error:
             return error_response(error)
         except Exception as error:

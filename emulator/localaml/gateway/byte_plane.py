@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -18,13 +18,15 @@ from localaml.domain.names import check_relative_path
 from localaml.errors import AlreadyExists, InvalidArgument, NotFound
 from localaml.gateway.byte_ranges import RangeNotSatisfiable, parse_range
 from localaml.gateway.connect import error_response
-from localaml.gateway.messages import FileBody, Request, Response
+from localaml.gateway.lost_transfers import lose_download, lose_upload
+from localaml.gateway.messages import ClientGone, FileBody, Request, Response
 from localaml.paths import artifact_key, content_key, datastore_prefix, model_prefix
 from localaml.services.tokens import BYTES_ROOT, UrlSigner
 from localaml.storage.disk import open_plain_file
 from localaml.storage.object_store import ObjectInfo, ObjectReader, ObjectStore, ObjectWriter
 from localaml.store import Store
 
+BeforeBytes = Callable[[str, str, str, str], Awaitable["int | None"]]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEADERS = (
     ("x-content-type-options", "nosniff"),
@@ -38,6 +40,8 @@ class BytePlane:
 
     Args:
         log_path: the file of a run's live log; None when it is an artifact (or nothing) by now.
+        before: asked before each transfer (HTTP method, kind, key of the object, run id): may raise a LocalAmlError, or
+            wait. Answers after how many bytes the connection is to be lost, -1 for half of them, None for not at all.
     """
 
     def __init__(
@@ -47,12 +51,14 @@ class BytePlane:
         urls: UrlSigner,
         clock: Clock,
         log_path: Callable[[RunKey, str], Path | None],
+        before: BeforeBytes | None = None,
     ) -> None:
         self._store = store
         self._objects = objects
         self._urls = urls
         self._clock = clock
         self._log_path = log_path
+        self._before = before
         # One commit at a time for a name; a lock goes with its last user.
         self._locks: WeakValueDictionary[tuple[RunKey, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -68,10 +74,19 @@ class BytePlane:
         parts = path.split("/", shape - 1)
         if len(parts) != shape:
             raise NotFound("UNKNOWN_PATH", f"There is nothing at {request.path[:200]!r}.")
+        drop_after = None
+        if self._before is not None:
+            run_id = parts[1] if kind in ("artifact", "log") else ""
+            drop_after = await self._before(request.method, kind, _key(kind, parts), run_id)
         if request.method == "PUT":
+            if drop_after is not None:
+                await lose_upload(request, drop_after)
             await self._put(kind, parts, options, request)
             return Response(201, _HEADERS)
-        return await self._get(kind, parts, request)
+        if drop_after is not None and request.method == "HEAD":
+            raise ClientGone("the connection was dropped on purpose")
+        response = await self._get(kind, parts, request)
+        return response if drop_after is None else lose_download(response, drop_after)
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -208,6 +223,17 @@ class BytePlane:
                 "ARTIFACT_NOT_FOUND", f"Run {run.run_id} has no file {path!r}.", {"run_id": run.run_id, "path": path}
             )
         return await self._objects.open_reader(artifact.object_key)
+
+
+def _key(kind: str, parts: list[str]) -> str:
+    """The key of the object that is meant, as far as the names can be one."""
+    if kind == "content":
+        return content_key(parts[0], parts[1])
+    if kind == "datastore":
+        return datastore_prefix(parts[0], parts[1]) + parts[2]
+    if kind == "model":
+        return model_prefix(parts[0], parts[1]) + parts[2]
+    return artifact_key(RunKey(parts[0], parts[1]), parts[2])
 
 
 async def _commit(writer: ObjectWriter) -> ObjectInfo:

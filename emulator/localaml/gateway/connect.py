@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import struct
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -18,8 +19,8 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from localaml.errors import InvalidArgument, LocalAmlError, Unimplemented
-from localaml.gateway.messages import Request, Response, http_status, json_response
-from localaml.services.rpc import Authenticate, Caller, Method, unimplemented
+from localaml.gateway.messages import ClientGone, Request, Response, http_status, json_response
+from localaml.services.rpc import Authenticate, Caller, ConnectionDropped, Method, unimplemented
 from localaml.services.rpc_errors import DOMAIN, error_info, to_localaml_error
 
 _UNARY = "application/json"
@@ -42,6 +43,9 @@ def error_json(error: LocalAmlError) -> dict[str, object]:
 
 def error_response(error: LocalAmlError, headers: tuple[tuple[str, str], ...] = ()) -> Response:
     """The HTTP response of an error."""
+    if "retry_after" in error.metadata:
+        # The header has whole seconds; the error's metadata tells it exactly.
+        headers = (*headers, ("retry-after", str(math.ceil(float(error.metadata["retry_after"])))))
     return json_response(http_status(error), error_json(error), headers)
 
 
@@ -84,6 +88,8 @@ class ConnectRoutes:
             async with aclosing(_answers(method, message, caller)) as answers:
                 async for data in answers:
                     yield _ENVELOPE.pack(0, len(data)) + data
+        except ConnectionDropped as error:
+            raise ClientGone(error.message) from None
         except LocalAmlError as error:
             end = {"error": error_json(error)}
         except Exception as error:

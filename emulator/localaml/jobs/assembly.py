@@ -14,6 +14,7 @@ from localaml.compute.runtime import NodeRuntime
 from localaml.domain.job import JobSpec
 from localaml.domain.models import Run, RunKey
 from localaml.jobs.environments.contract import EnvironmentBuilder
+from localaml.jobs.hooks import JobHooks
 from localaml.jobs.identifiers import Identifiers
 from localaml.jobs.job_sdk import job_sdk_folder
 from localaml.jobs.job_tools import JobTools, own_environment
@@ -39,12 +40,14 @@ def build_orchestrator(
     clock: Clock,
     connection: Callable[[RunKey], Connection],
     spec_of: Callable[[Run], JobSpec],
+    hooks: JobHooks | None = None,
 ) -> Orchestrator:
     """An orchestrator with everything it needs; `await start()` brings it to life.
 
     Args:
         connection: how a run's processes reach the emulator, with a new token of that run.
         spec_of: reads a stored run's definition.
+        hooks: told how far runs and nodes are.
     """
     tools = JobTools(
         store=store,
@@ -58,6 +61,7 @@ def build_orchestrator(
         connection=connection,
         job_sdk=job_sdk_folder(),
         base_environment=own_environment(),
+        hooks=hooks or JobHooks(),
     )
     return Orchestrator(
         tools,

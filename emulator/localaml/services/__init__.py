@@ -23,12 +23,15 @@ def build_services(context: ServiceContext) -> list[object]:
     from localaml.services.datasets import DatasetService
     from localaml.services.datastores import DatastoreService
     from localaml.services.environments import EnvironmentService
+    from localaml.services.events import EventService
     from localaml.services.experiments import ExperimentService
+    from localaml.services.faults import FaultService
     from localaml.services.metrics import MetricService
     from localaml.services.models import ModelService
     from localaml.services.runs import RunService
     from localaml.services.secrets import SecretService
     from localaml.services.snapshots import SnapshotService
+    from localaml.services.state import StateService
     from localaml.services.workspaces import WorkspaceService
 
     servicers = (
@@ -45,6 +48,9 @@ def build_services(context: ServiceContext) -> list[object]:
         EnvironmentService,
         SecretService,
         AdminService,
+        FaultService,
+        EventService,
+        StateService,
     )
     return [Guarded(servicer(context), context.store) for servicer in servicers]
 

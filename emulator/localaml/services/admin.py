@@ -6,7 +6,7 @@ from localaml.clock import Clock
 from localaml.control.clock import advance, clock_facts
 from localaml.services.context import ServiceContext
 from localaml.services.messages import timestamp
-from localaml.services.removal import remove_everything
+from localaml.services.removal import empty_workspace, remove_everything
 from localaml.services.rpc import Caller
 from localaml.store import FORMAT_VERSION
 from localaml_proto.admin.v1 import admin_pb2
@@ -42,6 +42,9 @@ class AdminService:
         return admin_pb2.ShutdownResponse()
 
     async def reset(self, request: admin_pb2.ResetRequest, caller: Caller) -> admin_pb2.ResetResponse:
+        if request.workspace:
+            canceled = await empty_workspace(self._context, self._context.workspace(request.workspace))
+            return admin_pb2.ResetResponse(canceled_run_count=canceled)
         reset = self._context.reset
         canceled = await remove_everything(self._context) if reset is None else await reset()
         return admin_pb2.ResetResponse(canceled_run_count=canceled)

@@ -17,6 +17,7 @@ from localaml.jobs.identifiers import Identifiers
 
 if TYPE_CHECKING:
     from localaml.clock import Clock
+    from localaml.control.faults import FaultControl
     from localaml.domain.models import Run, Workspace
     from localaml.jobs.environments.contract import EnvironmentBuilder
     from localaml.jobs.orchestrator import Orchestrator
@@ -54,6 +55,7 @@ class ServiceContext:
             `removal.remove_everything`.
         identifiers: where new ids come from.
         calls: counts the calls.
+        faults: makes things go wrong on purpose.
     """
 
     store: Store
@@ -69,6 +71,7 @@ class ServiceContext:
     reset: Callable[[], Awaitable[int]] | None = None
     identifiers: Identifiers = field(default_factory=lambda: Identifiers(random.SystemRandom()))
     calls: CallCounter = field(default_factory=CallCounter)
+    faults: FaultControl | None = None
 
     def workspace(self, name: str | WorkspaceName) -> Workspace:
         """The workspace of a resource name. Raises InvalidArgument, NotFound ``WORKSPACE_NOT_FOUND``."""

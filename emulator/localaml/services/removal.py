@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from localaml.jobs.datastore_data import WITH_DATA
 from localaml.paths import ACCOUNT, content_key, datastore_prefix, default_container, default_file_share, model_prefix
+from localaml.services.default_datastores import default_datastores
 
 if TYPE_CHECKING:
     from localaml.domain.models import Workspace
@@ -30,8 +32,28 @@ async def remove_workspace(context: ServiceContext, workspace: Workspace) -> Non
         await context.objects.delete_prefix(datastore_prefix(ACCOUNT, container))
 
 
+async def empty_workspace(context: ServiceContext, workspace: Workspace) -> int:
+    """Removes what is in a workspace, and leaves an empty one of its name; returns how many runs were cancelled."""
+    canceled = sum(run.workspace_id == workspace.workspace_id for run in context.store.runs.list_active())
+    await remove_workspace(context, workspace)
+    context.store.events.forget(workspace.workspace_id)
+    new = replace(
+        workspace,
+        workspace_id=context.identifiers.guid(),
+        created_at=context.clock.now(),
+        default_datastore="workspaceblobstore",
+    )
+    with context.store.transaction():
+        context.store.workspaces.insert(new)
+        for datastore in default_datastores(new):
+            context.store.datastores.put(datastore)
+    return canceled
+
+
 async def remove_everything(context: ServiceContext) -> int:
     """Cancels all runs and removes all resources and all data; returns how many runs it cancelled."""
+    if context.faults is not None:
+        context.faults.clear()
     canceled = await context.orchestrator.cancel_all()
     while workspaces := context.store.workspaces.list():
         for workspace in workspaces:
@@ -41,4 +63,5 @@ async def remove_everything(context: ServiceContext) -> int:
                 if datastore.datastore_type in WITH_DATA:
                     prefix = datastore_prefix(datastore.account_name, datastore.container_name)
                     await context.objects.delete_prefix(prefix)
+    context.store.events.forget()
     return canceled

@@ -23,7 +23,7 @@ from google.protobuf.message import DecodeError, Message
 from localaml.domain.models import RunKey
 from localaml.errors import InvalidArgument, LocalAmlError, Unavailable, Unimplemented
 from localaml.services.rpc_errors import grpc_status, to_localaml_error
-from localaml_proto.admin.v1 import admin_pb2
+from localaml_proto.admin.v1 import admin_pb2, event_pb2, fault_pb2, state_pb2
 from localaml_proto.v1 import (
     artifact_pb2,
     compute_pb2,
@@ -42,6 +42,9 @@ from localaml_proto.v1 import (
 # Importing these registers their descriptors; naming them here keeps the imports.
 _MODULES = (
     admin_pb2,
+    event_pb2,
+    fault_pb2,
+    state_pb2,
     artifact_pb2,
     compute_pb2,
     dataset_pb2,
@@ -73,6 +76,19 @@ class Caller:
 
 # From the value of the `authorization` header (None when there is none) to the caller. Raises Unauthenticated.
 Authenticate = Callable[[str | None], Caller]
+
+
+# Asked before each call, by its path: may raise a LocalAmlError, or wait. Answers after how many messages of a stream
+# the connection is to be lost (of a unary call: that the answer is), None for neither.
+BeforeCall = Callable[[str, Message], Awaitable["int | None"]]
+
+
+class ConnectionDropped(Unavailable):
+    """To the caller, the connection is to look lost: no status, no answer."""
+
+
+def _dropped(path: str) -> ConnectionDropped:
+    return ConnectionDropped("CONNECTION_DROPPED", f"The connection of {path} was dropped.")
 
 
 class Streams:
@@ -118,6 +134,7 @@ class Method:
         path: ``/localaml.v1.RunService/GetRun``.
         handler: the servicer's method; None when it has none.
         observe: told of each call, by its path, as it begins.
+        before: may let the call fail, wait, or lose its connection.
     """
 
     path: str
@@ -127,6 +144,7 @@ class Method:
     handler: Callable[[Any, Caller], Any] | None
     streams: Streams = field(default_factory=Streams, repr=False)
     observe: Callable[[str], None] | None = field(default=None, repr=False)
+    before: BeforeCall | None = field(default=None, repr=False)
 
     def _handler(self) -> Callable[[Any, Caller], Any]:
         if self.observe is not None:
@@ -143,20 +161,33 @@ class Method:
     async def call(self, request: Message, caller: Caller) -> Message:
         """Answers a unary call. Raises LocalAmlError and nothing else (but CancelledError)."""
         try:
-            answer: Awaitable[object] = self._handler()(request, caller)
-            return self._check(await answer)
+            handler = self._handler()
+            drop_after = None if self.before is None else await self.before(self.path, request)
+            answer: Awaitable[object] = handler(request, caller)
+            checked = self._check(await answer)
+            if drop_after is not None:
+                raise _dropped(self.path)
+            return checked
         except Exception as error:
             raise to_localaml_error(error, self.path) from error
 
     async def stream(self, request: Message, caller: Caller) -> AsyncGenerator[Message, None]:
         """Answers a server-streaming call. Raises LocalAmlError and nothing else (but CancelledError)."""
         try:
-            answers: AsyncGenerator[object, None] = self._handler()(request, caller)
+            handler = self._handler()
+            drop_after = None if self.before is None else await self.before(self.path, request)
+            if drop_after == 0:
+                raise _dropped(self.path)
+            answers: AsyncGenerator[object, None] = handler(request, caller)
+            sent = 0
             # Closing here, not at garbage collection, ends the servicer's subscriptions with the call.
             with self.streams.one_more():
                 async with aclosing(answers):
                     async for answer in answers:
                         yield self._check(answer)
+                        sent += 1
+                        if sent == drop_after:
+                            raise _dropped(self.path)
         except Exception as error:
             raise to_localaml_error(error, self.path) from error
 
@@ -176,10 +207,13 @@ def snake_case(name: str) -> str:
 
 
 def method_table(
-    services: Iterable[object], streams: Streams | None = None, observe: Callable[[str], None] | None = None
+    services: Iterable[object],
+    streams: Streams | None = None,
+    observe: Callable[[str], None] | None = None,
+    before: BeforeCall | None = None,
 ) -> dict[str, Method]:
     """All rpcs of the servicers' services by path. `streams` will know of those that are going on, `observe` is told of
-    each call.
+    each call, and `before` is asked before it.
 
     Raises:
         TypeError: a servicer without `SERVICE`.
@@ -206,6 +240,7 @@ def method_table(
                 getattr(servicer, snake_case(method.name), None),
                 streams,
                 observe,
+                before,
             )
     return table
 
@@ -216,9 +251,10 @@ def bind_grpc(
     authenticate: Authenticate,
     streams: Streams | None = None,
     observe: Callable[[str], None] | None = None,
+    before: BeforeCall | None = None,
 ) -> list[str]:
     """Lets a gRPC server answer for the servicers; returns the names of their services."""
-    table = method_table(services, streams, observe)
+    table = method_table(services, streams, observe, before)
     server.add_generic_rpc_handlers((_Handlers(table, authenticate),))
     return sorted({path.split("/")[1] for path in table})
 
@@ -282,5 +318,8 @@ def _grpc_handler(method: Method, authenticate: Authenticate) -> grpc.RpcMethodH
 
 
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: LocalAmlError) -> None:
+    if isinstance(error, ConnectionDropped):
+        # As gRPC itself reports a lost connection: without details.
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "Connection lost.")
     code, message, trailing = grpc_status(error)
     await context.abort(code, message, trailing)

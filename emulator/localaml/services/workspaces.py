@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
-from localaml.domain.models import Datastore, Workspace
-from localaml.domain.names import ChildName, WorkspaceName, check_name, parse_resource_group
+from localaml.domain.models import Workspace
+from localaml.domain.names import WorkspaceName, check_name, parse_resource_group
 from localaml.errors import AlreadyExists, InvalidArgument
-from localaml.paths import ACCOUNT, default_container, default_file_share
 from localaml.services.context import ServiceContext
+from localaml.services.default_datastores import default_datastores
 from localaml.services.labels import check_labels
 from localaml.services.messages import workspace_message
 from localaml.services.paging import decode_token, fill_page, page_size
@@ -57,7 +57,7 @@ class WorkspaceService:
             existing = store.workspaces.find(name)
             if existing is None:
                 store.workspaces.insert(workspace)
-                for datastore in _default_datastores(workspace):
+                for datastore in default_datastores(workspace):
                     store.datastores.put(datastore)
             elif request.allow_existing or (request.request_id and existing.workspace_id == workspace_id):
                 workspace = existing
@@ -114,25 +114,6 @@ class WorkspaceService:
         workspace = self._context.workspace(request.name)
         await remove_workspace(self._context, workspace)
         return workspace_pb2.DeleteWorkspaceResponse()
-
-
-def _default_datastores(workspace: Workspace) -> list[Datastore]:
-    """What Azure makes with every workspace."""
-    return [
-        Datastore(
-            name=ChildName(workspace.name, "datastores", name),
-            workspace_id=workspace.workspace_id,
-            datastore_type=kind,
-            created_at=workspace.created_at,
-            account_name=ACCOUNT,
-            container_name=container,
-            credential_type="AccountKey",
-        )
-        for name, kind, container in (
-            ("workspaceblobstore", "AzureBlob", default_container(workspace.workspace_id)),
-            ("workspacefilestore", "AzureFile", default_file_share(workspace.workspace_id)),
-        )
-    ]
 
 
 def _key(workspace: Workspace) -> str:

@@ -18,6 +18,7 @@ from localaml.store.datastores import Datastores
 from localaml.store.events import EVENTS_TOPIC, EventFilter, Events
 from localaml.store.experiments import Experiments
 from localaml.store.metrics import Metrics
+from localaml.store.portable import check_copy
 from localaml.store.quotas import Counters, Quotas
 from localaml.store.run_filter import RunFilter
 from localaml.store.runs import RunPage, Runs
@@ -79,6 +80,19 @@ class Store:
     def transaction(self) -> AbstractContextManager[None]:
         """What is done inside happens as a whole or not at all; may be nested. Do not `await` inside."""
         return self._database.transaction()
+
+    def save_to(self, path: Path) -> None:
+        """Writes a copy of all records to a new file, without secrets of key vaults."""
+        self._database.save_to(path)
+
+    def load_from(self, path: Path) -> None:
+        """Replaces all records by those of a file that `check_file` has found good; as a whole or not at all."""
+        self._database.load_from(path)
+
+    @staticmethod
+    def check_file(path: Path) -> None:
+        """Raises as `portable.check_copy` does when a file cannot take the place of the records."""
+        check_copy(path)
 
     def wipe(self) -> None:
         """Removes all records."""

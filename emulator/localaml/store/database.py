@@ -10,6 +10,7 @@ from typing import Any
 
 from localaml.errors import FailedPrecondition, NotFound, disk_full, is_disk_full
 from localaml.store.changes import ChangeFeed
+from localaml.store.portable import replace_all, write_copy
 from localaml.store.schema import FORMAT_VERSION, MIGRATIONS
 
 Row = tuple[Any, ...]
@@ -86,6 +87,22 @@ class Database:
                 for statement in _statements(MIGRATIONS[number - 1]):
                     self.execute(statement)
                 self.execute(f"PRAGMA user_version = {number}")
+
+    def save_to(self, path: Path) -> None:
+        """See `portable.write_copy`."""
+        try:
+            write_copy(self._connection, path)
+        except sqlite3.OperationalError as error:
+            raise _translated(error) from error
+
+    def load_from(self, path: Path) -> None:
+        """See `portable.replace_all`; records of an older format are brought to ours."""
+        try:
+            replace_all(self._connection, path)
+        except sqlite3.OperationalError as error:
+            raise _translated(error) from error
+        self._prepare()
+        self.publish_all()
 
     def close(self) -> None:
         """Closes the connection. Idempotent."""

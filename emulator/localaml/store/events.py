@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from localaml.domain.models import Event
@@ -9,6 +10,10 @@ from localaml.store.codec import from_micros, to_micros
 from localaml.store.database import Database, Row
 
 _COLUMNS = "at, kind, workspace_id, cluster, run_id, subject, old_state, new_state, cause"
+_SELECT = (
+    f"SELECT seq, {_COLUMNS} FROM events WHERE seq > ?1 AND (?2 = '' OR workspace_id = ?2) "
+    "AND (?3 = '' OR run_id = ?3) AND (?4 = '' OR cluster = ?4) AND (?5 = '' OR kind = ?5)"
+)
 _MOST = 20_000
 # So many more may be there before the oldest are removed: not every event has to pay for that.
 _SLACK = 500
@@ -69,15 +74,15 @@ class Events:
         else:
             self._db.execute("DELETE FROM events WHERE workspace_id = ?", (workspace_id,))
 
+    def newest(self, wanted: EventFilter, after: int, limit: int) -> Sequence[Event]:
+        """The newest ones that are wanted, oldest of them first."""
+        rows = self._db.all(f"{_SELECT} ORDER BY seq DESC LIMIT ?6", (after, *wanted, limit))
+        return [_load(row) for row in reversed(rows)]
+
     # Last in the class: below it, `list` would be this method, not the type.
     def list(self, wanted: EventFilter = ALL_EVENTS, after: int = 0, limit: int = 1000) -> list[Event]:
         """Oldest first, those after the number `after`."""
-        rows = self._db.all(
-            f"SELECT seq, {_COLUMNS} FROM events WHERE seq > ?1 AND (?2 = '' OR workspace_id = ?2) "
-            "AND (?3 = '' OR run_id = ?3) AND (?4 = '' OR cluster = ?4) AND (?5 = '' OR kind = ?5) "
-            "ORDER BY seq LIMIT ?6",
-            (after, *wanted, limit),
-        )
+        rows = self._db.all(f"{_SELECT} ORDER BY seq LIMIT ?6", (after, *wanted, limit))
         return [_load(row) for row in rows]
 
 

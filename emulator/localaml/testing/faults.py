@@ -13,6 +13,7 @@ from localaml_proto.admin.v1 import fault_pb2
 if TYPE_CHECKING:
     from localaml.testing.emulators import Emulator
 
+
 @dataclass(frozen=True)
 class Fault:
     """A rule as the emulator knows it.

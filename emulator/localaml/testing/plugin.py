@@ -177,7 +177,7 @@ def clock(localaml_emulator: EmulatorSession) -> EmulatorClock:
 def faults(localaml_emulator: EmulatorSession) -> Iterator[Any]:
     """Makes things go wrong on purpose; whatever rules a test has added are gone after it."""
     try:
-        from localaml.testing.faults import Faults  # type: ignore
+        from localaml.testing.faults import Faults
     except ModuleNotFoundError as error:
         pytest.fail(f"This version of LocalAML has no faults ({error}).")
     with Faults(localaml_emulator.current) as rules:

@@ -1,0 +1,151 @@
+"""Answers of the state service."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from localaml import __version__
+from localaml.control.state_archive import FORMAT, ArchiveWriter, Manifest, check_archive, objects_of
+from localaml.errors import FailedPrecondition, InvalidArgument, NotFound, disk_full, is_disk_full
+from localaml.jobs.datastore_data import WITH_DATA
+from localaml.paths import ACCOUNT, content_key, datastore_prefix, default_container, default_file_share, model_prefix
+from localaml.services.context import ServiceContext
+from localaml.services.removal import remove_everything
+from localaml.services.rpc import Caller
+from localaml.store import Store
+from localaml_proto.admin.v1 import state_pb2
+
+
+class StateService:
+    """`localaml.admin.v1.StateService`."""
+
+    SERVICE = "localaml.admin.v1.StateService"
+
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
+        self._one_at_a_time = asyncio.Lock()
+
+    async def save_state(self, request: state_pb2.SaveStateRequest, caller: Caller) -> state_pb2.SaveStateResponse:
+        path = _absolute(request.path)
+        async with self._one_at_a_time:
+            self._check_no_runs("saved")
+            if path.exists() and not request.overwrite:
+                raise FailedPrecondition(
+                    "FILE_EXISTS", f"{path} exists already. Name another file, or have it replaced (--overwrite)."
+                )
+            try:
+                # Beside the target: the last step is a rename.
+                with tempfile.TemporaryDirectory(prefix=".localaml-save-", dir=path.parent) as folder:
+                    part = Path(folder) / "archive"
+                    with part.open("xb") as file:
+                        manifest = await self._write(file, Path(folder) / "metadata.sqlite3")
+                    part.chmod(0o600)
+                    size = part.stat().st_size
+                    part.replace(path)
+            except OSError as error:
+                if is_disk_full(error):
+                    raise disk_full() from error
+                raise FailedPrecondition("FILE_UNUSABLE", f"{path} cannot be written: {error.strerror}.") from error
+        return state_pb2.SaveStateResponse(
+            object_count=manifest.object_count, object_bytes=manifest.object_bytes, archive_bytes=size
+        )
+
+    async def _write(self, file: BinaryIO, metadata: Path) -> Manifest:
+        context = self._context
+        context.store.save_to(metadata)
+        keys: list[str] = []
+        total = 0
+        for prefix in sorted(set(_prefixes(context.store))):
+            after = ""
+            while infos := await context.objects.list(prefix, start_after=after):
+                after = infos[-1].key
+                keys += [info.key for info in infos]
+                total += sum(info.size_bytes for info in infos)
+        manifest = Manifest(
+            FORMAT, __version__, context.clock.now().isoformat(), metadata.stat().st_size, len(keys), total
+        )
+        writer = await asyncio.to_thread(ArchiveWriter, file, manifest, metadata)
+        sent = 0
+        for key in keys:
+            try:
+                reader = await context.objects.open_reader(key)
+            except NotFound:
+                raise _changed() from None
+            try:
+                sent += reader.info.size_bytes
+                await asyncio.to_thread(writer.add, key, reader)
+            finally:
+                reader.close()
+        if sent != total:
+            raise _changed()
+        await asyncio.to_thread(writer.close)
+        return manifest
+
+    async def load_state(self, request: state_pb2.LoadStateRequest, caller: Caller) -> state_pb2.LoadStateResponse:
+        path, context = _absolute(request.path), self._context
+        async with self._one_at_a_time:
+            self._check_no_runs("replaced")
+            with tempfile.TemporaryDirectory(prefix="load-", dir=context.settings.state_dir) as folder:
+                metadata = Path(folder) / "metadata.sqlite3"
+                manifest, keys = await asyncio.to_thread(check_archive, path, metadata)
+                await asyncio.to_thread(Store.check_file, metadata)
+                loaded = Store.open(metadata)
+                prefixes = tuple(_prefixes(loaded))
+                loaded.close()
+                for key in keys:
+                    if not key.startswith(prefixes):
+                        raise InvalidArgument(
+                            "STATE_ARCHIVE_INVALID", f"The archive has an object that no record owns: {key[:100]!r}."
+                        )
+                # From here on there is no way back; a run that was submitted meanwhile is cancelled with the rest.
+                await remove_everything(context)
+                objects = objects_of(path)
+                while (item := await asyncio.to_thread(next, objects, None)) is not None:
+                    key, write = item
+                    writer = await context.objects.open_writer(key)
+                    try:
+                        await asyncio.to_thread(write, writer)
+                        await writer.commit()
+                    finally:
+                        await writer.discard()
+                context.store.load_from(metadata)
+            context.orchestrator.restore()
+        return state_pb2.LoadStateResponse(object_count=manifest.object_count, object_bytes=manifest.object_bytes)
+
+    def _check_no_runs(self, what: str) -> None:
+        active = self._context.store.runs.list_active()
+        if active:
+            raise FailedPrecondition(
+                "RUNS_ACTIVE",
+                f"The state cannot be {what} while runs are active ({active[0].run_id!r}, {len(active)} in all): wait "
+                "for them, or cancel them.",
+                {"run_id": active[0].run_id},
+            )
+
+
+def _prefixes(store: Store) -> Iterator[str]:
+    """Where the bytes are that the records own."""
+    for workspace in store.workspaces.list():
+        workspace_id = workspace.workspace_id
+        yield content_key(workspace_id, "").rstrip("/") + "/"
+        yield model_prefix(workspace_id)
+        for container in (default_container(workspace_id), default_file_share(workspace_id)):
+            yield datastore_prefix(ACCOUNT, container)
+        for datastore in store.datastores.list(workspace_id):
+            if datastore.datastore_type in WITH_DATA and datastore.container_name:
+                yield datastore_prefix(datastore.account_name, datastore.container_name)
+
+
+def _absolute(text: str) -> Path:
+    path = Path(text)
+    if not path.is_absolute() or "\0" in text:
+        raise InvalidArgument("INVALID_PATH", f"{text[:200]!r} is no absolute path on the emulator's machine.")
+    return path
+
+
+def _changed() -> FailedPrecondition:
+    return FailedPrecondition("STATE_CHANGED", "Data changed while the state was being saved. Save it again.")
