@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from tests.storage.faulty_proxy import FaultyProxy
+from tests.support.azurite import Azurite, find_azurite
 from tests.support.emulator_process import EmulatorProcess, processes_of
 from tests.support.waiting import wait_until
 
+from localaml.storage.azure_blob import AZURITE_ACCOUNT, AZURITE_KEY, AzureAccount
 from localaml.storage.moto_cloud import MotoCloud
 from localaml.storage.s3_client import S3Account
 
@@ -307,3 +309,45 @@ def test_a_state_folder_belongs_to_its_cloud(
 def other_name(cloud: MotoCloud) -> str:
     """The same cloud under another address."""
     return cloud.endpoint + "/"
+
+
+# -- Azure ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    program, why = find_azurite()
+    if program is None:
+        pytest.skip(why)
+    with Azurite(program, tmp_path_factory.mktemp("azurite")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_the_main_job_over_azurite(
+    azurite: Azurite, tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch, nodes: int
+) -> None:
+    storage = {"cloud": "azurite", "azure_endpoint": azurite.endpoint}
+    with EmulatorProcess(tmp_path / "state", cache_dir, storage=storage) as emulator:
+        scene = Scene(emulator, tmp_path, monkeypatch)
+        scene.upload()
+        more = {"node_count": 2, "process_count_per_node": 1, "distributed_backend": "mpi"} if nodes == 2 else {}
+        run = scene.submit(TRAIN, scene.mount("data"), scene.mount("results"), **more)
+        check_completed(run)
+        run.download_file("outputs/model-0.bin", str(tmp_path / "model.bin"))
+        assert (tmp_path / "model.bin").read_bytes() == scene.numbers[::-1]
+        with AzureAccount(azurite.endpoint, AZURITE_ACCOUNT, AZURITE_KEY).client() as client:
+            for rank in range(nodes):
+                name = f"azureml/ExperimentRun/dcid.{run.id}/outputs/model-{rank}.bin"
+                with client.get_blob_client(scene.container, name) as blob:
+                    assert blob.download_blob().readall() == scene.numbers[::-1]
+            with client.get_blob_client(scene.container, "data/train/numbers.bin") as blob:
+                assert blob.download_blob().readall() == scene.numbers + b"more"
+
+
+def test_no_azurite_is_told_with_what_to_do(tmp_path: Path) -> None:
+    text = start_error(tmp_path, {}, cloud="azurite", azure_endpoint="http://127.0.0.1:1/devstoreaccount1")
+    assert "No blob service answers properly at http://127.0.0.1:1/devstoreaccount1" in text
+    assert "--disableTelemetry" in text
+    text = start_error(tmp_path, {"AZURE_STORAGE_CONNECTION_STRING": ""}, cloud="azure")
+    assert "AZURE_STORAGE_CONNECTION_STRING: set it" in text

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from tests.support.azurite import Azurite, find_azurite
 
+from localaml.storage.azure_blob import AZURITE_ACCOUNT, AZURITE_KEY, AzureAccount
 from localaml.storage.moto_cloud import MotoCloud
 from localaml.storage.s3_client import S3Account
 
@@ -37,3 +39,25 @@ def empty(account: S3Account) -> None:
                 client.delete_objects(Bucket=name, Delete={"Objects": keys})
         client.delete_bucket(Bucket=name)
     client.close()
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """Azurite on a free port."""
+    program, why = find_azurite()
+    if program is None:
+        pytest.skip(why)
+    with Azurite(program, tmp_path_factory.mktemp("azurite")) as running:
+        yield running
+
+
+@pytest.fixture
+def azure_account(azurite: Azurite) -> AzureAccount:
+    """An empty account."""
+    account = AzureAccount(azurite.endpoint, AZURITE_ACCOUNT, AZURITE_KEY)
+    with account.client() as client:
+        for container in client.list_containers():
+            with client.get_container_client(container.name) as each:
+                for blob in each.list_blobs():
+                    each.delete_blob(blob.name)
+    return account

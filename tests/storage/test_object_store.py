@@ -8,20 +8,26 @@ from pathlib import Path
 import pytest
 
 from localaml.errors import FailedPrecondition, InvalidArgument, NotFound
+from localaml.storage.azure_blob import AzureBlobStore
 from localaml.storage.disk import DiskStore
 from localaml.storage.memory import MemoryStore
 from localaml.storage.object_store import ObjectStore
+from localaml.storage.remote import RemoteStore
 from localaml.storage.s3 import S3Store
 
 
-@pytest.fixture(params=["disk", "memory", "s3"])
+@pytest.fixture(params=["disk", "memory", "s3", "azure"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
     if request.param == "disk":
         yield DiskStore(tmp_path / "objects", tmp_path / "incoming")
     elif request.param == "memory":
         yield MemoryStore()
     else:
-        made = S3Store(request.getfixturevalue("s3_account"))
+        made: RemoteStore
+        if request.param == "s3":
+            made = S3Store(request.getfixturevalue("s3_account"))
+        else:
+            made = AzureBlobStore(request.getfixturevalue("azure_account"))
         yield made
         made.close()
 

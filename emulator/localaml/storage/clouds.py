@@ -46,7 +46,8 @@ async def open_cloud(settings: StorageSettings, paths: StatePaths, *, is_new: Ca
     Raises:
         InvalidArgument: ``CLOUD_UNKNOWN``.
         FailedPrecondition: ``CLOUD_CHANGED``: the state dir's data are in another one; ``EXTRA_MISSING``;
-            ``CLOUD_NOT_REACHABLE``; ``LOCALSTACK_TOKEN_MISSING``; ``S3_CREDENTIALS_MISSING``.
+            ``CLOUD_NOT_REACHABLE``; ``LOCALSTACK_TOKEN_MISSING``; ``S3_CREDENTIALS_MISSING``;
+            ``AZURE_CREDENTIALS_MISSING``.
     """
     kept = read_record(paths.cloud)
     if settings.cloud not in CLOUDS:
@@ -95,7 +96,9 @@ def write_record(path: Path, record: Mapping[str, str]) -> None:
 
 def _open_elsewhere(settings: StorageSettings, kept: Mapping[str, str]) -> Cloud:
     if settings.cloud in ("azurite", "azure"):
-        raise FailedPrecondition("EXTRA_MISSING", "Azure Blob Storage is not available yet.")
+        from localaml.storage import azure_clouds
+
+        return azure_clouds.open_azure_cloud(settings)
     from localaml.storage import s3_clouds
 
     return s3_clouds.open_s3_cloud(settings, kept)

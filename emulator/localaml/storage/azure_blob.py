@@ -1,0 +1,274 @@
+"""`AzureBlobStore`: objects in an account of Azure Blob Storage, or of Azurite.
+
+azure-storage-blob is asked for when a store is made, and by nobody else: it is an extra, and takes long to import.
+"""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from localaml.errors import FailedPrecondition, LocalAmlError, PermissionDenied, disk_full
+from localaml.storage.bucket_names import AZURE_NAMES, BucketNames, Place
+from localaml.storage.driver import BrokenOff, Entry, Found, Opened, Page
+from localaml.storage.remote import RemoteStore
+
+# The account that every Azurite has; its key is public.
+AZURITE_ACCOUNT = "devstoreaccount1"
+AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+AZURITE_ENDPOINT = f"http://127.0.0.1:10000/{AZURITE_ACCOUNT}"
+_CONNECT_SECONDS = 5
+_READ_SECONDS = 60
+# Of the library itself, for what is over at once; longer waiting is `Patience`'s.
+_RETRIES = 2
+_COPY_CHUNK = 8 * 1024 * 1024
+_TRANSIENT_STATUS = (408, 429)
+_FOR_GOOD = (501, 505, 507)
+
+
+@dataclass(frozen=True, slots=True)
+class AzureAccount:
+    """A storage account.
+
+    Attributes:
+        endpoint: URL of its blob service.
+        account_name, account_key: who we are there.
+        sas_token: instead of a key.
+        connection_string: instead of all of them.
+    """
+
+    endpoint: str = ""
+    account_name: str = ""
+    account_key: str = field(default="", repr=False)
+    sas_token: str = field(default="", repr=False)
+    connection_string: str = field(default="", repr=False)
+
+    def client(self) -> Any:
+        """A `BlobServiceClient`. Raises FailedPrecondition ``EXTRA_MISSING``, ``AZURE_CREDENTIALS_INVALID``."""
+        try:
+            from azure.storage.blob import BlobServiceClient, ExponentialRetry
+        except ImportError:
+            raise FailedPrecondition(
+                "EXTRA_MISSING",
+                "Object stores on Azure Blob Storage need azure-storage-blob: install it with pip install "
+                "'localaml[azure]'.",
+            ) from None
+        options: dict[str, Any] = {
+            "retry_policy": ExponentialRetry(
+                initial_backoff=0, increment_base=2, retry_total=_RETRIES, random_jitter_range=0
+            ),
+            "connection_timeout": _CONNECT_SECONDS,
+            "read_timeout": _READ_SECONDS,
+            "max_single_get_size": 4 * 1024 * 1024,
+            "max_chunk_get_size": 4 * 1024 * 1024,
+            # Every request on its own would be written to the log.
+            "logging_enable": False,
+        }
+        try:
+            if self.connection_string:
+                return BlobServiceClient.from_connection_string(self.connection_string, **options)
+            credential: Any = self.sas_token or None
+            if self.account_key:
+                credential = {"account_name": self.account_name, "account_key": self.account_key}
+            return BlobServiceClient(self.endpoint, credential=credential, **options)
+        except ValueError as error:
+            raise FailedPrecondition(
+                "AZURE_CREDENTIALS_INVALID", f"The Azure storage account cannot be used: {error}."
+            ) from None
+
+
+class AzureBlobStore(RemoteStore):
+    """An `ObjectStore` on Azure Blob Storage.
+
+    Args:
+        account: where it is, and who we are there.
+        names: which container an object is in.
+        patience_seconds: how long it may be away before callers are told.
+    """
+
+    def __init__(
+        self, account: AzureAccount, *, names: BucketNames = AZURE_NAMES, patience_seconds: float = 60.0
+    ) -> None:
+        self.account = account
+        super().__init__(AzureDriver(account, names), patience_seconds=patience_seconds)
+
+
+class _Body:
+    """The bytes of a blob from an offset on, fetched a piece at a time, each of the same blob."""
+
+    def __init__(self, client: Any, tag: str, offset: int, size: int, first: bytes = b"") -> None:
+        self._client = client
+        self._tag = tag
+        self._at = offset
+        self._size = size
+        self._data = first
+
+    def read(self, count: int, /) -> bytes:
+        if not self._data and self._at < self._size:
+            self._data = _piece(self._client, self._tag, self._at, min(_COPY_CHUNK, self._size - self._at))
+        data, self._data = self._data[:count], self._data[count:]
+        self._at += len(data)
+        return data
+
+    def close(self) -> None:
+        self._data = b""
+
+
+def _piece(client: Any, tag: str, offset: int, count: int) -> bytes:
+    from azure.core import MatchConditions
+
+    return bytes(client.download_blob(offset, count, etag=tag, match_condition=MatchConditions.IfNotModified).readall())
+
+
+class AzureDriver:
+    """A `Driver` with azure-storage-blob."""
+
+    def __init__(self, account: AzureAccount, names: BucketNames) -> None:
+        self.names = names
+        self.client: Any = account.client()
+
+    def close(self) -> None:
+        self.client.close()
+
+    # -- one object ---------------------------------------------------------------------------------------------------
+
+    def head(self, place: Place) -> Found:
+        return _found(self._blob(place).get_blob_properties())
+
+    def open(self, place: Place, offset: int, tag: str | None) -> Opened:
+        blob = self._blob(place)
+        found = _found(blob.get_blob_properties())
+        wanted = tag or found.tag
+        return Opened(found, _Body(blob, wanted, offset, found.size_bytes))
+
+    def put(self, place: Place, data: bytes) -> datetime | None:
+        answer = self._blob(place).upload_blob(data, overwrite=True, validate_content=True)
+        return _date(answer)
+
+    def begin(self, place: Place) -> str:
+        # Blocks without their list are no object; there is nothing to begin but the container must be there.
+        self._container(place.bucket).get_container_properties()
+        return uuid.uuid4().hex
+
+    def part(self, place: Place, upload: str, number: int, data: bytes) -> str:
+        word = base64.b64encode(f"{upload}-{number:08}".encode()).decode()
+        self._blob(place).stage_block(word, data, validate_content=True)
+        return word
+
+    def complete(self, place: Place, upload: str, parts: Sequence[Any], size_bytes: int) -> datetime | None:
+        from azure.storage.blob import BlobBlock
+
+        return _date(self._blob(place).commit_block_list([BlobBlock(word) for word in parts]))
+
+    def abort(self, place: Place, upload: str) -> None:
+        return None  # Azure forgets blocks that nobody lists after a week.
+
+    def copy(self, source: Place, target: Place) -> None:
+        # By way of us: a copy in the cloud may go on after its answer, and asks for a readable URL of the source.
+        opened = self.open(source, 0, None)
+        upload, words, number = uuid.uuid4().hex, [], 0
+        while data := opened.body.read(_COPY_CHUNK):
+            number += 1
+            words.append(self.part(target, upload, number, data))
+        self.complete(target, upload, words, opened.found.size_bytes)
+
+    def delete(self, place: Place) -> None:
+        self._blob(place).delete_blob(delete_snapshots="include")
+
+    # -- many ---------------------------------------------------------------------------------------------------------
+
+    def delete_many(self, bucket: str, names: Sequence[str]) -> None:
+        for name in names:
+            try:
+                self.delete(Place(bucket, name))
+            except Exception as error:
+                if not self.is_missing(error):
+                    raise
+
+    def page(self, bucket: str, prefix: str, after: str, limit: int) -> Page:
+        """`after` is a marker of Azure's behind a line end, or a name: Azure itself cannot begin behind a name."""
+        name, _, marker = after.partition("\n")
+        found = self._container(bucket).list_blobs(name_starts_with=prefix or None, results_per_page=5000)
+        pages = found.by_page(continuation_token=marker or None)
+        entries: list[Entry] = []
+        for page in pages:
+            entries += [Entry(each.name, each.size, each.last_modified) for each in page if each.name > name]
+            token = pages.continuation_token
+            if len(entries) >= limit or not token:
+                return Page(entries, f"{name}\n{token}" if token else "")
+        return Page(entries, "")
+
+    def buckets(self) -> Sequence[str]:
+        return [container.name for container in self.client.list_containers()]
+
+    def make_bucket(self, bucket: str) -> None:
+        try:
+            self._container(bucket).create_container()
+        except Exception as error:
+            if _code(error) != "ContainerAlreadyExists":
+                raise
+
+    def remove_bucket(self, bucket: str) -> None:
+        if next(iter(self._container(bucket).list_blobs(results_per_page=1)), None) is None:
+            self._container(bucket).delete_container()
+
+    def _container(self, bucket: str) -> Any:
+        return self.client.get_container_client(bucket)
+
+    def _blob(self, place: Place) -> Any:
+        return self.client.get_blob_client(place.bucket, place.key)
+
+    # -- errors -------------------------------------------------------------------------------------------------------
+
+    def is_missing(self, error: Exception) -> bool:
+        return _status(error) == 404
+
+    def is_transient(self, error: Exception) -> bool:
+        from azure.core import exceptions
+
+        if isinstance(error, BrokenOff):
+            return True
+        status = _status(error)
+        if status:
+            return (status >= 500 and status not in _FOR_GOOD) or status in _TRANSIENT_STATUS
+        lost = (exceptions.ServiceRequestError, exceptions.ServiceResponseError, exceptions.IncompleteReadError)
+        return isinstance(error, (*lost, ConnectionError, TimeoutError))
+
+    def is_replaced(self, error: Exception) -> bool:
+        return _status(error) == 412
+
+    def is_damaged(self, error: Exception) -> bool:
+        return False
+
+    def refused(self, error: Exception, what: str) -> LocalAmlError:
+        if isinstance(error, LocalAmlError):
+            return error
+        if _status(error) == 507:
+            return disk_full()
+        if _status(error) in (401, 403):
+            return PermissionDenied(
+                "OBJECT_STORE_DENIED", f"The storage account does not let LocalAML {what}: {_code(error)}."
+            )
+        text = str(error).partition("\n")[0]
+        return FailedPrecondition("OBJECT_STORE_REFUSED", f"The storage account did not {what}: {text[:500]}")
+
+
+def _status(error: Exception) -> int:
+    return int(getattr(error, "status_code", None) or 0)
+
+
+def _code(error: Exception) -> str:
+    return str(getattr(error, "error_code", "") or "")
+
+
+def _found(properties: Any) -> Found:
+    return Found(properties.size, properties.last_modified, properties.etag)
+
+
+def _date(answer: Any) -> datetime | None:
+    found = answer.get("last_modified") if isinstance(answer, dict) else None
+    return found if isinstance(found, datetime) else None

@@ -1,0 +1,94 @@
+"""Azurite from its npm package, for tests. They are skipped, with the reason, where it cannot be had."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from types import TracebackType
+
+from tests.support.waiting import wait_until
+
+# Where a test run looks before it asks npm; `LOCALAML_TEST_AZURITE` names the program itself.
+VERSION = "3.35.0"
+_FOLDER = Path.home() / ".cache" / "localaml-tests" / f"azurite-{VERSION}"
+_PROGRAM = Path("node_modules/.bin/azurite-blob")
+_INSTALL_SECONDS = 150
+
+
+def find_azurite() -> tuple[Path | None, str]:
+    """The program, or None and why there is none."""
+    named = os.environ.get("LOCALAML_TEST_AZURITE")
+    if named:
+        return (Path(named), "") if Path(named).exists() else (None, f"LOCALAML_TEST_AZURITE={named} does not exist")
+    on_path = shutil.which("azurite-blob")
+    if on_path:
+        return Path(on_path), ""
+    if (_FOLDER / _PROGRAM).exists():
+        return _FOLDER / _PROGRAM, ""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        return None, "there is no npm to get Azurite with"
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(_FOLDER)]
+    try:
+        done = subprocess.run(
+            [*command, f"azurite@{VERSION}"], capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return None, f"npm did not bring Azurite within {_INSTALL_SECONDS} seconds"
+    if done.returncode != 0 or not (_FOLDER / _PROGRAM).exists():
+        return None, f"npm could not install Azurite: {done.stderr[-300:]}"
+    return _FOLDER / _PROGRAM, ""
+
+
+class Azurite:
+    """Azurite's blob service on a free port of this machine. Never tells anybody that it is used."""
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.port = listening.getsockname()[1]
+        self.endpoint = f"http://127.0.0.1:{self.port}/devstoreaccount1"
+        self._log = folder / "azurite.log"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    str(program),
+                    "--disableTelemetry",
+                    "--skipApiVersionCheck",
+                    "--silent",
+                    "--blobHost",
+                    "127.0.0.1",
+                    "--blobPort",
+                    str(self.port),
+                    "--location",
+                    str(folder),
+                ],
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+            )
+        wait_until(self._listens, 30, "Azurite", self._log.read_text)
+
+    def _listens(self) -> bool:
+        assert self._process.poll() is None, self._log.read_text()
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    def __enter__(self) -> Azurite:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(20)
