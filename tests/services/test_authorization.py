@@ -39,7 +39,9 @@ for _name in ("admin", "event", "fault", "state"):
 
 def _methods() -> dict[str, Any]:
     pool = descriptor_pool.Default()
-    files = [f"localaml/v1/{name}.proto" for name in _FILES] + ["localaml/admin/v1/admin.proto"]
+    files = [f"localaml/v1/{name}.proto" for name in _FILES] + [
+        f"localaml/admin/v1/{name}.proto" for name in ("admin", "event", "fault", "state")
+    ]
     return {
         f"{service.full_name}/{method.name}": method
         for file in files

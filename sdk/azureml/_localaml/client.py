@@ -29,6 +29,10 @@ _T = TypeVar("_T")
 RETRY_SECONDS = 5.0
 RETRY_SECONDS_IN_JOB = 120.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+# A server error is a defect more often than a passing trouble: a few quick attempts, then it is told.
+_INTERNAL_PAUSE = 0.2
+# How often, and for how long at once, the emulator may ask for patience.
+_MOST_TOLD_PAUSES, _LONGEST_TOLD_PAUSE = 20, 300.0
 
 
 class Client:
@@ -102,22 +106,36 @@ class Client:
             page["pageToken"] = token
 
     def retrying(self, action: Callable[[], _T]) -> _T:
-        """Does something that may lose its connection until it works or the time for it is over."""
+        """Does something until it works or the time for it is over: again after a lost connection, and after an error
+        that may pass (unavailable, throttled, for transfers also a server error), when the emulator said it may.
+        """
         deadline: Optional[float] = None
         pause = _FIRST_PAUSE
+        told = 0
         while True:
             try:
                 return action()
             except ServiceError as error:
                 if error.grpc_code == "UNAUTHENTICATED" and self.look_again():
                     continue
-                raise sdk_exception(error) from error
+                now = time.monotonic()
+                if deadline is None:
+                    deadline = now + _patience()
+                if error.may_repeat and error.retry_after is not None and told < _MOST_TOLD_PAUSES:
+                    told += 1
+                    # The time that the emulator asks for is its own, not taken from our patience.
+                    deadline += error.retry_after
+                    time.sleep(min(error.retry_after, _LONGEST_TOLD_PAUSE))
+                    continue
+                is_hopeless = not error.may_repeat or error.retry_after is not None
+                if is_hopeless or now + pause > deadline or (error.grpc_code == "INTERNAL" and pause > _INTERNAL_PAUSE):
+                    raise sdk_exception(error) from error
             except ConnectionFailed as error:
                 now = time.monotonic()
                 if error.progressed:
                     deadline, pause = None, _FIRST_PAUSE
                 if deadline is None:
-                    deadline = now + (RETRY_SECONDS_IN_JOB if in_job() else RETRY_SECONDS)
+                    deadline = now + _patience()
                 if now + pause > deadline:
                     from azureml.exceptions import UserErrorException
 
@@ -173,6 +191,10 @@ class Client:
                 if transport is None:
                     transport = self._transport = make_transport(self._endpoint, is_forked=bool(self._of_parent))
         return transport
+
+
+def _patience() -> float:
+    return RETRY_SECONDS_IN_JOB if in_job() else RETRY_SECONDS
 
 
 class _TranslatedStream(Stream):

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 if TYPE_CHECKING:
     from azureml.exceptions import AzureMLException
 
+# Statuses of transfers that may be over the next time. (429 only when the answer says when.)
+_PASSING = frozenset((500, 502, 503, 504))
 _HTTP_CODES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -41,16 +43,26 @@ class ServiceError(Exception):
         reason: stable UPPER_SNAKE_CASE word, e.g. ``RUN_NOT_FOUND``; empty when the emulator sent none.
         message: a sentence for people.
         metadata: further facts as strings.
+        retry_after: seconds after which the emulator wants to be asked again; None when it said nothing of that.
+        may_repeat: whether the same request may work when it is simply sent again.
     """
 
     def __init__(
-        self, grpc_code: str, message: str, reason: str = "", metadata: Optional[Mapping[str, str]] = None
+        self,
+        grpc_code: str,
+        message: str,
+        reason: str = "",
+        metadata: Optional[Mapping[str, str]] = None,
+        retry_after: Optional[float] = None,
     ) -> None:
         super().__init__(message)
         self.grpc_code = grpc_code
         self.message = message
         self.reason = reason
         self.metadata = dict(metadata or {})
+        told = _seconds(self.metadata.get("retry_after"))
+        self.retry_after = retry_after if told is None else told
+        self.may_repeat = grpc_code == "UNAVAILABLE" or self.retry_after is not None
 
 
 class ConnectionFailed(Exception):
@@ -63,8 +75,37 @@ class ConnectionFailed(Exception):
     progressed = False
 
 
-def connect_error(status: int, body: bytes) -> ServiceError:
-    """Reads the Connect protocol's JSON error (https://connectrpc.com/docs/protocol#error-end-stream)."""
+def transfer_error(status: int, body: bytes, retry_after: Optional[str] = None) -> ServiceError:
+    """As `connect_error`, for a transfer of bytes: one whose status may pass can simply be made again."""
+    error = connect_error(status, body, retry_after)
+    error.may_repeat = error.may_repeat or status in _PASSING
+    return error
+
+
+def _seconds(text: Optional[str]) -> Optional[float]:
+    try:
+        seconds = float(text) if text else None
+    except ValueError:
+        return None
+    return seconds if seconds is not None and 0 <= seconds < float("inf") else None
+
+
+def connect_error(status: int, body: bytes, retry_after: Optional[str] = None) -> ServiceError:
+    """Reads the Connect protocol's JSON error (https://connectrpc.com/docs/protocol#error-end-stream).
+
+    Args:
+        retry_after: the header of that name, which counts where the error itself says nothing; only seconds are
+            understood.
+    """
+    error = _connect_error(status, body)
+    seconds = _seconds(retry_after)
+    if error.retry_after is None and seconds is not None:
+        error.retry_after = seconds
+        error.may_repeat = True
+    return error
+
+
+def _connect_error(status: int, body: bytes) -> ServiceError:
     code = _HTTP_CODES.get(status, "INTERNAL" if status >= 500 else "UNKNOWN")
     try:
         answer = json.loads(body.decode("utf-8"))

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from azureml._localaml.byte_streams import Unreadable, receive, seekable, send
 from azureml._localaml.connections import BLOCK_SIZE, LOST, ConnectionPool, split_address
-from azureml._localaml.errors import ConnectionFailed, ServiceError, connect_error
+from azureml._localaml.errors import ConnectionFailed, ServiceError, transfer_error
 
 if TYPE_CHECKING:
     from azureml._localaml.client import Client
@@ -190,7 +190,7 @@ class Transfer:
             connection.close()
             raise
         if not 200 <= response.status < 300:
-            raise connect_error(response.status, body)
+            raise transfer_error(response.status, body, response.getheader("Retry-After"))
 
     def _download_to(self, url: str, file: Any) -> int:
         state = _Progress()
@@ -229,7 +229,7 @@ class Transfer:
                 body = response.read()
                 if response.status == 416 and state.total == state.received:
                     return state.received
-                raise connect_error(response.status, body)
+                raise transfer_error(response.status, body, response.getheader("Retry-After"))
             if state.received and state.total is not None and total != state.total:
                 state.received = 0  # another content than before: from the start, in the next attempt
                 raise ConnectionFailed("the file has changed on the way")
@@ -268,7 +268,7 @@ class Transfer:
         if response.status == 416:
             return b""
         if response.status not in (200, 206):
-            raise connect_error(response.status, body)
+            raise transfer_error(response.status, body, response.getheader("Retry-After"))
         if response.status == 200 and headers.get("Range"):
             first, _, last = headers["Range"][len("bytes=") :].partition("-")
             return body[int(first) : int(last) + 1 if last else None]

@@ -47,7 +47,7 @@ class HttpTransport(Transport):
             connection.close()  # e.g. KeyboardInterrupt: what is left of the answer must not meet the next call
             raise
         if response.status != 200:
-            raise connect_error(response.status, body)
+            raise connect_error(response.status, body, response.getheader("Retry-After"))
         return _decode(body)
 
     def stream(self, service: str, method: str, request: JsonObject) -> Stream:
@@ -60,7 +60,7 @@ class HttpTransport(Transport):
             sock = connection.sock  # the connection forgets it when the server is to close after this answer
             response = connection.getresponse()
             if response.status != 200:
-                raise connect_error(response.status, response.read())
+                raise connect_error(response.status, response.read(), response.getheader("Retry-After"))
             sock.settimeout(None)
         except LOST as error:
             connection.close()
