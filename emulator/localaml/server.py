@@ -35,6 +35,7 @@ from localaml.gateway.app import Gateway
 from localaml.gateway.byte_plane import BytePlane
 from localaml.gateway.http_server import HttpServer
 from localaml.jobs.assembly import build_orchestrator
+from localaml.jobs.datastore_data import account_finder
 from localaml.jobs.history import History
 from localaml.jobs.job_variables import Connection
 from localaml.jobs.storage_check import check_storage
@@ -50,6 +51,7 @@ from localaml.services.tokens import RunTokens, UrlSigner, authenticator
 from localaml.settings import Settings
 from localaml.state_dir import Endpoint, Ports, StateDir, abandoned
 from localaml.storage.clouds import open_cloud
+from localaml.storage.routed import RoutedStore
 from localaml.store import Store
 
 if TYPE_CHECKING:
@@ -175,7 +177,10 @@ class Emulator:
         cloud = await open_cloud(settings.storage, self.paths, is_new=lambda: not self.store.workspaces.list())
         later.push_async_callback(asyncio.to_thread, cloud.close)
         faults = FaultControl(self.store, History(self.store, clock), clock, self._machine_clock, self._crash)
-        self.objects = FaultyStore(cloud.objects, faults)
+        patience = settings.storage.store_patience_seconds
+        routed = RoutedStore(cloud.objects, account_finder(self.store), patience_seconds=patience)
+        later.push_async_callback(asyncio.to_thread, routed.close)
+        self.objects = FaultyStore(routed, faults)
         if settings.storage.cloud == "moto":
             # The last emulator's moto took its objects along: what points to them goes, too.
             await check_storage(self.store, self.objects, repair=True)

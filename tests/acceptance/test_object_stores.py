@@ -345,6 +345,44 @@ def test_the_main_job_over_azurite(
                 assert blob.download_blob().readall() == scene.numbers + b"more"
 
 
+def test_a_registered_container_of_a_reachable_account_is_a_datastore_of_its_own(
+    azurite: Azurite, tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the default store, which is files on disk."""
+    with EmulatorProcess(tmp_path / "state", cache_dir) as emulator:
+        scene = Scene(emulator, tmp_path, monkeypatch)
+        from azureml.core import Datastore
+
+        account = AzureAccount(azurite.endpoint, AZURITE_ACCOUNT, AZURITE_KEY)
+        scene.datastore = Datastore.register_azure_blob_container(
+            scene.workspace,
+            "reachable",
+            "my-container",
+            AZURITE_ACCOUNT,
+            account_key=AZURITE_KEY,
+            protocol="http",
+            endpoint=f"127.0.0.1:{azurite.port}/{AZURITE_ACCOUNT}",
+        )
+        scene.upload()
+        run = scene.submit(TRAIN, scene.mount("data"), scene.mount("results"))
+        check_completed(run)
+        with account.client() as client, client.get_container_client("my-container") as container:
+            assert [blob.name for blob in container.list_blobs()] == ["data/train/numbers.bin", "results/sums/0.txt"]
+            body = container.download_blob("data/train/numbers.bin").readall()
+            assert body == scene.numbers + b"more"
+            container.upload_blob("outside/hello.txt", b"from outside")
+        assert scene.datastore.download(str(tmp_path / "down"), prefix="outside", show_progress=False) == 1
+        # Artifacts stay in the default store.
+        artifacts = tmp_path / "state/objects/localaml" / scene.workspace.get_default_datastore().container_name
+        assert (artifacts / f"azureml/ExperimentRun/dcid.{run.id}/outputs/model-0.bin").is_file()
+        # What is in the account is not the emulator's to remove.
+        scene.workspace.delete()
+        with account.client() as client, client.get_container_client("my-container") as container:
+            assert container.download_blob("outside/hello.txt").readall() == b"from outside"
+            for blob in list(container.list_blobs()):
+                container.delete_blob(blob.name)
+
+
 def test_no_azurite_is_told_with_what_to_do(tmp_path: Path) -> None:
     text = start_error(tmp_path, {}, cloud="azurite", azure_endpoint="http://127.0.0.1:1/devstoreaccount1")
     assert "No blob service answers properly at http://127.0.0.1:1/devstoreaccount1" in text

@@ -17,12 +17,12 @@ from localaml.paths import (
     default_file_share,
     model_prefix,
 )
+from localaml.storage.routed import copy_between
 
 if TYPE_CHECKING:
     from localaml.storage.object_store import ObjectInfo, ObjectStore
     from localaml.store import Store
 
-_CHUNK = 1024 * 1024
 _PARALLEL = 4
 
 
@@ -66,7 +66,7 @@ async def copy_all(store: Store, source: ObjectStore, target: ObjectStore, told:
             if await _is_there(target, info):
                 moved.kept += 1
                 return
-            await _copy(source, target, info.key)
+            await copy_between(source, info.key, target, info.key)
             if not await _is_there(target, info):
                 raise FailedPrecondition(
                     "MIGRATION_INCOMPLETE", f"{info.key!r} is not complete in the new store: try again."
@@ -98,24 +98,3 @@ async def _is_there(target: ObjectStore, info: ObjectInfo) -> bool:
     return found.size_bytes == info.size_bytes and int(found.modified_at.timestamp()) >= int(
         info.modified_at.timestamp()
     )
-
-
-async def _copy(source: ObjectStore, target: ObjectStore, key: str) -> None:
-    reader = await source.open_reader(key)
-    try:
-        writer = await target.open_writer(key)
-
-        def pump() -> None:
-            buffer = memoryview(bytearray(_CHUNK))
-            offset = 0
-            while count := reader.read_into(buffer, offset):
-                writer.write_blocking(buffer[:count])
-                offset += count
-
-        try:
-            await asyncio.to_thread(pump)
-            await writer.commit()
-        finally:
-            await writer.discard()
-    finally:
-        reader.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from localaml.domain.models import Datastore
 from localaml.domain.names import ChildName, WorkspaceName
 from localaml.errors import NotFound
@@ -67,6 +69,13 @@ class Datastores:
         return [
             _load(row) for row in self._db.all(f"{_SELECT} WHERE d.workspace_id = ? ORDER BY d.name", (workspace_id,))
         ]
+
+    def at(self, account: str, container: str) -> Sequence[Datastore]:
+        """The registrations of a container, of all workspaces, the oldest first."""
+        rows = self._db.all(
+            f"{_SELECT} WHERE d.account_name = ? AND d.container_name = ? ORDER BY d.created_at", (account, container)
+        )
+        return [_load(row) for row in rows]
 
     def delete(self, workspace_id: str, name: str) -> None:
         """A missing one is fine."""

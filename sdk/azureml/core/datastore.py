@@ -64,9 +64,12 @@ class Datastore(AbstractDatastore):
         subscription_id: Optional[str] = None,
         resource_group: Optional[str] = None,
     ) -> AzureBlobDatastore:
-        """Registers a blob container. The emulator keeps its files in its own state dir, under account and container.
+        """Registers a blob container. The emulator keeps its files in its own store, under account and container; but
+        for an account that can be reached: with an endpoint that is a URL, has a port or is this machine (Azurite:
+        protocol ``http``, endpoint ``127.0.0.1:10000/devstoreaccount1``).
 
         Args:
+            account_key, sas_token: for an account that can be reached; else only kept.
             overwrite: change the registration that has the name, when its settings differ.
 
         Raises:
