@@ -228,7 +228,7 @@ class TestDefinition:
             ("node_count", "two", "whole number"),
             ("max_run_duration_seconds", -1, "at least 1"),
             ("environment_variables", ["A=1"], "must be a dict"),
-            ("data", {"x": object()}, "does not support RunConfiguration.data"),
+            ("data", {"x": object()}, "names no dataset"),
         ],
     )
     def test_refuses(self, attribute: str, value: object, said: str) -> None:

@@ -62,7 +62,7 @@ async def test_submits_are_idempotent(emulator: Emulated) -> None:
         ("COMPUTE_TARGET_NOT_FOUND", NotFound, {"target": "nope"}, {}),
         ("NODE_COUNT_TOO_LARGE", InvalidArgument, {"target": "cpu", "nodeCount": 5, "communicator": "Mpi"}, {}),
         ("VM_SIZE_REQUIRED", InvalidArgument, {"target": "amlcompute"}, {}),
-        ("DISTRIBUTED_BACKEND_NOT_SUPPORTED", Unimplemented, {"communicator": "Gloo"}, {}),
+        ("DISTRIBUTED_BACKEND_NOT_SUPPORTED", Unimplemented, {"communicator": "ParallelTask"}, {}),
         ("INVALID_NAME", InvalidArgument, {}, {"run_id": "a/b"}),
         ("INVALID_NAME", InvalidArgument, {}, {"run_id": "x" * 300}),
         ("PARENT_RUN_NOT_FOUND", NotFound, {}, {"parent_run_id": "nope"}),
