@@ -99,7 +99,8 @@ class Emulated:
 
     def _method(self, method: str) -> Any:
         service, _, name = method.partition("/")
-        package = "localaml.admin.v1" if service == "AdminService" else "localaml.v1"
+        admin = ("AdminService", "EventService", "FaultService", "StateService")
+        package = "localaml.admin.v1" if service in admin else "localaml.v1"
         return getattr(self._services[f"{package}.{service}"], snake_case(name))
 
     # -- what many tests begin with -----------------------------------------------------------------------------------
