@@ -5,8 +5,8 @@ with it, on a Python for which it was published (the emulator looks for one on t
 pip finds for the Python that the emulator would take anyway: Azure's defaults are of 2019 and 2020, and most of them
 exist for no Python that is still maintained.
 
-The sets of old releases were resolved on their Python; of them TensorFlow 1.13 was installed and trained with. Some numpy
-bounds were tightened after that.
+The sets of old releases were resolved on their Python; of them TensorFlow 1.13 was installed and trained with. Some
+numpy bounds were tightened after that.
 """
 
 from __future__ import annotations
