@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import logs, runs, startup, transfer
+from benchmarks import logs, runs, startup, stores, transfer
 from benchmarks.emulator import EmulatorProcess
 from benchmarks.report import show
 
@@ -16,17 +16,19 @@ def main() -> int:
         prog="scripts/bench", description="Measures LocalAML against floors of this machine."
     )
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, a shorter queue, smaller files")
-    parser.add_argument("--only", choices=["startup", "runs", "logs", "transfer"], action="append")
+    parser.add_argument("--only", choices=["startup", "runs", "logs", "transfer", "stores"], action="append")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--check", action="store_true", help="exit 1 when a goal is missed")
     options = parser.parse_args()
-    parts = options.only or ["startup", "runs", "logs", "transfer"]
+    parts = options.only or ["startup", "runs", "logs", "transfer", "stores"]
     repetitions = 5 if options.quick else 15
     cache = runs.environment_cache()
     figures = []
     if "startup" in parts:
         figures += startup.measure(cache, repetitions)
-    if set(parts) - {"startup"}:
+    if "stores" in parts:
+        figures += stores.measure(1000 if options.quick else 10_000, 128 if options.quick else 1024)
+    if set(parts) - {"startup", "stores"}:
         emulator = EmulatorProcess(cache)
         try:
             emulator.select()

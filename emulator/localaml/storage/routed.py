@@ -1,4 +1,4 @@
-"""`RoutedStore`: the default store, and beside it containers of storage accounts that datastores are registered with."""
+"""`RoutedStore`: the default store, and beside it containers of accounts that datastores are registered with."""
 
 from __future__ import annotations
 
