@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -229,6 +230,18 @@ async def test_leftovers_without_an_environment_are_ended_with_their_session(mac
     await machine.runtime.end_leftovers(frozenset())
     assert machine.table.find({}, session=session) == []
     await ended(job)
+
+
+async def test_a_run_that_has_hardly_begun_ends_without_its_whole_grace(machine: Machine) -> None:
+    """The launcher lives through SIGTERM, and the program that it then starts is told to end, too."""
+    for number in range(12):
+        job = await machine.runtime.launch(machine.plan(f"early-{number}", PYTHON, "-uc", FOREVER))
+        for _ in range(number):
+            await asyncio.sleep(0.0005)
+        began = time.monotonic()
+        await job.terminate(grace_seconds=20)
+        assert time.monotonic() - began < 10
+        assert not (await ended(job)).succeeded
 
 
 async def test_a_program_that_is_not_there(machine: Machine) -> None:

@@ -21,6 +21,10 @@ from localaml.domain.job import Launch
 
 # When a node was lost, Open MPI ends the other ranks by itself; after so many seconds we do.
 _LOST_NODE_SECONDS = 5.0
+# When a run is ended so soon after its launch, its program is looked for so many times, so often.
+_YOUNG_SECONDS = 1.0
+_LOOKS = 8
+_LOOK_SECONDS = 0.02
 
 
 class ProcessJob:
@@ -55,8 +59,7 @@ class ProcessJob:
         self._ending = loop.create_task(self._watch(launcher_lives), name=f"watch {self._plan.label}")
         self._ending.add_done_callback(lambda _: ended(self))
         if self._plan.launch is Launch.MPI and launcher_lives:
-            age = (self._clock.now() - datetime.fromisoformat(self._handle["launched_at"])).total_seconds()
-            remaining = self._plan.launch_timeout_seconds - age
+            remaining = self._plan.launch_timeout_seconds - self._age()
             self._timers.append(self._clock.call_later(remaining, self._check_signs_of_life))
 
     def detach(self) -> None:
@@ -121,6 +124,8 @@ class ProcessJob:
                 self._table.send([self._session], signal.SIGTERM)
             others = self._others()
             self._table.send(others, signal.SIGTERM)
+            if self._plan.launch is Launch.SINGLE and self._age() < _YOUNG_SECONDS:
+                others = await self._tell_latecomers(others, grace)
             while others and not grace.done():
                 await _first(wait_for_exits(others, self._table, self._clock), grace)
                 # Also those which the first ones have started meanwhile; they may end by themselves.
@@ -128,6 +133,29 @@ class ProcessJob:
         finally:
             grace.cancel()
         self._kill_all()
+
+    async def _tell_latecomers(self, others: list[int], grace: asyncio.Future[None]) -> list[int]:
+        """Tells the program of a run that has hardly begun to end, also when it came while we looked, or lost the
+        signal between fork and exec. Returns the processes that are left.
+
+        Who lives and would die of the signal has not got it. The launcher alone lives through it: then the program is
+        still to come.
+        """
+        looks = 0
+        while others and not grace.done() and (looks < _LOOKS or others == [self._handle["pid"]]):
+            pause = asyncio.ensure_future(self._clock.sleep(_LOOK_SECONDS))
+            try:
+                await _first(wait_for_exits(others, self._table, self._clock), pause)
+            finally:
+                pause.cancel()
+            others = self._others()
+            self._table.send([one for one in others if self._table.dies_of(one, signal.SIGTERM)], signal.SIGTERM)
+            looks += 1
+        return others
+
+    def _age(self) -> float:
+        """Seconds since the launch."""
+        return (self._clock.now() - datetime.fromisoformat(self._handle["launched_at"])).total_seconds()
 
     def _hold_daemons(self) -> None:
         """Stops Open MPI's own processes, which would cut the grace of the ranks short: they kill all of them once the

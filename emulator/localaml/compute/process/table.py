@@ -77,6 +77,16 @@ class ProcessTable:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(process_id, signal_number)
 
+    def dies_of(self, process_id: int, signal_number: signal.Signals) -> bool:
+        """Whether the process neither catches nor ignores nor blocks the signal; False where that is not known."""
+        bit = 1 << (signal_number - 1)
+        masks = {}
+        for line in _read(f"{self._proc}/{process_id}/status").splitlines():
+            name, _, value = line.partition(b":")
+            if name in (b"SigBlk", b"SigIgn", b"SigCgt"):
+                masks[name] = int(value, 16)
+        return len(masks) == 3 and not any(mask & bit for mask in masks.values())
+
     def _all(self) -> list[int]:
         # A pathlib object for each would double the cost of a look.
         return [int(name) for name in os.listdir(self._proc) if name.isdecimal()]  # noqa: PTH208
