@@ -152,6 +152,6 @@ def test_what_clusters_lack_is_named(workspace: Workspace) -> None:
     cluster = ComputeTarget.create(workspace, "cpu", configuration())
     with pytest.raises(ComputeTargetException, match="delete"):
         cluster.detach()
-    for method in ("list_usages", "list_quotas"):
+    for method in ("add_identity", "remove_identity"):
         with pytest.raises(Exception, match=f"AmlCompute.{method}"):
-            getattr(AmlCompute, method)(workspace)
+            getattr(cluster, method)("SystemAssigned")

@@ -115,6 +115,7 @@ class JobExecution:
             if evicted := run.execution.get("evicted"):
                 # The last emulator was killed before the run was back in the queue.
                 self.stop(Stop(StopReason.NODE_EVICTED, evicted, grace_seconds=0.0))
+                self._interrupted = True
             handle = run.execution.get("handle")
             self._job = await self._adopt(handle) if handle is not None else await self._begin(run)
             self._tools.hooks.reached("running", self._tools.book.get(self.key))

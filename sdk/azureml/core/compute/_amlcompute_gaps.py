@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, List, Optional
+from typing import Any
 
 from azureml._localaml.unsupported import unsupported
-
-if TYPE_CHECKING:
-    from azureml.core.workspace import Workspace
 
 
 class AmlComputeGaps:
@@ -20,18 +17,3 @@ class AmlComputeGaps:
     def remove_identity(self, identity_id: Any = None) -> None:
         """Not supported."""
         raise unsupported("AmlCompute.remove_identity")
-
-    @staticmethod
-    def list_usages(workspace: Workspace, show_all: bool = False, location: Optional[str] = None) -> List[Any]:
-        """Not supported."""
-        raise unsupported("AmlCompute.list_usages")
-
-    @staticmethod
-    def list_quotas(workspace: Workspace, location: Optional[str] = None) -> List[Any]:
-        """Not supported."""
-        raise unsupported("AmlCompute.list_quotas")
-
-    @staticmethod
-    def update_quotas(workspace: Workspace, vm_family: Any, limit: Any = None, location: Optional[str] = None) -> Any:
-        """Not supported."""
-        raise unsupported("AmlCompute.update_quotas")

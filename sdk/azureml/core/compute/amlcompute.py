@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple, Un
 
 from azureml._localaml.wire import enum_word
 from azureml.core.compute._amlcompute_gaps import AmlComputeGaps
+from azureml.core.compute._amlcompute_quotas import AmlComputeQuotas
 from azureml.core.compute._amlcompute_record import COMPUTE_TYPE, ClusterRecord
 from azureml.core.compute._amlcompute_settings import (
     DEFAULT_IDLE_SECONDS,
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 
-class AmlCompute(ClusterRecord, AmlComputeGaps, ComputeTarget):
+class AmlCompute(ClusterRecord, AmlComputeQuotas, AmlComputeGaps, ComputeTarget):
     """A cluster that grows with the runs that wait for it and shrinks when its nodes are idle.
 
     Attributes:
