@@ -22,7 +22,7 @@ from localaml.storage.s3_client import S3Account
 
 # Reads a mount, writes to it and to outputs; each rank under its own name.
 TRAIN = """
-import hashlib, os, sys
+import hashlib, os, sys, time
 data, results = sys.argv[2], sys.argv[4]
 rank = os.environ.get("OMPI_COMM_WORLD_RANK", "0")
 content = open(os.path.join(data, "train", "numbers.bin"), "rb").read()
@@ -33,6 +33,12 @@ os.makedirs(os.path.join(results, "sums"), exist_ok=True)
 with open(os.path.join(results, "sums", rank + ".txt"), "w") as file:
     file.write(hashlib.sha256(content).hexdigest())
 if rank == "0":
+    # The nodes of a run share the mount: the others must have read before it changes.
+    size, deadline = int(os.environ.get("OMPI_COMM_WORLD_SIZE", "1")), time.time() + 60
+    while len(os.listdir(os.path.join(results, "sums"))) < size:
+        if time.time() > deadline:
+            sys.exit("another rank has not read")
+        time.sleep(0.01)
     open(os.path.join(data, "train", "numbers.bin"), "ab").write(b"more")
     os.remove(os.path.join(data, "train", "old.txt"))
 print("rank", rank, "is done", flush=True)
