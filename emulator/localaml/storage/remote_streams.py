@@ -84,7 +84,7 @@ class RemoteWriter:
             self._ended = True
             self._buffer.clear()
             if self._upload is not None:
-                # Nobody sees the parts; `localaml storage fsck` finds those that stay when this fails.
+                # Nobody sees the parts. Those that stay when this fails, too, are for the bucket's lifecycle rule to remove.
                 with suppress(Exception):
                     self._store.driver.abort(self._place, self._upload)
 
