@@ -119,6 +119,21 @@ def test_outcomes_of_equal_runs_are_equal(submit: Submit, trained: Any) -> None:
     assert outcome(failed)["exit"] == {"state": "Failed", "error": "USER_SCRIPT_FAILED"}
 
 
+def test_logs_can_be_waited_for(submit: Submit) -> None:
+    run = submit("import time; time.sleep(0.3); print('late', flush=True); time.sleep(60)")
+    with pytest.raises(AssertionError, match="No log of the run has 'late' in it"):
+        assert_log_contains(run, "late")
+    assert_log_contains(run, "late", timeout=20)
+    began = time.monotonic()
+    with pytest.raises(AssertionError):
+        assert_log_contains(run, "never", timeout=0.2)
+    assert 0.2 <= time.monotonic() - began < 5
+    run.cancel()
+    wait_for_state(run, "Canceled")
+    with pytest.raises(AssertionError):
+        assert_log_contains(run, "never", timeout=100)
+
+
 def test_distributed_runs_tell_of_every_rank(submit: Submit, amlcompute: Callable[..., Any]) -> None:
     from azureml.core import Experiment, ScriptRunConfig
     from azureml.core.runconfig import MpiConfiguration

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from localaml.testing.stories import driver_logs, tail, told
 if TYPE_CHECKING:
     from azureml.core import Run
 
+_LOOK_SECONDS = 0.02
 _TERMINAL = ("Completed", "Failed", "Canceled")
 
 
@@ -93,29 +95,34 @@ def assert_artifacts(run: Run, *patterns: str, exactly: bool = False) -> None:
         )
 
 
-def assert_log_contains(run: Run, text: str | re.Pattern[str], log: str = "*_driver_log*") -> None:
+def assert_log_contains(
+    run: Run, text: str | re.Pattern[str], log: str = "*_driver_log*", *, timeout: float = 0.0
+) -> None:
     """What a run's processes printed has a text in it.
 
     Args:
         text: a piece of it, or a compiled regular expression.
         log: pattern of the logs' names; any of them may have it.
+        timeout: real seconds to wait for it.
 
     Raises:
         AssertionError: with the ends of the logs.
     """
     __tracebackhide__ = True
-    logs = {
-        name: content
-        for name, content in run.get_details_with_logs()["logFiles"].items()
-        if fnmatchcase(name, log) or fnmatchcase(name, f"azureml-logs/{log}")
-    }
     pattern = re.compile(re.escape(text)) if isinstance(text, str) else text
-    if not any(pattern.search(content) for content in logs.values()):
-        shown = "\n".join(f"--- {name}\n{tail(content)}" for name, content in sorted(logs.items()))
-        raise AssertionError(
-            f"No log of the run has {pattern.pattern if not isinstance(text, str) else text!r} in it "
-            f"({len(logs)} log(s) match {log!r}).\n{shown}"
-        )
+    deadline = time.monotonic() + timeout
+    pause = threading.Event()
+    while True:
+        has_ended = run.get_status() in _TERMINAL
+        logs = _logs(run, log)
+        if any(pattern.search(content) for content in logs.values()):
+            return
+        if has_ended or time.monotonic() >= deadline:
+            break
+        pause.wait(_LOOK_SECONDS)
+    shown = "\n".join(f"--- {name}\n{tail(content)}" for name, content in sorted(logs.items()))
+    wanted = text if isinstance(text, str) else text.pattern
+    raise AssertionError(f"No log of the run has {wanted!r} in it ({len(logs)} log(s) match {log!r}).\n{shown}")
 
 
 def outcome(run: Run) -> dict[str, Any]:
@@ -132,6 +139,14 @@ def outcome(run: Run) -> dict[str, Any]:
         "metrics": run.get_metrics(),
         "artifacts": sorted(name for name in run.get_file_names() if not name.startswith("azureml-logs/")),
         "exit": {"state": status["status"], "error": error["error"]["code"] if error else None},
+    }
+
+
+def _logs(run: Run, pattern: str) -> dict[str, str]:
+    return {
+        name: content
+        for name, content in run.get_details_with_logs()["logFiles"].items()
+        if fnmatchcase(name, pattern) or fnmatchcase(name, f"azureml-logs/{pattern}")
     }
 
 

@@ -179,6 +179,19 @@ class OwnEmulator(Emulator):
             self._process.wait()
         self._reap()
 
+    def wait_for_end(self, timeout: float = 30.0) -> None:
+        """Waits until it has ended by itself, as a fault may make it.
+
+        Raises:
+            AssertionError: it is still there after so many seconds.
+        """
+        try:
+            if self._process is not None:
+                self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"The emulator is still there after {timeout:g} seconds.") from None
+        self._reap()
+
     def restart(self) -> None:
         """Kills it and starts it again."""
         self.kill()
