@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import logging
 import os
+import random
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -37,6 +38,7 @@ from localaml.gateway.http_server import HttpServer
 from localaml.jobs.assembly import build_orchestrator
 from localaml.jobs.datastore_data import account_finder
 from localaml.jobs.history import History
+from localaml.jobs.identifiers import Identifiers
 from localaml.jobs.job_variables import Connection
 from localaml.jobs.storage_check import check_storage
 from localaml.listening import bind_grpc_port, bind_http_port, check_host, url_host
@@ -187,6 +189,9 @@ class Emulator:
         runtime = self._runtime or _process_runtime(self.paths, self._machine_clock)
         uv_environments = _UvEnvironments(settings, self._machine_clock)
         environments = self._environments or uv_environments
+        identifiers = Identifiers(random.SystemRandom())
+        if settings.seed is not None:
+            identifiers = Identifiers.seeded(settings.seed, self.store.counters.next("starts"))
         self.orchestrator = build_orchestrator(
             store=self.store,
             objects=self.objects,
@@ -199,6 +204,7 @@ class Emulator:
             ),
             spec_of=stored_job_spec,
             hooks=faults,
+            identifiers=identifiers,
         )
         faults.attach(self.orchestrator.disturbances, self.orchestrator.try_again)
         calls = CallCounter()
@@ -215,6 +221,7 @@ class Emulator:
                 info=lambda: self._info(runtime.name),
                 shutdown=self.request_shutdown,
                 calls=calls,
+                identifiers=identifiers,
                 faults=faults,
             )
         )

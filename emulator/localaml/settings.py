@@ -102,6 +102,8 @@ class Settings:
     snapshot_size_limit_bytes: int = 300 * 1024 * 1024
     # Azure's limit of 2,000 is the client's, which AML_SNAPSHOT_NO_FILE_LIMIT lifts; this one protects the emulator.
     snapshot_file_limit: int = 20_000
+    # Ids of runs and nodes repeat with it; None for ids that never do.
+    seed: int | None = None
     clock: str = "real"
     clock_scale: float = 60.0
     clock_start: str | None = None

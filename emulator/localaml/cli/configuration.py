@@ -54,6 +54,9 @@ class Configuration(BaseSettings):
         300 * 1024 * 1024, gt=0, description="Largest source folder of a run, in bytes (Azure: 300 MB)."
     )
     snapshot_file_limit: int = Field(20_000, gt=0, description="Most files in the source folder of a run.")
+    seed: int | None = Field(
+        None, description="Ids of runs and nodes repeat: the same ones in a new state folder; none: they never do."
+    )
     clock: Literal["real", "virtual", "scaled"] = Field(
         "real", description="Time of runs, nodes and URLs: `real`, `virtual` (`localaml clock advance`) or `scaled`."
     )

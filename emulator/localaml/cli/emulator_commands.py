@@ -44,6 +44,7 @@ def start(
     exclude_newer: Annotated[
         str | None, typer.Option(help="Resolve jobs' environments as of this day (YYYY-MM-DD).")
     ] = None,
+    seed: Annotated[int | None, typer.Option(help="Ids of runs and nodes repeat with it.")] = None,
     clock: Annotated[str | None, typer.Option(help="real (default), virtual or scaled.")] = None,
     clock_scale: Annotated[float | None, typer.Option(help="How much faster a scaled clock goes.")] = None,
     latency: Annotated[str | None, typer.Option(help="none (default), or cloud: minutes for nodes and images.")] = None,
@@ -66,6 +67,7 @@ def start(
         ephemeral=ephemeral,
         offline=offline,
         exclude_newer=exclude_newer,
+        seed=seed,
         clock=clock,
         clock_scale=clock_scale,
         latency=latency,

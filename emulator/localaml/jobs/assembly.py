@@ -41,6 +41,7 @@ def build_orchestrator(
     connection: Callable[[RunKey], Connection],
     spec_of: Callable[[Run], JobSpec],
     hooks: JobHooks | None = None,
+    identifiers: Identifiers | None = None,
 ) -> Orchestrator:
     """An orchestrator with everything it needs; `await start()` brings it to life.
 
@@ -48,6 +49,7 @@ def build_orchestrator(
         connection: how a run's processes reach the emulator, with a new token of that run.
         spec_of: reads a stored run's definition.
         hooks: told how far runs and nodes are.
+        identifiers: where ids of nodes come from.
     """
     tools = JobTools(
         store=store,
@@ -66,7 +68,7 @@ def build_orchestrator(
     return Orchestrator(
         tools,
         StatePaths(settings.state_dir),
-        Identifiers(random.SystemRandom()),
+        identifiers or Identifiers(random.SystemRandom()),
         spec_of,
         local_host_name=_host_name(),
         local_slots=max(2, os.cpu_count() or 2),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from localaml.errors import FailedPrecondition, NotFound
-from localaml.jobs.datastore_data import WITH_DATA
+from localaml.jobs.datastore_data import WITH_DATA, account_url
 from localaml.paths import (
     ACCOUNT,
     content_key,
@@ -43,7 +43,8 @@ def prefixes_of(store: Store) -> list[str]:
         for container in (default_container(workspace_id), default_file_share(workspace_id)):
             found[datastore_prefix(ACCOUNT, container)] = None
         for datastore in store.datastores.list(workspace_id):
-            if datastore.datastore_type in WITH_DATA:
+            # What is in somebody's account stays there.
+            if datastore.datastore_type in WITH_DATA and account_url(datastore) is None:
                 found[datastore_prefix(datastore.account_name, datastore.container_name)] = None
         found[content_key(workspace_id, "").rstrip("/") + "/"] = None
         found[model_prefix(workspace_id)] = None

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from localaml import __version__
 from localaml.control.state_archive import FORMAT, ArchiveWriter, Manifest, check_archive, objects_of
 from localaml.errors import FailedPrecondition, InvalidArgument, NotFound, disk_full, is_disk_full
-from localaml.jobs.datastore_data import WITH_DATA
-from localaml.paths import ACCOUNT, content_key, datastore_prefix, default_container, default_file_share, model_prefix
+from localaml.jobs.storage_move import prefixes_of
 from localaml.services.context import ServiceContext
 from localaml.services.removal import remove_everything
 from localaml.services.rpc import Caller
@@ -59,7 +57,7 @@ class StateService:
         context.store.save_to(metadata)
         keys: list[str] = []
         total = 0
-        for prefix in sorted(set(_prefixes(context.store))):
+        for prefix in sorted(prefixes_of(context.store)):
             after = ""
             while infos := await context.objects.list(prefix, start_after=after):
                 after = infos[-1].key
@@ -94,7 +92,7 @@ class StateService:
                 manifest, keys = await asyncio.to_thread(check_archive, path, metadata)
                 await asyncio.to_thread(Store.check_file, metadata)
                 loaded = Store.open(metadata)
-                prefixes = tuple(_prefixes(loaded))
+                prefixes = tuple(prefixes_of(loaded))
                 loaded.close()
                 for key in keys:
                     if not key.startswith(prefixes):
@@ -125,19 +123,6 @@ class StateService:
                 "for them, or cancel them.",
                 {"run_id": active[0].run_id},
             )
-
-
-def _prefixes(store: Store) -> Iterator[str]:
-    """Where the bytes are that the records own."""
-    for workspace in store.workspaces.list():
-        workspace_id = workspace.workspace_id
-        yield content_key(workspace_id, "").rstrip("/") + "/"
-        yield model_prefix(workspace_id)
-        for container in (default_container(workspace_id), default_file_share(workspace_id)):
-            yield datastore_prefix(ACCOUNT, container)
-        for datastore in store.datastores.list(workspace_id):
-            if datastore.datastore_type in WITH_DATA and datastore.container_name:
-                yield datastore_prefix(datastore.account_name, datastore.container_name)
 
 
 def _absolute(text: str) -> Path:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
 if TYPE_CHECKING:
     from azureml.core.experiment import Experiment
     from azureml.core.run import Run
-
-
-def new_run_id(experiment_name: str) -> str:
-    """A run id as Azure's SDK makes it: ``<experiment>_<unix seconds>_<8 hex>``."""
-    return "{}_{}_{}".format(experiment_name[:230], int(time.time()), uuid.uuid4().hex[:8])
 
 
 class Collector:
@@ -50,7 +44,7 @@ def start_logging(
 
     request: Dict[str, Any] = {
         "parent": experiment._resource_name,
-        "runId": run_id or new_run_id(experiment.name),
+        "runId": run_id or "",
         "requestId": str(uuid.uuid4()),
     }
     if display_name:

@@ -63,7 +63,6 @@ def submit_run(
 ) -> Run:
     """Packs the source folder and submits."""
     from azureml._localaml.snapshot import create_snapshot
-    from azureml._run_impl.interactive import new_run_id
     from azureml.core.script_run import ScriptRun
 
     definition = run_definition(run_config, lambda dataset: str(dataset._saved_id(experiment.workspace)))
@@ -78,7 +77,8 @@ def submit_run(
     snapshot_id = create_snapshot(client, experiment._workspace_resource_name, source_directory)
     request: Dict[str, Any] = {
         "parent": experiment._resource_name,
-        "runId": run_id or new_run_id(experiment.name),
+        # None: the emulator makes one, by its own clock and seed; `requestId` makes one run of a repeated call.
+        "runId": run_id or "",
         "definition": definition,
         "snapshotId": snapshot_id,
         "tags": text_map(tags or {}, "tags"),
