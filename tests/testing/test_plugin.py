@@ -269,6 +269,14 @@ def test_user_fixtures_of_the_same_name_win_and_nothing_is_started(project: Proj
     assert "1 passed" in done.stdout, done.stdout
 
 
+def test_another_sdk_is_told(project: Project) -> None:
+    (project.folder / "azureml").mkdir()
+    (project.folder / "azureml" / "__init__.py").touch()
+    (project.folder / "conftest.py").write_text("")
+    done = project.run("def test_it(workspace): pass")
+    assert "This Python has not LocalAML's SDK, or has Microsoft's azureml-core in its place" in done.stdout
+
+
 def test_jobs_do_not_see_pytest(project: Project) -> None:
     done = project.run(
         """

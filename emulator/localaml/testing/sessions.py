@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import uuid
@@ -93,7 +94,8 @@ class EmulatorSession:
     # -- what tests need ----------------------------------------------------------------------------------------------
 
     def make_workspace(self, title: str) -> Workspace:
-        """A new workspace, named after the test."""
+        """A new workspace, named after the test. Raises CliError when the SDK is not LocalAML's."""
+        _check_sdk()
         from azureml.core import Workspace
 
         word = re.sub(r"[^A-Za-z0-9]+", "-", title).strip("-")[:24].rstrip("-") or "test"
@@ -173,6 +175,16 @@ class EmulatorSession:
                 "Leave the option out for it."
             )
         return found
+
+
+def _check_sdk() -> None:
+    try:
+        importlib.import_module("azureml._localaml")
+    except ImportError:
+        raise CliError(
+            "This Python has not LocalAML's SDK, or has Microsoft's azureml-core in its place: install 'localaml-sdk' "
+            "into an environment without azureml-core."
+        ) from None
 
 
 def endpoint_of(option: str | None) -> str | None:
