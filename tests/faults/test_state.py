@@ -351,9 +351,12 @@ def test_the_command_line(running: CommandLine, tmp_path: Path) -> None:
     assert "partition" in running.fail("fault", "add", "partition")
     assert "Removed 1 fault" in running.succeed("fault", "clear")
     assert running.json("fault", "list") == []
-    running.succeed("compute", "create", "cpu", "--max-nodes", "1")
+    running.succeed("compute", "create", "cpu", "--max-nodes", "3")
     events = running.succeed("events", "--cluster", "cpu")
     assert "cluster cpu" in events and "created" in events
+    assert "standardDv2Family" in running.succeed("compute", "quota")
+    assert running.json("compute", "quota", "standarddv2family", "3")[0]["coreLimit"] == 3
+    assert "ClusterMinNodesExceedCoreQuota" in running.fail("compute", "resize", "cpu", "--min-nodes", "2")
     file = tmp_path / "state"
     assert "Saved the state" in running.succeed("state", "save", str(file))
     assert "exists already" in running.fail("state", "save", str(file))

@@ -1,4 +1,4 @@
-"""`localaml compute list | show | create | resize | delete`."""
+"""`localaml compute list | show | create | resize | delete | quota`."""
 
 from __future__ import annotations
 
@@ -208,3 +208,31 @@ def delete(
         request = compute_pb2.DeleteComputeTargetRequest(name=f"{parent}/computes/{name}")
         client.call(client.computes.DeleteComputeTarget, request)
     print(f"Deleted the cluster {name}.")
+
+
+@app.command()
+def quota(
+    family: Annotated[str | None, typer.Argument(help="A family of VM sizes, or lowPriorityCores; none: all.")] = None,
+    cores: Annotated[int | None, typer.Argument(min=0, help="The new limit; none: show.")] = None,
+    workspace: WorkspaceOption = None,
+    resource_group: GroupOption = None,
+    subscription_id: SubscriptionOption = None,
+    state_dir: StateDirOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Show how many cores clusters use and may have, or set a limit."""
+    with connect(state_dir) as client:
+        parent = _parent(client, subscription_id, resource_group, workspace)
+        if family is not None and cores is not None:
+            request = compute_pb2.UpdateQuotaRequest(parent=parent, vm_family=family, core_limit=cores)
+            client.call(client.computes.UpdateQuota, request)
+        quotas = client.call(client.computes.ListQuotas, compute_pb2.ListQuotasRequest(parent=parent)).quotas
+    wanted = [each for each in quotas if family is None or each.vm_family.lower() == family.lower()]
+    if output is Format.JSON:
+        print_messages(wanted)
+        return
+    print_table(
+        ["FAMILY", "IN USE", "LIMIT"],
+        [[each.vm_family, str(each.cores_in_use), str(each.core_limit)] for each in wanted],
+        empty=f"There is no family {family}.",
+    )
