@@ -16,8 +16,8 @@ from tests.support.fake_runtime import FakeEnvironments, FakeRuntime
 
 from localaml.clock import RealClock
 from localaml.domain.models import RunKey
-from localaml.jobs.job_tools import JobTools
 from localaml.jobs.identifiers import Identifiers
+from localaml.jobs.job_tools import JobTools
 from localaml.jobs.job_variables import Connection
 from localaml.jobs.orchestrator import Orchestrator
 from localaml.jobs.run_book import RunBook

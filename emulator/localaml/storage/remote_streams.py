@@ -84,7 +84,7 @@ class RemoteWriter:
             self._ended = True
             self._buffer.clear()
             if self._upload is not None:
-                # Nobody sees the parts. Those that stay when this fails, too, are for the bucket's lifecycle rule to remove.
+                # Nobody sees the parts. Those that stay when this fails, too, are for the bucket's rules to remove.
                 with suppress(Exception):
                     self._store.driver.abort(self._place, self._upload)
 
