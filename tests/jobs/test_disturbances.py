@@ -10,8 +10,10 @@ import pytest
 from tests.jobs.world import World
 
 from localaml.domain.models import ScaleSettings
+from localaml.domain.run_lifecycle import RunEvent
 from localaml.domain.states import NodeState, RunState
 from localaml.errors import FailedPrecondition
+from localaml.jobs.run_book import RunBook
 from localaml.jobs.run_folders import forget_carried, make_folders, restore_carried
 from localaml.paths import RunPaths
 
@@ -196,6 +198,21 @@ async def test_an_eviction_survives_a_restart(world: World) -> None:
     await world.until(lambda: len(world.runtime.nodes) == 1, "the old node goes")
     world.runtime.jobs["r"].end()
     await world.state("r", S.COMPLETED)
+
+
+async def test_what_had_ended_before_a_crash_cannot_be_evicted_after_it(world: World) -> None:
+    """Found by tests/machine: the run was sent back to the queue from Finalizing, which cannot be, and stayed there."""
+    key = world.cluster(priority="lowpriority")
+    world.submit("r")
+    run = await world.state("r", S.RUNNING)
+    [node] = world.store.nodes.list(key)
+    await world.orchestrator.close()
+    world.runtime.jobs["r"].end()
+    RunBook(world.store, world.clock).advance(run.key, RunEvent.PROCESSES_ENDED, "processes ended")
+    world.store.nodes.put(replace(node, state=NodeState.PREEMPTED))
+    await world.restart(closed=True)
+    await world.state("r", S.COMPLETED)
+    await world.until(lambda: node.node_id not in world.runtime.nodes, "the node goes")
 
 
 async def test_a_leaving_node_finishes_its_job_also_over_a_restart(world: World) -> None:

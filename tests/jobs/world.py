@@ -11,11 +11,12 @@ from typing import Any
 
 from tests.support.fake_runtime import FakeEnvironments, FakeRuntime
 
-from localaml.clock import RealClock
+from localaml.clock import Clock, RealClock
 from localaml.domain.job import JobSpec, Launch, PythonEnvironmentSpec
 from localaml.domain.models import Cluster, ClusterKey, Run, RunKey, ScaleSettings, Snapshot, Workspace
 from localaml.domain.names import ChildName, RunName, WorkspaceName
 from localaml.domain.states import ProvisioningState, RunState
+from localaml.jobs.hooks import JobHooks
 from localaml.jobs.identifiers import Identifiers
 from localaml.jobs.job_tools import JobTools
 from localaml.jobs.job_variables import Connection
@@ -34,8 +35,12 @@ S = RunState
 class World:
     """An orchestrator over fakes, which can be stopped and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Clock | None = None, hooks: JobHooks | None = None) -> None:
         self.paths = StatePaths(folder)
+        self.clock = clock or RealClock()
+        self.hooks = hooks or JobHooks()
+        self.identifiers = Identifiers(random.Random(1))
+        self.objects = MemoryStore()
         self.store = Store.open(self.paths.metadata)
         self.runtime = FakeRuntime()
         self.environments = FakeEnvironments()
@@ -45,11 +50,11 @@ class World:
         self.store.snapshots.put(Snapshot("wid", "snap", NOW, ()))
 
     def _orchestrator(self) -> Orchestrator:
-        clock = RealClock()
+        clock = self.clock
         tools = JobTools(
             store=self.store,
             book=RunBook(self.store, clock),
-            objects=MemoryStore(),
+            objects=self.objects,
             runtime=self.runtime,
             environments=self.environments,
             settings=Settings(self.paths.root, self.paths.root / "cache", cancel_grace_seconds=0.1),
@@ -57,11 +62,12 @@ class World:
             connection=lambda key: Connection("http://127.0.0.1:1", self.paths.endpoint, f"token-{key.run_id}"),
             job_sdk=Path("/sdk"),
             base_environment={"HOME": "/root", "SECRET": "x"},
+            hooks=self.hooks,
         )
         return Orchestrator(
             tools,
             self.paths,
-            Identifiers(random.Random(1)),
+            self.identifiers,
             lambda run: self.specs[run.run_id],
             local_host_name="here",
             local_slots=2,
@@ -70,7 +76,7 @@ class World:
     async def restart(self, *, closed: bool = False) -> None:
         if not closed:
             await self.orchestrator.close()
-        self.runtime = FakeRuntime()
+        self.runtime = FakeRuntime(self.runtime)
         self.orchestrator = self._orchestrator()
         await self.orchestrator.start()
 

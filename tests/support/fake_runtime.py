@@ -21,6 +21,7 @@ class FakeJob:
         self.handle: Mapping[str, Any] = {"fake": plan.label}
         self.terminated = False
         self.lost: list[str] = []
+        self.exit_code: int | None = None
         # What it does at SIGTERM: nothing, or end with this code.
         self.deaf = False
         self.exit_code_at_term = 143
@@ -31,6 +32,7 @@ class FakeJob:
         ranks = tuple(RankExit(rank, exit_code) for rank in range(count))
         reason = "USER_SCRIPT_FAILED" if exit_code else ""
         if not self._result.done():
+            self.exit_code = exit_code
             self._result.set_result(
                 LaunchResult(exit_code, ranks, count, f"exit {exit_code}" if exit_code else "", reason)
             )
@@ -50,17 +52,22 @@ class FakeJob:
 
 
 class FakeRuntime:
-    """Remembers what it was asked for."""
+    """Remembers what it was asked for.
+
+    Args:
+        earlier: the runtime of the emulator before this one: what is on the machine is there still.
+    """
 
     name = "fake"
 
-    def __init__(self) -> None:
-        self.nodes: dict[str, NodeSpec] = {}
+    def __init__(self, earlier: FakeRuntime | None = None) -> None:
+        self._earlier = earlier.jobs if earlier is not None else {}
+        self.nodes: dict[str, NodeSpec] = dict(earlier.nodes) if earlier is not None else {}
         self.jobs: dict[str, FakeJob] = {}
         self.launched: list[str] = []
         self.adopted: list[str] = []
         self.kept_labels: frozenset[str] = frozenset()
-        self.broken = False
+        self.broken = earlier.broken if earlier is not None else False
         self.hold_nodes: asyncio.Event | None = None
 
     async def start(self) -> None: ...
@@ -84,7 +91,11 @@ class FakeRuntime:
 
     async def adopt(self, plan: LaunchPlan, handle: Mapping[str, Any]) -> FakeJob:
         self.adopted.append(plan.label)
-        return self._job(plan)
+        job = self._job(plan)
+        before = self._earlier.get(plan.label.rpartition("/")[2])
+        if before is not None and before.exit_code is not None:
+            job.end(before.exit_code)
+        return job
 
     def _job(self, plan: LaunchPlan) -> FakeJob:
         job = FakeJob(plan)

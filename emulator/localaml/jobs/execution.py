@@ -62,6 +62,8 @@ class JobExecution:
         self._spec = spec
         self._paths = paths
         self._tools = tools
+        # Its processes had ended when the last emulator was killed: nothing can happen to them any more.
+        self._is_late = run.state is RunState.FINALIZING
         # The wish that counts, and that there is one.
         self._wish: Stop | None = None
         self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -86,6 +88,8 @@ class JobExecution:
 
     def stop(self, stop: Stop) -> None:
         """Makes the run end. Of several wishes the strongest counts."""
+        if self._is_late:
+            return
         self._wish = stronger(self._wish, stop)
         if not self._stop.done():
             self._stop.set_result(None)
