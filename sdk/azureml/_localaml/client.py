@@ -65,7 +65,7 @@ class Client:
 
         with self._lock:
             if self._byte_connections is None:
-                self._byte_connections = ConnectionPool()
+                self._byte_connections = ConnectionPool(self)
             # Not kept: it holds this client, and a client has to go, with its sockets, when nobody holds it any more.
             return Transfer(self, self._byte_connections)
 

@@ -51,11 +51,17 @@ class _Held:
 
 
 class ConnectionPool:
-    """Gives each thread its own connection to an address. Connections end with their thread or at `close`."""
+    """Gives each thread its own connection to an address. Connections end with their thread or owner, or at `close`.
 
-    def __init__(self) -> None:
+    Args:
+        owner: what uses the pool. It may go in a cycle of objects, whose parts Python takes apart in any order: the
+            pool is kept until it is closed, so that no socket is found open by then.
+    """
+
+    def __init__(self, owner: object) -> None:
         self._local = threading.local()
         self._all: weakref.WeakSet[_Held] = weakref.WeakSet()
+        weakref.finalize(owner, self.close).atexit = False
 
     def get(self, address: Tuple[str, int], timeout: float) -> http.client.HTTPConnection:
         """This thread's connection, with `timeout` seconds for each wait on it."""

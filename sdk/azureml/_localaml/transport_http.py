@@ -25,7 +25,7 @@ class HttpTransport(Transport):
     def __init__(self, endpoint: Endpoint) -> None:
         self._address = split_address(endpoint.http_address)
         self._token = endpoint.token
-        self._pool = ConnectionPool()
+        self._pool = ConnectionPool(self)
 
     def call(self, service: str, method: str, request: JsonObject, timeout: Optional[float] = None) -> JsonObject:
         seconds = DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout
