@@ -38,7 +38,10 @@ class FakeJob:
             )
 
     async def wait(self) -> LaunchResult:
-        return await asyncio.shield(self._result)
+        result = await asyncio.shield(self._result)
+        for _ in range(5):  # as with real processes, it takes a moment to be found out
+            await asyncio.sleep(0)
+        return result
 
     async def terminate(self, grace_seconds: float) -> None:
         self.terminated = True

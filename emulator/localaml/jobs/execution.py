@@ -118,7 +118,7 @@ class JobExecution:
             run = self._tools.book.get(self.key)
             if evicted := run.execution.get("evicted"):
                 # The last emulator was killed before the run was back in the queue.
-                self.stop(Stop(StopReason.NODE_EVICTED, evicted, grace_seconds=0.0))
+                self.stop(Stop(StopReason.NODE_EVICTED, evicted))
                 self._interrupted = True
             handle = run.execution.get("handle")
             self._job = await self._adopt(handle) if handle is not None else await self._begin(run)
@@ -133,10 +133,12 @@ class JobExecution:
             self._log.line(f"The run failed before its processes were started: {error}")
         finally:
             self._job = None
-        if self._wish is not None and self._wish.reason is StopReason.NODE_EVICTED and self._interrupted:
+        stop = self._wish
+        if stop is not None and self._is_evicted(stop, end):
             if self._data is not None:
                 await self._data.leave_node(self._log.line)
-            return self._evicted(self._wish)
+            # A cancel that came meanwhile has changed the run's state: whoever applies the outcome sees that.
+            return self._evicted(stop)
         return await self._finish(end)
 
     # -- from Preparing to Running ----------------------------------------------------------------------------------
@@ -299,6 +301,12 @@ class JobExecution:
 
     # -- after Running ----------------------------------------------------------------------------------------------
 
+    def _is_evicted(self, stop: Stop, end: ProcessesEnd | None) -> bool:
+        """Whether the run is to be performed again. After a notice exit code 0 proves nothing: scripts that have saved
+        their work end well. Without one nothing ends well but what had ended by itself."""
+        had_ended = end is not None and end.error is None and stop.grace_seconds == 0.0
+        return stop.reason is StopReason.NODE_EVICTED and self._interrupted and not had_ended
+
     def _evicted(self, stop: Stop) -> Outcome:
         """The run goes back to the queue. Its folder stays: the next attempt finds what this one wrote."""
         self._log.line("The run waits for another node; outputs and logs are kept for its next attempt.")
@@ -341,6 +349,8 @@ class JobExecution:
         if stop.reason is StopReason.CANCELED:
             # A cancel that came in time has changed the state.
             return run.state is not RunState.FINALIZING
+        if stop.reason is StopReason.NODE_EVICTED:
+            return False
         return self._interrupted or stop.reason in (StopReason.NODE_LOST, StopReason.TIMED_OUT)
 
     async def collect(self) -> None:
