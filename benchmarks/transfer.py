@@ -37,9 +37,11 @@ class _Peak:
 
 
 def _touch_memory(source: Path, folder: Path) -> None:
-    """Fills, once, as much of the page cache as a round needs at most. A virtual machine gets memory from its host when it
-    first touches it, which is several times slower than to write to it, and else whoever happened to come last in a round
-    (always the download) paid for that."""
+    """Fills, once, as much of the page cache as a round needs at most.
+
+    A virtual machine gets memory from its host when it first touches it, which is several times slower than to write to
+    it. Else whoever happened to come last in a round (always the download) paid for that.
+    """
     copies = [folder / f"memory-{number}" for number in range(4)]
     for copy in copies:
         subprocess.run(["cp", str(source), str(copy)], check=True)

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from localaml.compute.runtime import NodeRuntime
-    from localaml.domain.job import PythonEnvironmentSpec
+    from localaml.domain.job import ContainerSpec, PythonEnvironmentSpec
     from localaml.jobs.environments.contract import EnvironmentBuilder, PreparedEnvironment
     from localaml.jobs.orchestrator import Orchestrator
     from localaml.storage.object_store import ObjectStore
@@ -334,9 +334,14 @@ class _UvEnvironments:
         self._loading = asyncio.Lock()
 
     async def prepare(
-        self, spec: PythonEnvironmentSpec, *, mpi: bool, log: Callable[[str], None]
+        self,
+        spec: PythonEnvironmentSpec,
+        *,
+        mpi: bool,
+        log: Callable[[str], None],
+        container: ContainerSpec | None = None,
     ) -> PreparedEnvironment:
-        return await (await self.load()).prepare(spec, mpi=mpi, log=log)
+        return await (await self.load()).prepare(spec, mpi=mpi, log=log, container=container)
 
     async def load(self) -> EnvironmentBuilder:
         """The builder itself."""

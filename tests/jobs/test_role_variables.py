@@ -7,9 +7,10 @@ import socket
 
 import pytest
 
+from localaml.compute.process.ports import free_ports
 from localaml.domain.roles import PARAMETER_SERVER, RANK, WORKER, Role
 from localaml.errors import ResourceExhausted
-from localaml.jobs.role_variables import free_ports, role_variables
+from localaml.jobs.role_variables import role_variables
 
 SERVERS = (Role(WORKER, 0, 0), Role(WORKER, 1, 1), Role(PARAMETER_SERVER, 0, 0))
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from localaml.compute.runtime import LaunchPlan, LaunchResult, NodeSpec, RankExit
-from localaml.domain.job import PythonEnvironmentSpec
+from localaml.domain.job import ContainerSpec, PythonEnvironmentSpec
 from localaml.errors import FailedPrecondition
 from localaml.jobs.environments.contract import PreparedEnvironment
 
@@ -77,6 +77,18 @@ class FakeRuntime:
 
     async def close(self) -> None: ...
 
+    def runs_in_containers(self, node: NodeSpec) -> bool:
+        return False
+
+    def free_addresses(self, nodes: Sequence[NodeSpec]) -> list[str]:
+        return [f"127.0.0.1:{12000 + place}" for place, _ in enumerate(nodes)]
+
+    def network_interface(self, nodes: Sequence[NodeSpec]) -> str:
+        return "lo"
+
+    def watch_nodes(self, lost: Callable[[str, str], None]) -> None:
+        self.lost = lost
+
     async def start_node(self, node: NodeSpec) -> None:
         if self.hold_nodes is not None:
             await self.hold_nodes.wait()
@@ -118,7 +130,12 @@ class FakeEnvironments:
         self.error: Exception | None = None
 
     async def prepare(
-        self, spec: PythonEnvironmentSpec, *, mpi: bool, log: Callable[[str], None]
+        self,
+        spec: PythonEnvironmentSpec,
+        *,
+        mpi: bool,
+        log: Callable[[str], None],
+        container: ContainerSpec | None = None,
     ) -> PreparedEnvironment:
         log("preparing")
         if self.hold is not None:

@@ -14,7 +14,7 @@ Files of a run (made by the job layer, one folder per run, the same path on ever
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,13 +25,51 @@ from localaml.domain.roles import Role
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """A node to start: ids that are unique in the state dir, and the size to imitate."""
+    """A node to start: ids that are unique in the state dir, and the size to imitate.
+
+    Attributes:
+        runtime: where it lives (``process``, ``docker``); empty for the emulator's default.
+    """
 
     workspace_id: str
     cluster: str
     node_id: str
     host_name: str
     vm_size: str
+    runtime: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A file or folder of this machine that a container sees, at the same path."""
+
+    path: Path
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerPlan:
+    """The containers that a run's processes want to be in.
+
+    Attributes:
+        image: what the engine is told to start: an id that it has.
+        python: the image's interpreter for LocalAML's own scripts (3.7 or newer).
+        binds: what the processes need to see beside the run's own folder.
+        environment: the image's own variables.
+        shm_size_bytes: size of /dev/shm; 0 for the default.
+        gpu: whether the machine's GPUs are wanted.
+        host_filesystem: the image is a skeleton whose programs are this machine's, bound read-only.
+        arguments: further arguments as for ``docker run``.
+    """
+
+    image: str
+    python: str
+    binds: tuple[Bind, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    shm_size_bytes: int = 0
+    gpu: bool = False
+    host_filesystem: bool = False
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +100,7 @@ class LaunchPlan:
         environment: the complete environment of the processes (nothing of the emulator's own leaks in).
         open_mpi_prefix: root of the Open MPI installation (``bin/mpirun`` in it), for MPI.
         launch_timeout_seconds: an MPI launch in which a rank shows no sign of life for so long is ended.
+        container: where nodes are containers: what the run's are to be like.
     """
 
     label: str
@@ -74,6 +113,7 @@ class LaunchPlan:
     run_dir: Path = Path()
     open_mpi_prefix: Path | None = None
     launch_timeout_seconds: float = 60.0
+    container: ContainerPlan | None = None
 
     @property
     def process_count(self) -> int:
@@ -157,6 +197,24 @@ class NodeRuntime(Protocol):
 
     async def close(self) -> None:
         """Lets go of what belongs to this process (threads, watchers). Jobs and nodes go on."""
+        ...
+
+    def runs_in_containers(self, node: NodeSpec) -> bool:
+        """Whether this node is (or would be) a container: then launches need `LaunchPlan.container`."""
+        ...
+
+    def free_addresses(self, nodes: Sequence[NodeSpec]) -> list[str]:
+        """For each of the nodes (one may be there several times) an address ``host:port`` that a process on it can
+        listen at and the run's other processes reach. Raises ResourceExhausted ``NO_FREE_PORTS``."""
+        ...
+
+    def network_interface(self, nodes: Sequence[NodeSpec]) -> str:
+        """Name of the network interface over which processes on these nodes reach each other."""
+        ...
+
+    def watch_nodes(self, lost: Callable[[str, str], None]) -> None:
+        """From now on calls `lost` (in the event loop) with node id and cause when a node goes by itself. Once, before
+        `start`."""
         ...
 
     async def start_node(self, node: NodeSpec) -> None:

@@ -83,6 +83,35 @@ class PythonEnvironmentSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryCredentials:
+    """With whom an image is pulled."""
+
+    address: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """What a run definition says about its container; means something where nodes are containers.
+
+    Attributes:
+        image: its image; empty for the emulator's base image.
+        dockerfile: text of a Dockerfile to build the image from; empty for none.
+        shm_size_bytes: size of /dev/shm; 0 for the default.
+        gpu: whether GPUs are wanted.
+        arguments: further arguments as for ``docker run``.
+    """
+
+    image: str = ""
+    dockerfile: str = ""
+    shm_size_bytes: int = 0
+    gpu: bool = False
+    arguments: tuple[str, ...] = ()
+    registry: RegistryCredentials | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JobSpec:
     """A checked run definition.
 
@@ -109,4 +138,5 @@ class JobSpec:
     server_count: int = 0
     max_run_duration_seconds: int = 0
     collect_outputs: bool = True
+    container: ContainerSpec = ContainerSpec()
     directories_to_watch: tuple[str, ...] = ("logs",)

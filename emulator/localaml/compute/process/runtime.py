@@ -7,7 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from localaml.compute.process.exits import wait_for_exits
 from localaml.compute.process.isolation import Isolation, probe_isolation
 from localaml.compute.process.job import ProcessJob
 from localaml.compute.process.launching import SHARED_MEMORY, prepare_launch, scratch_name, scratch_prefix
+from localaml.compute.process.ports import HOST, free_ports, loopback_interface
 from localaml.compute.process.table import NODE, RUN_LABEL, STATE_DIR, ProcessTable
 from localaml.compute.runtime import LaunchPlan, NodeSpec
 from localaml.errors import FailedPrecondition, InvalidArgument, disk_full, is_disk_full
@@ -52,6 +53,19 @@ class ProcessRuntime:
         for job in self._jobs:
             job.detach()
         self._jobs.clear()
+
+    def runs_in_containers(self, node: NodeSpec) -> bool:
+        return False
+
+    def free_addresses(self, nodes: Sequence[NodeSpec]) -> list[str]:
+        """Addresses of this machine: the names of logical nodes need not resolve."""
+        return [f"{HOST}:{port}" for port in free_ports(len(nodes))]
+
+    def network_interface(self, nodes: Sequence[NodeSpec]) -> str:
+        return loopback_interface()
+
+    def watch_nodes(self, lost: Callable[[str, str], None]) -> None:
+        """Nothing to watch: such a node cannot go by itself."""
 
     async def start_node(self, node: NodeSpec) -> None:
         if not _HOST_NAME.match(node.host_name):

@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from localaml.clock import Clock
-from localaml.domain.job import PythonEnvironmentSpec
+from localaml.domain.job import ContainerSpec, PythonEnvironmentSpec
 from localaml.errors import FailedPrecondition
 from localaml.jobs.environments.conda import EnvironmentRequest, PythonWish, read_conda_dependencies
 from localaml.jobs.environments.contract import PreparedEnvironment
@@ -72,10 +72,17 @@ class UvEnvironmentBuilder:
         self._open_mpi: OpenMpi | None = None
         self._ready: dict[str, PreparedEnvironment] = {}
 
-    async def prepare(self, spec: PythonEnvironmentSpec, *, mpi: bool, log: Log) -> PreparedEnvironment:
-        """See `EnvironmentBuilder.prepare`. Further errors: FailedPrecondition ``OPEN_MPI_NOT_FOUND``,
-        ``UV_NOT_FOUND``, ``CONSTRAINTS_FILE_MISSING``.
+    async def prepare(
+        self, spec: PythonEnvironmentSpec, *, mpi: bool, log: Log, container: ContainerSpec | None = None
+    ) -> PreparedEnvironment:
+        """See `EnvironmentBuilder.prepare`; for this machine only.
+
+        Further errors: FailedPrecondition ``OPEN_MPI_NOT_FOUND``, ``UV_NOT_FOUND``, ``CONSTRAINTS_FILE_MISSING``.
         """
+        if container is not None:
+            raise FailedPrecondition(
+                "NO_CONTAINERS", "This emulator runs jobs as processes: it makes no environments for images."
+            )
         known = _spec_key(spec, mpi=mpi)
         ready = self._ready.get(known)
         if ready is not None and _is_there(ready, spec):
