@@ -34,8 +34,8 @@ def _tensorflow(role: Role, cluster: Mapping[str, Sequence[str]]) -> dict[str, s
     config = {"cluster": cluster, "task": {"type": role.kind, "index": role.index}, "environment": "cloud"}
     return {
         "TF_CONFIG": json.dumps(config),
-        "AZ_BATCHAI_WORKERHOSTS": ",".join(cluster.get(WORKER, ())),
-        "AZ_BATCHAI_PSHOSTS": ",".join(cluster.get(PARAMETER_SERVER, ())),
+        "AZ_BATCHAI_WORKER_HOSTS": ",".join(cluster.get(WORKER, ())),
+        "AZ_BATCHAI_PS_HOSTS": ",".join(cluster.get(PARAMETER_SERVER, ())),
         "AZ_BATCHAI_TASK_INDEX": str(role.index),
     }
 
