@@ -13,8 +13,8 @@ import pytest
 from tests.compute.machine import DEADLINE_SECONDS, FOREVER, PYTHON, Machine, ended, printed
 
 from localaml.clock import RealClock
-from localaml.compute.process.exits import reap, wait_for_exit
-from localaml.compute.process.table import ProcessTable
+from localaml.compute.launch.exits import reap, wait_for_exit
+from localaml.compute.launch.table import ProcessTable
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable
 
 from localaml.clock import Clock
-from localaml.compute.process.table import ProcessTable
+from localaml.compute.launch.table import ProcessTable
 
 # Where neither the kernel nor waitpid tells of a process' end, it is looked for this often.
 POLL_SECONDS = 0.02

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from localaml.compute.process import open_mpi
+from localaml.compute.launch import open_mpi
+from localaml.compute.launch.table import NODE
 from localaml.compute.process.isolation import Isolation, host_name_command
-from localaml.compute.process.table import NODE
 from localaml.compute.runtime import LaunchPlan, ProcessSpec
 from localaml.domain.roles import PARAMETER_SERVER, WORKER, Role
 
@@ -26,7 +26,7 @@ _KINDS = {
 
 def supervisor_words(control: Path) -> tuple[str, ...]:
     """The command that starts all processes."""
-    script = resources.files("localaml.compute.process") / "scripts" / "supervise.py"
+    script = resources.files("localaml.compute.launch") / "scripts" / "supervise.py"
     return (sys.executable, "-I", "-S", str(script), str(control))
 
 

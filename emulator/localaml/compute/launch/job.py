@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from localaml.clock import Clock, Timer
-from localaml.compute.process import open_mpi
-from localaml.compute.process.exits import reap, wait_for_exit, wait_for_exits
-from localaml.compute.process.launching import scratch_folder
-from localaml.compute.process.results import mark, read_result, silent_ranks
-from localaml.compute.process.table import NODE, RUN_LABEL, STATE_DIR, ProcessTable
+from localaml.compute.launch import open_mpi
+from localaml.compute.launch.exits import reap, wait_for_exit, wait_for_exits
+from localaml.compute.launch.launching import scratch_folder
+from localaml.compute.launch.results import mark, read_result, silent_ranks
+from localaml.compute.launch.table import NODE, RUN_LABEL, STATE_DIR, ProcessTable
 from localaml.compute.runtime import LaunchPlan, LaunchResult
 from localaml.domain.job import Launch
 

@@ -8,8 +8,8 @@ import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from localaml.compute.process.open_mpi import LOST_CONTACT
-from localaml.compute.process.role_launch import driver_log
+from localaml.compute.launch.open_mpi import LOST_CONTACT
+from localaml.compute.launch.role_launch import driver_log
 from localaml.compute.runtime import LaunchPlan, LaunchResult, RankExit
 from localaml.domain.job import Launch
 from localaml.domain.roles import PARAMETER_SERVER, RANK

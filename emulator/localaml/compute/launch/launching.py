@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from localaml.compute.process import open_mpi, role_launch
+from localaml.compute.launch import open_mpi, role_launch
+from localaml.compute.launch.table import NODE, RUN_LABEL, STATE_DIR
 from localaml.compute.process.isolation import Isolation
-from localaml.compute.process.table import NODE, RUN_LABEL, STATE_DIR
 from localaml.compute.runtime import LaunchPlan
 from localaml.domain.job import Launch
 from localaml.errors import FailedPrecondition, InvalidArgument
@@ -183,4 +183,4 @@ def _with_arguments(script: str, *arguments: str) -> str:
 
 
 def _script(name: str) -> Path:
-    return Path(str(resources.files("localaml.compute.process"))) / "scripts" / name
+    return Path(str(resources.files("localaml.compute.launch"))) / "scripts" / name
