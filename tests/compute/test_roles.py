@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.compute.machine import FOREVER, PYTHON, WHICH, Machine, all_printed, ended, printed
 
-from localaml.compute.process.isolation import NO_ISOLATION
+from localaml.compute.launch.isolation import NO_ISOLATION
 from localaml.compute.runtime import ProcessSpec, RankExit
 from localaml.domain.roles import RANK, Role
 from localaml.errors import FailedPrecondition

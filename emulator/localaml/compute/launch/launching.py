@@ -13,8 +13,8 @@ from importlib import resources
 from pathlib import Path
 
 from localaml.compute.launch import open_mpi, role_launch
+from localaml.compute.launch.isolation import Isolation
 from localaml.compute.launch.table import NODE, RUN_LABEL, STATE_DIR
-from localaml.compute.process.isolation import Isolation
 from localaml.compute.runtime import LaunchPlan
 from localaml.domain.job import Launch
 from localaml.errors import FailedPrecondition, InvalidArgument

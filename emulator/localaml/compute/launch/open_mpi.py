@@ -22,8 +22,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from localaml.compute.launch.isolation import Isolation, host_name_command
 from localaml.compute.launch.table import NODE
-from localaml.compute.process.isolation import Isolation, host_name_command
 from localaml.compute.runtime import LaunchPlan, NodeSpec
 
 # Every process of a rank has this variable, and none of Open MPI's own.

@@ -13,8 +13,8 @@ from importlib import resources
 from pathlib import Path
 
 from localaml.compute.launch import open_mpi
+from localaml.compute.launch.isolation import Isolation, host_name_command
 from localaml.compute.launch.table import NODE
-from localaml.compute.process.isolation import Isolation, host_name_command
 from localaml.compute.runtime import LaunchPlan, ProcessSpec
 from localaml.domain.roles import PARAMETER_SERVER, WORKER, Role
 

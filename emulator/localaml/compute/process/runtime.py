@@ -14,10 +14,10 @@ from typing import Any
 
 from localaml.clock import Clock
 from localaml.compute.launch.exits import wait_for_exits
+from localaml.compute.launch.isolation import Isolation, probe_isolation
 from localaml.compute.launch.job import ProcessJob
 from localaml.compute.launch.launching import SHARED_MEMORY, prepare_launch, scratch_name, scratch_prefix
 from localaml.compute.launch.table import NODE, RUN_LABEL, STATE_DIR, ProcessTable
-from localaml.compute.process.isolation import Isolation, probe_isolation
 from localaml.compute.process.ports import HOST, free_ports, loopback_interface
 from localaml.compute.runtime import LaunchPlan, NodeSpec
 from localaml.errors import FailedPrecondition, InvalidArgument, disk_full, is_disk_full
