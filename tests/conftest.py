@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ import pytest
 from tests.support.emulator_process import EmulatorProcess
 
 if TYPE_CHECKING:
+    from docker import DockerClient
+
     from azureml.core import Workspace
 
 _numbers = itertools.count(1)
@@ -43,3 +46,27 @@ def workspace(connected: EmulatorProcess) -> Iterator[Workspace]:
     )
     yield made
     made.delete()
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[DockerClient]:
+    """A client of the Docker engine of this machine. Without an engine the test is skipped with the reason, or fails
+    where LOCALAML_TEST_DOCKER=required."""
+    import docker
+
+    try:
+        client = docker.from_env(timeout=60)
+        client.ping()
+    except (docker.errors.DockerException, OSError) as error:
+        if os.environ.get("LOCALAML_TEST_DOCKER") == "required":
+            pytest.fail(f"no Docker engine answers, and LOCALAML_TEST_DOCKER=required: {error}")
+        pytest.skip(f"no Docker engine answers: {error}")
+    yield client
+    client.close()
+
+
+@pytest.fixture(autouse=True)
+def _engine_where_marked(request: pytest.FixtureRequest) -> None:
+    """What is marked with `docker` needs the engine, whether it asks for its client or not."""
+    if request.node.get_closest_marker("docker") is not None:
+        request.getfixturevalue("docker_engine")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,6 +69,28 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DockerSettings:
+    """How nodes that are containers are made.
+
+    Attributes:
+        base_image: image of jobs that name none.
+        image_map: image names of run definitions (with ``*`` and ``?``) -> images that the engine has. The first that
+            fits counts.
+        user: ``uid`` or ``uid:gid`` of jobs' processes; empty for the user that the emulator runs as.
+        pids_limit: processes that a node can have.
+        host: address of the engine; empty for what DOCKER_HOST says, or the engine's usual socket.
+        shm_size_bytes: size of /dev/shm where a run says nothing (Azure: 2g).
+    """
+
+    base_image: str = "localaml/base:latest"
+    image_map: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    pids_limit: int = 4096
+    host: str = ""
+    shm_size_bytes: int = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Settings of one emulator.
 
@@ -79,6 +102,8 @@ class Settings:
         http_port: HTTP port, 0 for any free one.
         ephemeral: remove `state_dir` when the emulator stops.
         require_token: whether callers must show the token of the state dir.
+        compute: what nodes of clusters are: ``process``, ``docker``, or ``auto`` (containers when an engine answers at
+            the start, else processes).
         clock: where service time comes from: ``real``, ``virtual`` (passes when it is told to) or ``scaled``.
         clock_scale: seconds that pass on a scaled clock in one second of the machine.
         clock_start: ISO time at which a virtual or scaled clock begins in a new state dir; None for now.
@@ -110,3 +135,5 @@ class Settings:
     latency: LatencySettings = field(default_factory=LatencySettings)
     environments: EnvironmentSettings = field(default_factory=EnvironmentSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    compute: str = "process"
+    docker: DockerSettings = field(default_factory=DockerSettings)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,6 +71,9 @@ def _convert(hint: Any, value: object, name: str) -> Any:
     if origin is tuple and isinstance(value, list):
         (item, _) = typing.get_args(hint)
         return tuple(_convert(item, one, name) for one in value)
+    if origin is Mapping and isinstance(value, dict):
+        (_, item) = typing.get_args(hint)
+        return {key: _convert(item, one, f"{name}.{key}") for key, one in value.items()}
     if dataclasses.is_dataclass(hint):
         return _build(typing.cast("type[Any]", hint), value, name + ".")
     if hint is Path and isinstance(value, str):

@@ -9,7 +9,14 @@ import pytest
 
 from localaml.cli.configuration import PREFIX, Configuration, load_settings
 from localaml.cli.failure import CliError
-from localaml.settings import CLOUD_LATENCY, EnvironmentSettings, LatencySettings, Settings, StorageSettings
+from localaml.settings import (
+    CLOUD_LATENCY,
+    DockerSettings,
+    EnvironmentSettings,
+    LatencySettings,
+    Settings,
+    StorageSettings,
+)
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -20,6 +27,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(PREFIX + name.upper(), raising=False)
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("LOCALAML_CONFIG", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
@@ -56,9 +65,23 @@ def test_every_kind_of_setting_can_come_from_the_environment(monkeypatch: pytest
         "CONSTRAINTS_FILE": str(constraints),
         "OFFLINE": "true",
         "PYTHON_INTERPRETERS": "/a/python:/b/python",
+        "COMPUTE": "auto",
+        "DOCKER_BASE_IMAGE": "mine:1",
+        "DOCKER_USER": "1000:100",
+        "DOCKER_HOST": "unix:///run/engine.sock",
+        "DOCKER_SHM_SIZE": "1.5g",
+        "IMAGES": "microsoft/mmlspark:*=localaml/base  public/*=mine:1",
     }.items():
         monkeypatch.setenv(PREFIX + name, value)
     settings = load_settings()
+    assert settings.compute == "auto"
+    assert settings.docker == DockerSettings(
+        base_image="mine:1",
+        image_map={"microsoft/mmlspark:*": "localaml/base", "public/*": "mine:1"},
+        user="1000:100",
+        host="unix:///run/engine.sock",
+        shm_size_bytes=3 * 2**29,
+    )
     assert settings.state_dir == tmp_path / "state"
     assert (settings.ephemeral, settings.require_token, settings.cancel_grace_seconds) == (True, False, 0.5)
     assert settings.environments == EnvironmentSettings(
@@ -80,6 +103,11 @@ def test_every_kind_of_setting_can_come_from_the_environment(monkeypatch: pytest
         ("CANCEL_GRACE_SECONDS", "-1"),
         ("EXCLUDE_NEWER", "last year"),
         ("SNAPSHOT_FILE_LIMIT", "0"),
+        ("COMPUTE", "podman"),
+        ("DOCKER_USER", "root"),
+        ("DOCKER_SHM_SIZE", "big"),
+        ("DOCKER_PIDS_LIMIT", "0"),
+        ("IMAGES", "microsoft/mmlspark"),
     ],
 )
 def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -101,13 +129,15 @@ def test_constraints_that_do_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_command_line_knows_every_setting() -> None:
-    flat = {field.name for field in dataclasses.fields(Settings)} - {"environments", "storage"}
+    flat = {field.name for field in dataclasses.fields(Settings)} - {"environments", "storage", "docker"}
     nested = {
         field.name
         for kind in (EnvironmentSettings, LatencySettings, StorageSettings)
         for field in dataclasses.fields(kind)
     }
-    assert set(Configuration.model_fields) == flat | nested
+    docker = {f"docker_{field.name}" for field in dataclasses.fields(DockerSettings)}
+    docker = docker - {"docker_image_map", "docker_shm_size_bytes"} | {"images", "docker_shm_size"}
+    assert set(Configuration.model_fields) == flat | nested | docker
 
 
 def test_a_latency_profile_and_what_differs_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,12 +150,79 @@ def test_a_latency_profile_and_what_differs_from_it(monkeypatch: pytest.MonkeyPa
     )
 
 
+def _write_file(folder: Path, text: str) -> Path:
+    path = folder / ".config" / "localaml" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_the_settings_file_comes_after_options_and_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _write_file(
+        tmp_path,
+        """
+        port = 1
+        http_port = 2
+        compute = "auto"
+        signed_url_seconds = 3
+        cache_dir = "beside"
+        python_interpreters = ["/a/python"]
+        [images]
+        "microsoft/mmlspark:*" = "localaml/base"
+        "public/with space" = "mine"
+        """,
+    )
+    monkeypatch.setenv("LOCALAML_HTTP_PORT", "22")
+    monkeypatch.setenv("LOCALAML_COMPUTE", "docker")
+    settings = load_settings(compute="process", port=None)
+    assert (settings.port, settings.http_port, settings.compute) == (1, 22, "process")
+    assert settings.signed_url_seconds == 3
+    assert settings.cache_dir == tmp_path / ".config" / "localaml" / "beside"
+    assert settings.environments.python_interpreters == (Path("/a/python"),)
+    assert list(settings.docker.image_map.items()) == [
+        ("microsoft/mmlspark:*", "localaml/base"),
+        ("public/with space", "mine"),
+    ]
+
+
+def test_a_settings_file_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _write_file(tmp_path, "port = 1")
+    (tmp_path / "mine.toml").write_text("port = 2")
+    (tmp_path / "other.toml").write_text("port = 3")
+    monkeypatch.setenv("LOCALAML_CONFIG", "~/mine.toml")
+    assert load_settings().port == 2
+    assert load_settings(tmp_path / "other.toml").port == 3
+    monkeypatch.setenv("LOCALAML_CONFIG", "/no/such.toml")
+    with pytest.raises(CliError, match=r"^LOCALAML_CONFIG: the settings file /no/such.toml does not exist"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("port = ", "is not TOML"),
+        ("prot = 1", r"there is no setting 'prot'. Did you mean port\?"),
+        ("port = 70000", "config.toml: port=70000 is no good"),
+        ("docker_pids_limit = 1", "config.toml: docker_pids_limit=1 is no good"),
+        ("state_dir = '/s'", "state_dir cannot be set in a file"),
+        ("[images]\n'a' = 1", "images=1 is no good"),
+        ("[images]\n'a' = ''", "images=.* is no good"),
+        ("images = 'a'", "images='a' is no good"),
+    ],
+)
+def test_what_is_wrong_in_the_settings_file_is_named(tmp_path: Path, text: str, told: str) -> None:
+    _write_file(tmp_path, text)
+    with pytest.raises(CliError, match=told) as caught:
+        load_settings()
+    assert caught.value.exit_code == 2
+
+
 def _shown_default(name: str) -> str:
     folders = {"state_dir": "data", "cache_dir": "cache"}
     if name in folders:
         return f"`localaml` in the user's {folders[name]} folder"
     default = Configuration.model_fields[name].default
-    if default is None or default == ():
+    if default is None or default in ((), "") or default == {}:
         return "none"
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 

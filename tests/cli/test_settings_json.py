@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from localaml.errors import InvalidArgument
-from localaml.settings import EnvironmentSettings, Settings
+from localaml.settings import DockerSettings, EnvironmentSettings, Settings
 from localaml.settings_json import settings_from_json, settings_to_json
 
 
@@ -29,6 +29,8 @@ def test_round_trip_keeps_every_setting() -> None:
             offline=True,
             python_interpreters=(Path("/usr/bin/python3"),),
         ),
+        compute="docker",
+        docker=DockerSettings(base_image="b", image_map={"a:*": "b", "c": "d"}, user="1", pids_limit=99, host="h"),
     )
     assert settings_from_json(settings_to_json(settings)) == settings
 
@@ -49,6 +51,8 @@ def test_what_is_left_out_has_its_default() -> None:
         ('{"state_dir": "/s", "cache_dir": "/c", "port": "1"}', "port must be of type int"),
         ('{"state_dir": "/s", "cache_dir": "/c", "port": true}', "port must be of type int"),
         ('{"state_dir": "/s", "cache_dir": "/c", "environments": {"offlin": true}}', "environments.offlin"),
+        ('{"state_dir": "/s", "cache_dir": "/c", "docker": {"image_map": {"a": 1}}}', "docker.image_map.a"),
+        ('{"state_dir": "/s", "cache_dir": "/c", "docker": {"image_map": []}}', "docker.image_map must be"),
         ('{"state_dir": "/s", "cache_dir": "/c", "environments": 3}', "environments must be a JSON object"),
     ],
 )

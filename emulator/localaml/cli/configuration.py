@@ -1,4 +1,5 @@
-"""Settings from the environment (`LOCALAML_*`) and the command line, checked, as the emulator takes them.
+"""Settings from the command line, the environment (`LOCALAML_*`) and the settings file, checked, as the emulator takes
+them.
 
 This is the only place that reads settings from the environment. `docs/configuration.md` lists what is declared here.
 """
@@ -16,7 +17,16 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from localaml.cli.endpoint import default_state_dir
 from localaml.cli.failure import CliError
-from localaml.settings import CLOUD_LATENCY, EnvironmentSettings, LatencySettings, Settings, StorageSettings
+from localaml.cli.settings_file import read_settings_file, settings_file
+from localaml.domain.sizes import parse_size
+from localaml.settings import (
+    CLOUD_LATENCY,
+    DockerSettings,
+    EnvironmentSettings,
+    LatencySettings,
+    Settings,
+    StorageSettings,
+)
 
 PREFIX = "LOCALAML_"
 
@@ -107,6 +117,50 @@ class Configuration(BaseSettings):
         60.0, ge=0, description="How long a store elsewhere may be away before transfers and runs fail."
     )
 
+    compute: Literal["process", "docker", "auto"] = Field(
+        "process",
+        description="What nodes of clusters are: `process`, `docker` (containers), or `auto` (containers when an "
+        "engine answers at the start).",
+    )
+    docker_host: str = Field("", description="Address of the engine; none: `DOCKER_HOST`, or its usual socket.")
+    docker_base_image: str = Field(
+        "localaml/base:latest", min_length=1, description="Image of jobs in containers that name none."
+    )
+    docker_user: str = Field(
+        "", pattern=r"^(\d+(:\d+)?)?$", description="`uid` or `uid:gid` of jobs in containers; none: the emulator's."
+    )
+    docker_pids_limit: int = Field(4096, ge=64, description="Most processes in a node that is a container.")
+    docker_shm_size: str = Field("2g", description="Size of a container's /dev/shm where a run names none.")
+    images: Annotated[dict[str, str], NoDecode] = Field(
+        {},
+        description="Local images that stand for others, `pattern=image` separated by blanks; in the settings file the "
+        "table `[images]`.",
+    )
+
+    @field_validator("images", mode="before")
+    @classmethod
+    def _split_pairs(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.partition("=") for part in value.split()]
+        if not all(pattern and image for pattern, _, image in pairs):
+            raise ValueError("each part must be of the form pattern=image")
+        return {pattern: image for pattern, _, image in pairs}
+
+    @field_validator("images")
+    @classmethod
+    def _full_pairs(cls, value: dict[str, str]) -> dict[str, str]:
+        if not all(pattern.strip() and image.strip() for pattern, image in value.items()):
+            raise ValueError("neither a pattern nor an image may be empty")
+        return value
+
+    @field_validator("docker_shm_size")
+    @classmethod
+    def _size(cls, value: str) -> str:
+        if not parse_size(value):
+            raise ValueError("it must be a size such as 512m or 2g")
+        return value
+
     @field_validator("extra_index_urls", mode="before")
     @classmethod
     def _split_blanks(cls, value: Any) -> Any:
@@ -130,22 +184,36 @@ class Configuration(BaseSettings):
         given = {name: values.pop(name) for name in LatencySettings.__slots__}
         profile = CLOUD_LATENCY if values.pop("latency") == "cloud" else LatencySettings()
         latency = replace(profile, **{name: value for name, value in given.items() if value is not None})
-        return Settings(**values, environments=environments, latency=latency, storage=storage)
+        docker = DockerSettings(
+            image_map=values.pop("images"),
+            shm_size_bytes=parse_size(values.pop("docker_shm_size")) or 0,
+            **{name: values.pop(f"docker_{name}") for name in ("base_image", "user", "pids_limit", "host")},
+        )
+        return Settings(**values, environments=environments, latency=latency, storage=storage, docker=docker)
 
 
-def load_settings(**options: Any) -> Settings:
-    """Settings from the given options (None: not given), else the environment, else the defaults.
+def load_settings(config: Path | None = None, **options: Any) -> Settings:
+    """Settings from the given options (None: not given), else the environment, else the settings file, else the
+    defaults.
+
+    Args:
+        config: the settings file; None: that of LOCALAML_CONFIG or the user's, if there is one.
 
     Raises:
-        CliError: exit code 2; names the option or the variable that is wrong, and why.
+        CliError: exit code 2; names the option, the variable or the file's line that is wrong, and why.
     """
     given = {name: value for name, value in options.items() if value is not None}
+    path = settings_file(config)
+    in_file = read_settings_file(path, Configuration.model_fields) if path is not None else {}
+    in_file = {name: value for name, value in in_file.items() if name not in given and not is_set(name)}
     try:
-        settings = Configuration(**given).to_settings()
+        settings = Configuration(**in_file, **given).to_settings()
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
         source = "--" + name.replace("_", "-") if name in given else PREFIX + name.upper()
+        if name in in_file:
+            source = f"{path}: {name}"
         raise CliError(f"{source}={first['input']!r} is no good: {first['msg']}.", exit_code=2) from None
     constraints = settings.environments.constraints_file
     if constraints is not None and not constraints.is_file():
