@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.docker_images import host_filesystem_image
 from tests.support.emulator_process import EmulatorProcess
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
     from azureml.core import Workspace
+
+__all__ = ["host_filesystem_image"]  # fixtures
 
 _numbers = itertools.count(1)
 
