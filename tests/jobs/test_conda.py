@@ -8,10 +8,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from localaml.domain.redaction import redact
 from localaml.errors import InvalidArgument
 from localaml.jobs.environments.conda import EnvironmentRequest, read_conda_dependencies
 from localaml.jobs.environments.conda_names import LEFT_OUT, REFUSED, RENAMED
-from localaml.jobs.environments.redaction import redact
 from localaml.jobs.environments.requirements import read_pip_list
 
 

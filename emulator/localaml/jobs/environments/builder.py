@@ -23,6 +23,7 @@ from pathlib import Path
 
 from localaml.clock import Clock
 from localaml.domain.job import ContainerSpec, PythonEnvironmentSpec
+from localaml.domain.redaction import redact
 from localaml.errors import FailedPrecondition
 from localaml.jobs.environments.conda import EnvironmentRequest, PythonWish, read_conda_dependencies
 from localaml.jobs.environments.contract import PreparedEnvironment
@@ -31,7 +32,6 @@ from localaml.jobs.environments.interpreters import Interpreter, Interpreters
 from localaml.jobs.environments.open_mpi import OpenMpi, find_open_mpi
 from localaml.jobs.environments.pip_settings import PipSettings, read_pip_settings
 from localaml.jobs.environments.python_of_day import python_of_day
-from localaml.jobs.environments.redaction import redact
 from localaml.jobs.environments.resolution import (
     Resolution,
     environment_key,

@@ -15,8 +15,8 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from localaml.domain.redaction import redact
 from localaml.jobs.environments.conda_names import RENAMED, reason_left_out, reason_refused
-from localaml.jobs.environments.redaction import redact
 from localaml.jobs.environments.requirements import IndexOptions, invalid, is_served, read_pip_list
 
 _NAME = re.compile(r"(?:[^\s:\[]+::)?(_?[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(.*)", re.DOTALL)

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from localaml.domain.redaction import redact
 from localaml.errors import InvalidArgument
-from localaml.jobs.environments.redaction import redact
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from localaml.domain.redaction import redact
 from localaml.errors import FailedPrecondition
 from localaml.jobs.environments.pip_settings import uv_configuration
-from localaml.jobs.environments.redaction import redact
 
 Log = Callable[[str], None]
 # What an error message quotes of uv's output.
