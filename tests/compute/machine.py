@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from localaml.clock import RealClock
-from localaml.compute.launch.isolation import Isolation
 from localaml.compute.launch.launching import SHARED_MEMORY, scratch_prefix
 from localaml.compute.launch.table import RUN_LABEL, STATE_DIR, ProcessTable
 from localaml.compute.process import ProcessRuntime
+from localaml.compute.process.isolation import Isolation
 from localaml.compute.runtime import LaunchPlan, LaunchResult, NodeSpec, ProcessSpec, RunningJob
 from localaml.domain.job import Launch
 from localaml.domain.roles import PARAMETER_SERVER, RANK, WORKER, Role

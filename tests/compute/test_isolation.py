@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.compute.machine import OPEN_MPI, PYTHON, Machine, ended
 
-from localaml.compute.launch.isolation import NO_ISOLATION, Isolation, probe_isolation
+from localaml.compute.process.isolation import NO_ISOLATION, Isolation, probe_isolation
 
 _ROOT = Path(__file__).parents[2]
 _NOBODY = 65534
@@ -60,7 +60,7 @@ def test_the_probe_finds_a_way_that_works_here() -> None:
 
 
 def test_no_tools_means_no_namespaces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("localaml.compute.launch.isolation._TOOL_PATH", str(tmp_path))
+    monkeypatch.setattr("localaml.compute.process.isolation._TOOL_PATH", str(tmp_path))
     assert probe_isolation() is NO_ISOLATION
     refusing = tmp_path / "unshare"
     refusing.write_text("#!/bin/sh\nexit 1\n")

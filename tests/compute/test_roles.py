@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.compute.machine import FOREVER, PYTHON, WHICH, Machine, all_printed, ended, printed
 
-from localaml.compute.launch.isolation import NO_ISOLATION
+from localaml.compute.process.isolation import NO_ISOLATION
 from localaml.compute.runtime import ProcessSpec, RankExit
 from localaml.domain.roles import RANK, Role
 from localaml.errors import FailedPrecondition
@@ -166,7 +166,14 @@ async def test_records_survive_a_signal_to_the_launcher(machine: Machine) -> Non
 
 async def test_without_namespaces(tmp_path: Path) -> None:
     machine = Machine(tmp_path / "state", NO_ISOLATION)
-    plan = machine.server_plan("plain", PYTHON, "-c", WHICH + "print(which)")
+    # Without this the workers could have ended, and the server with them, before it has printed.
+    script = WHICH + """
+import pathlib, time
+print(which, flush=True)
+if which == 2: pathlib.Path("printed").touch()
+while not pathlib.Path("printed").exists(): time.sleep(0.01)
+"""
+    plan = machine.server_plan("plain", PYTHON, "-c", script)
     assert (await ended(await machine.runtime.launch(plan))).succeeded
     assert machine.log(plan, "80_driver_log_ps_0.txt") == "2\n"
     await machine.runtime.close()

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from localaml.clock import Clock, Timer
 from localaml.compute.launch import open_mpi
-from localaml.compute.launch.exits import reap, wait_for_exit, wait_for_exits
-from localaml.compute.launch.launching import scratch_folder
+from localaml.compute.launch.processes import Processes
 from localaml.compute.launch.results import mark, read_result, silent_ranks
-from localaml.compute.launch.table import NODE, RUN_LABEL, STATE_DIR, ProcessTable
+from localaml.compute.launch.table import NODE, RUN_LABEL, STATE_DIR
 from localaml.compute.runtime import LaunchPlan, LaunchResult
 from localaml.domain.job import Launch
 
@@ -27,24 +26,35 @@ _LOOKS = 8
 _LOOK_SECONDS = 0.02
 
 
-class ProcessJob:
-    """A run's processes. Made by `ProcessRuntime`, which calls `begin` once.
+class LaunchedJob:
+    """A run's processes. Made by a runtime, which calls `begin` once.
 
     The handle: ``pid`` and ``start_time`` of the launcher (the shell that leaves the exit record), ``boot`` (an id of
     the machine's current boot, without which the first two mean nothing) and ``launched_at`` (RFC 3339).
+
+    Args:
+        clear_up: called once all processes have ended and their result was read.
     """
 
     def __init__(
-        self, plan: LaunchPlan, handle: Mapping[str, Any], state_dir: Path, table: ProcessTable, clock: Clock
+        self,
+        plan: LaunchPlan,
+        handle: Mapping[str, Any],
+        state_dir: Path,
+        processes: Processes,
+        clock: Clock,
+        clear_up: Callable[[], Awaitable[None]],
     ) -> None:
         self._plan = plan
         self._handle = dict(handle)
         self._state_dir = state_dir
-        self._table = table
+        self._processes = processes
         self._clock = clock
+        self._clear_up = clear_up
         self._ending: asyncio.Task[LaunchResult] | None = None
         self._termination: asyncio.Task[None] | None = None
         self._timers: list[Timer] = []
+        self._errands: set[asyncio.Task[None]] = set()
         # The session that the launcher leads, as long as nobody else can have its number.
         self._session = 0
 
@@ -52,7 +62,7 @@ class ProcessJob:
     def handle(self) -> Mapping[str, Any]:
         return dict(self._handle)
 
-    def begin(self, launcher_lives: bool, ended: Callable[[ProcessJob], None]) -> None:
+    def begin(self, launcher_lives: bool, ended: Callable[[LaunchedJob], None]) -> None:
         """Starts to watch the processes; calls `ended` when the last one has ended."""
         loop = asyncio.get_running_loop()
         self._session = self._handle["pid"] if launcher_lives else 0
@@ -60,12 +70,12 @@ class ProcessJob:
         self._ending.add_done_callback(lambda _: ended(self))
         if self._plan.launch is Launch.MPI and launcher_lives:
             remaining = self._plan.launch_timeout_seconds - self._age()
-            self._timers.append(self._clock.call_later(remaining, self._check_signs_of_life))
+            self._later(remaining, self._check_signs_of_life)
 
     def detach(self) -> None:
         """Stops watching; the processes go on."""
         self._stop_timers()
-        for task in (self._termination, self._ending):
+        for task in (self._termination, self._ending, *self._errands):
             if task is not None:
                 task.cancel()
 
@@ -86,10 +96,10 @@ class ProcessJob:
         if self._plan.launch is not Launch.MPI or self._plan.nodes[0].node_id == node_id:
             # Of MPI the launcher and mpirun run there: nothing is left that could end the other ranks. And without MPI
             # nobody would miss a node whose processes had ended before.
-            self._kill_all()
+            await self._kill_all()
         else:
-            self._table.send(self._find({NODE: node_id}), signal.SIGKILL)
-            self._timers.append(self._clock.call_later(_LOST_NODE_SECONDS, self._kill_all))
+            await self._processes.send(await self._find({NODE: node_id}), signal.SIGKILL)
+            self._later(_LOST_NODE_SECONDS, self._kill_all)
 
     @property
     def _watching(self) -> asyncio.Task[LaunchResult]:
@@ -99,40 +109,41 @@ class ProcessJob:
 
     async def _watch(self, launcher_lives: bool) -> LaunchResult:
         if launcher_lives:
-            await wait_for_exit(self._handle["pid"], self._handle["start_time"], self._table, self._clock)
+            await self._processes.wait_for_exit(self._handle["pid"], self._handle["start_time"])
         if self._termination is not None:
             # Others of the run's processes may still use their grace.
             await asyncio.shield(self._termination)
-        while left_behind := self._find():
-            self._table.send(left_behind, signal.SIGKILL)
-            await wait_for_exits(left_behind, self._table, self._clock)
+        while left_behind := await self._find():
+            await self._processes.send(left_behind, signal.SIGKILL)
+            await self._processes.wait_for_exits(left_behind)
         # Not earlier: the launcher's corpse kept its number, and so the session's, from being used again.
         self._session = 0
-        reap(self._handle["pid"])
+        await self._processes.reap(self._handle["pid"])
         self._stop_timers()
         result = read_result(self._plan)
         await self._remove_temporary_files()
+        await self._clear_up()
         return result
 
     async def _terminate(self, grace_seconds: float) -> None:
         grace = asyncio.ensure_future(self._clock.sleep(grace_seconds))
         try:
             if self._plan.launch is Launch.MPI:
-                self._hold_daemons()
+                await self._hold_daemons()
             elif self._plan.processes and self._session:
                 # Before the others: it must not take their end for a failure, which would cut the grace of the rest.
-                self._table.send([self._session], signal.SIGTERM)
-            others = self._others()
-            self._table.send(others, signal.SIGTERM)
+                await self._processes.send([self._session], signal.SIGTERM)
+            others = await self._others()
+            await self._processes.send(others, signal.SIGTERM)
             if self._plan.launch is Launch.SINGLE and self._age() < _YOUNG_SECONDS:
                 others = await self._tell_latecomers(others, grace)
             while others and not grace.done():
-                await _first(wait_for_exits(others, self._table, self._clock), grace)
+                await _first(self._processes.wait_for_exits(others), grace)
                 # Also those which the first ones have started meanwhile; they may end by themselves.
-                others = self._others()
+                others = await self._others()
         finally:
             grace.cancel()
-        self._kill_all()
+        await self._kill_all()
 
     async def _tell_latecomers(self, others: list[int], grace: asyncio.Future[None]) -> list[int]:
         """Tells the program of a run that has hardly begun to end, also when it came while we looked, or lost the
@@ -145,11 +156,11 @@ class ProcessJob:
         while others and not grace.done() and (looks < _LOOKS or others == [self._handle["pid"]]):
             pause = asyncio.ensure_future(self._clock.sleep(_LOOK_SECONDS))
             try:
-                await _first(wait_for_exits(others, self._table, self._clock), pause)
+                await _first(self._processes.wait_for_exits(others), pause)
             finally:
                 pause.cancel()
-            others = self._others()
-            self._table.send([one for one in others if self._table.dies_of(one, signal.SIGTERM)], signal.SIGTERM)
+            others = await self._others()
+            await self._processes.send(await self._processes.mortal(others, signal.SIGTERM), signal.SIGTERM)
             looks += 1
         return others
 
@@ -157,57 +168,69 @@ class ProcessJob:
         """Seconds since the launch."""
         return (self._clock.now() - datetime.fromisoformat(self._handle["launched_at"])).total_seconds()
 
-    def _hold_daemons(self) -> None:
+    async def _hold_daemons(self) -> None:
         """Stops Open MPI's own processes, which would cut the grace of the ranks short: they kill all of them once the
         first has ended."""
-        table, launcher = self._table, self._handle["pid"]
-        variables = {process_id: table.environment(process_id) for process_id in self._find() if process_id != launcher}
+        variables = await self._processes.environments(await self._find())
         daemons = [
             process_id
             for process_id, environment in variables.items()
-            if RUN_LABEL in environment and open_mpi.RANK not in environment
+            if process_id != self._handle["pid"] and RUN_LABEL in environment and open_mpi.RANK not in environment
         ]
-        table.send(daemons, signal.SIGSTOP)
+        await self._processes.send(daemons, signal.SIGSTOP)
 
-    def _others(self) -> list[int]:
+    async def _others(self) -> list[int]:
         """The run's processes that can end by themselves: not those of Open MPI, nor the launcher that waits for them.
 
         Every other launcher is among them: it ends after that, once it has left the record.
         """
-        found = self._find()
+        found = await self._find()
         if self._plan.launch is not Launch.MPI:
             return found
-        return [process_id for process_id in found if open_mpi.RANK in self._table.environment(process_id)]
+        variables = await self._processes.environments(found)
+        return [process_id for process_id, environment in variables.items() if open_mpi.RANK in environment]
 
-    def _check_signs_of_life(self) -> None:
+    async def _check_signs_of_life(self) -> None:
         silent = silent_ranks(self._plan)
         if silent and not self._watching.done():
             mark(self._plan, "timed_out", f"rank {', '.join(str(rank) for rank in silent)}")
-            self._kill_all()
+            await self._kill_all()
 
-    def _find(self, more: Mapping[str, str] | None = None) -> list[int]:
+    async def _find(self, more: Mapping[str, str] | None = None) -> list[int]:
         """Ids of the run's living processes; with `more`, only those that have these variables, too."""
         variables = {STATE_DIR: str(self._state_dir), RUN_LABEL: self._plan.label, **(more or {})}
-        return self._table.find(variables, session=0 if more else self._session)
+        return await self._processes.find(variables, session=0 if more else self._session)
 
-    def _kill_all(self) -> None:
+    async def _kill_all(self) -> None:
         """Sends SIGKILL to all; `_watch` sees to those that come into being meanwhile."""
-        self._table.send(self._find(), signal.SIGKILL)
+        await self._processes.send(await self._find(), signal.SIGKILL)
+
+    def _later(self, seconds: float, errand: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        def begin() -> None:
+            task = asyncio.get_running_loop().create_task(errand())
+            self._errands.add(task)
+            task.add_done_callback(self._errands.discard)
+
+        self._timers.append(self._clock.call_later(seconds, begin))
 
     def _stop_timers(self) -> None:
         for timer in self._timers:
             timer.cancel()
 
     async def _remove_temporary_files(self) -> None:
-        scratch = scratch_folder(self._plan, self._state_dir)
-        for folder in (*(open_mpi.node_tmp(self._plan, node) for node in self._plan.nodes), scratch):
-            try:
-                # Most are empty, and this is far cheaper than a look inside.
-                folder.rmdir()
-            except FileNotFoundError:
-                continue
-            except OSError:
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        for node in self._plan.nodes:
+            await remove_folder(open_mpi.node_tmp(self._plan, node))
+
+
+async def remove_folder(folder: Path) -> None:
+    """Removes a folder with what is in it; a missing one is fine, and so is what cannot be removed."""
+    try:
+        # Most are empty, and this is far cheaper than a look inside.
+        folder.rmdir()
+    except FileNotFoundError:
+        return
+    except OSError:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 async def _first(work: Coroutine[Any, Any, None], limit: asyncio.Future[None]) -> None:

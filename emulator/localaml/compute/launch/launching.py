@@ -6,16 +6,14 @@ import hashlib
 import os
 import re
 import shlex
-import shutil
-import sys
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from localaml.compute.launch import open_mpi, role_launch
-from localaml.compute.launch.isolation import Isolation
+from localaml.compute.launch.placement import Placement
 from localaml.compute.launch.table import NODE, RUN_LABEL, STATE_DIR
-from localaml.compute.runtime import LaunchPlan
+from localaml.compute.runtime import LaunchPlan, NodeSpec
 from localaml.domain.job import Launch
 from localaml.errors import FailedPrecondition, InvalidArgument
 
@@ -41,13 +39,13 @@ class PreparedLaunch:
     messages: Path
 
 
-def prepare_launch(plan: LaunchPlan, state_dir: Path, isolation: Isolation) -> PreparedLaunch:
+def prepare_launch(plan: LaunchPlan, state_dir: Path, placement: Placement) -> PreparedLaunch:
     """Writes the run's scripts and folders.
 
     Raises FailedPrecondition when something that the plan needs is not there, InvalidArgument for words and variables
     that no process can have, OSError when the files cannot be written.
     """
-    _check(plan)
+    _check(plan, placement)
     prefix = _open_mpi_prefix(plan) if plan.launch is Launch.MPI else None
     control, logs, work = plan.run_dir / "control", plan.run_dir / "logs", plan.run_dir / "work"
     if control.exists():
@@ -62,23 +60,26 @@ def prepare_launch(plan: LaunchPlan, state_dir: Path, isolation: Isolation) -> P
         NODE: node.node_id,
         "TMPDIR": str(open_mpi.node_tmp(plan, node)),
     }
-    before = _restore_names(environment, control)
+    before = _restore_names(environment, control, placement)
     command = [*before, *plan.argv]
     if plan.processes:
         del environment[NODE], environment["TMPDIR"]  # each process has its own
-        role_launch.write_processes(plan, before, isolation)
-        return PreparedLaunch(role_launch.supervisor_words(control), environment, work, control / "launch.log")
+        role_launch.write_processes(plan, before, placement)
+        return PreparedLaunch(
+            role_launch.supervisor_words(control, placement), environment, work, control / "launch.log"
+        )
     log, scratch = "80_driver_log.txt", ""
     if prefix is not None:
-        log, scratch = "56_batchai_stderr.txt", str(_make_scratch(plan, state_dir))
-        environment = {**open_mpi.mpi_environment(prefix), **environment}
-        _write(control / "agent", open_mpi.agent_script(plan, prefix, isolation))
+        log, scratch = "56_batchai_stderr.txt", str(placement.make_scratch(plan) or "")
+        environment = {**open_mpi.mpi_environment(prefix), **placement.open_mpi_settings(), **environment}
+        _write(control / "agent", open_mpi.agent_script(plan, prefix, placement))
         _write(control / "rank", _with_arguments("rank.sh", str(control), str(logs), scratch, *command))
         command = open_mpi.mpirun_words(plan, prefix)
-    places = (str(control), str(logs / log), scratch, isolation.set_host_name, node.host_name)
-    _write(control / "launch", _with_arguments("launch.sh", *places, *isolation.leave_privileges, *command))
+    entrance = placement.entrance
+    places = (str(control), str(logs / log), scratch, entrance.set_host_name, node.host_name)
+    _write(control / "launch", _with_arguments("launch.sh", *places, *entrance.leave_privileges, *command))
     return PreparedLaunch(
-        words=(*isolation.enter, "/bin/sh", "../control/launch"),
+        words=(*entrance.enter, "/bin/sh", "../control/launch"),
         environment=environment,
         working_dir=work,
         messages=control / "launch.log",
@@ -99,14 +100,10 @@ def scratch_folder(plan: LaunchPlan, state_dir: Path) -> Path:
     return plan.run_dir / "tmp" / "shared-memory"
 
 
-def _make_scratch(plan: LaunchPlan, state_dir: Path) -> Path:
-    folder = scratch_folder(plan, state_dir)
-    # Everybody may make folders there: one that exists and cannot be removed is not ours, and is not used.
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
-    for node in plan.nodes:
-        open_mpi.node_scratch(folder, node).mkdir()
-    return folder
+def node_scratch(scratch: Path, node: NodeSpec) -> Path:
+    """The folder of a node's shared-memory segments. It is rank.sh that tells Open MPI: mpirun hands its own settings
+    on to all nodes, so that one made for the first node would count on the others."""
+    return scratch / node.node_id
 
 
 def scratch_name(label: str, state_dir: Path) -> str:
@@ -123,7 +120,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _check(plan: LaunchPlan) -> None:
+def _check(plan: LaunchPlan, placement: Placement) -> None:
     if not plan.nodes or not plan.argv or plan.processes_per_node < 1:
         raise FailedPrecondition(
             "LAUNCH_FAILED", "The run has no node, no command or no process to start; this is a defect of LocalAML."
@@ -143,7 +140,7 @@ def _check(plan: LaunchPlan) -> None:
                 {"name": name},
             )
     program = plan.argv[0]
-    if os.sep in program and not os.access(plan.run_dir / "work" / program, os.X_OK):
+    if os.sep in program and not placement.has_program(plan, program):
         raise FailedPrecondition(
             "LAUNCH_FAILED",
             f"The program {program} does not exist or may not be executed; check the run's interpreter.",
@@ -161,7 +158,7 @@ def _open_mpi_prefix(plan: LaunchPlan) -> Path:
     return prefix
 
 
-def _restore_names(environment: dict[str, str], control: Path) -> list[str]:
+def _restore_names(environment: dict[str, str], control: Path, placement: Placement) -> list[str]:
     """Words in front of a command that bring back the variables which shells drop or change; none for ordinary names.
     Values go through a file: a command line can be read by everybody on the machine."""
     odd = {name: value for name, value in environment.items() if name in _SHELLS_OWN or not _SHELL_NAME.match(name)}
@@ -170,7 +167,7 @@ def _restore_names(environment: dict[str, str], control: Path) -> list[str]:
     records = control / "names"
     records.touch(mode=0o600)
     records.write_bytes(b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in odd.items()))
-    return [sys.executable, "-I", "-S", str(_script("restore_names.py")), str(records)]
+    return [placement.python, "-I", "-S", str(placement.scripts / "restore_names.py"), str(records)]
 
 
 def _write(path: Path, script: str) -> None:

@@ -18,11 +18,10 @@ place of ssh that enters the node's UTS namespace. Choices that are not obvious 
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from localaml.compute.launch.isolation import Isolation, host_name_command
+from localaml.compute.launch.placement import Placement
 from localaml.compute.launch.table import NODE
 from localaml.compute.runtime import LaunchPlan, NodeSpec
 
@@ -34,7 +33,6 @@ LOST_CONTACT = 205
 
 def mpi_environment(prefix: Path) -> dict[str, str]:
     """Variables for mpirun and the ranks. What the job sets itself wins over them."""
-    loopback = "lo0" if sys.platform == "darwin" else "lo"
     return {
         # mpi4py in an environment without an MPI of its own finds ours.
         "LD_LIBRARY_PATH": str(prefix / "lib"),
@@ -43,19 +41,11 @@ def mpi_environment(prefix: Path) -> dict[str, str]:
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
         "OMPI_MCA_pml": "ob1",
         "OMPI_MCA_btl": "self,vader,tcp",
-        "OMPI_MCA_btl_tcp_if_include": loopback,
-        "OMPI_MCA_oob_tcp_if_include": loopback,
         "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
         "OMPI_MCA_mpi_yield_when_idle": "1",
         "OMPI_MCA_odls_base_sigkill_timeout": "0",
         "OMPI_MCA_plm_rsh_no_tree_spawn": "1",
     }
-
-
-def node_scratch(scratch: Path, node: NodeSpec) -> Path:
-    """The folder of a node's shared-memory segments. It is rank.sh that tells Open MPI: mpirun hands its own settings
-    on to all nodes, so that one made for the first node would count on the others."""
-    return scratch / node.node_id
 
 
 def node_tmp(plan: LaunchPlan, node: NodeSpec) -> Path:
@@ -85,26 +75,20 @@ def mpirun_words(plan: LaunchPlan, prefix: Path) -> list[str]:
     ]
 
 
-def agent_script(plan: LaunchPlan, prefix: Path, isolation: Isolation) -> str:
+def agent_script(plan: LaunchPlan, prefix: Path, placement: Placement) -> str:
     """The script that mpirun calls as ``agent HOST orted ARGUMENTS``, the arguments quoted for a shell."""
-    arms = [_agent_arm(plan, node, prefix, isolation) for node in plan.nodes]
+    arms = [_agent_arm(plan, node, prefix, placement) for node in plan.nodes]
     unknown = '*) echo "LocalAML: there is no node $1 in this run" >&2; exit 1 ;;'
     return "\n".join(["case $1 in", *arms, unknown, "esac", ""])
 
 
-def _agent_arm(plan: LaunchPlan, node: NodeSpec, prefix: Path, isolation: Isolation) -> str:
+def _agent_arm(plan: LaunchPlan, node: NodeSpec, prefix: Path, placement: Placement) -> str:
     variables: Mapping[str, str] = {
         NODE: node.node_id,
         "TMPDIR": str(node_tmp(plan, node)),
-        # Tells Open MPI's daemon the name where it cannot be the machine's.
-        **({} if isolation.names_hosts else {"PMIX_HOSTNAME": node.host_name}),
+        **placement.node_variables(node),
     }
     exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
-    daemon = [*isolation.leave_privileges, str(prefix / "bin" / "orted")]
-    if isolation.names_hosts:
-        inner = f'{host_name_command(isolation)}; shift 2; exec "$@"'
-        start = [*isolation.enter, "/bin/sh", "-c", inner, "sh", isolation.set_host_name, node.host_name, *daemon]
-    else:
-        start = daemon
+    start = placement.on_node(node, [str(prefix / "bin" / "orted")])
     name = shlex.quote(node.host_name)
     return f'{name}) export {exports}; shift 2; eval "set -- $*"; exec {shlex.join(start)} "$@" ;;'

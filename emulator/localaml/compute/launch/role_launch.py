@@ -7,15 +7,13 @@ supervisor does it. It belongs to no node, so that the loss of one leaves it to 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 from localaml.compute.launch import open_mpi
-from localaml.compute.launch.isolation import Isolation, host_name_command
+from localaml.compute.launch.placement import Placement
 from localaml.compute.launch.table import NODE
-from localaml.compute.runtime import LaunchPlan, ProcessSpec
+from localaml.compute.runtime import LaunchPlan
 from localaml.domain.roles import PARAMETER_SERVER, WORKER, Role
 
 _KINDS = {
@@ -24,13 +22,12 @@ _KINDS = {
 }
 
 
-def supervisor_words(control: Path) -> tuple[str, ...]:
+def supervisor_words(control: Path, placement: Placement) -> tuple[str, ...]:
     """The command that starts all processes."""
-    script = resources.files("localaml.compute.launch") / "scripts" / "supervise.py"
-    return (sys.executable, "-I", "-S", str(script), str(control))
+    return (placement.python, "-I", "-S", str(placement.scripts / "supervise.py"), str(control))
 
 
-def write_processes(plan: LaunchPlan, before: Sequence[str], isolation: Isolation) -> None:
+def write_processes(plan: LaunchPlan, before: Sequence[str], placement: Placement) -> None:
     """Writes what the supervisor reads, and begins the logs: whoever looks for the first one finds it before others.
 
     Variables go through a file that only we can read, as a command line can be read by everybody on the machine.
@@ -46,7 +43,7 @@ def write_processes(plan: LaunchPlan, before: Sequence[str], isolation: Isolatio
     described = [
         {
             "name": process.role.name,
-            "command": _words(plan, process, before, isolation),
+            "command": placement.on_node(plan.nodes[process.role.node], [*before, *(process.argv or plan.argv)]),
             "variables": {
                 **process.variables,
                 NODE: plan.nodes[process.role.node].node_id,
@@ -65,11 +62,3 @@ def write_processes(plan: LaunchPlan, before: Sequence[str], isolation: Isolatio
 def driver_log(role: Role) -> str:
     """Name of the log with a process' output."""
     return f"80_driver_log_{role.name}.txt"
-
-
-def _words(plan: LaunchPlan, process: ProcessSpec, before: Sequence[str], isolation: Isolation) -> list[str]:
-    """The command, in the namespace of its node."""
-    node = plan.nodes[process.role.node]
-    inner = f'{host_name_command(isolation)}; shift 2; exec "$@"'
-    start = [*isolation.enter, "/bin/sh", "-c", inner, "sh", isolation.set_host_name, node.host_name]
-    return [*start, *isolation.leave_privileges, *before, *(process.argv or plan.argv)]

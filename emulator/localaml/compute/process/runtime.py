@@ -14,10 +14,18 @@ from typing import Any
 
 from localaml.clock import Clock
 from localaml.compute.launch.exits import wait_for_exits
-from localaml.compute.launch.isolation import Isolation, probe_isolation
-from localaml.compute.launch.job import ProcessJob
-from localaml.compute.launch.launching import SHARED_MEMORY, prepare_launch, scratch_name, scratch_prefix
+from localaml.compute.launch.job import LaunchedJob, remove_folder
+from localaml.compute.launch.launching import (
+    SHARED_MEMORY,
+    prepare_launch,
+    scratch_folder,
+    scratch_name,
+    scratch_prefix,
+)
+from localaml.compute.launch.processes import LocalProcesses
 from localaml.compute.launch.table import NODE, RUN_LABEL, STATE_DIR, ProcessTable
+from localaml.compute.process.isolation import Isolation, probe_isolation
+from localaml.compute.process.logical_hosts import LogicalHosts
 from localaml.compute.process.ports import HOST, free_ports, loopback_interface
 from localaml.compute.runtime import LaunchPlan, NodeSpec
 from localaml.errors import FailedPrecondition, InvalidArgument, disk_full, is_disk_full
@@ -44,7 +52,8 @@ class ProcessRuntime:
         self._clock = clock
         self._isolation = isolation
         self._table = ProcessTable()
-        self._jobs: set[ProcessJob] = set()
+        self._processes = LocalProcesses(self._table, clock)
+        self._jobs: set[LaunchedJob] = set()
 
     async def start(self) -> None:
         """Nothing to make ready: the machine's abilities are probed at the first launch."""
@@ -86,11 +95,11 @@ class ProcessRuntime:
         await self._end({NODE: node.node_id})
         shutil.rmtree(self._folder(node), ignore_errors=True)
 
-    async def launch(self, plan: LaunchPlan) -> ProcessJob:
+    async def launch(self, plan: LaunchPlan) -> LaunchedJob:
         if self._isolation is None:
             self._isolation = probe_isolation()
         try:
-            prepared = prepare_launch(plan, self._paths.root, self._isolation)
+            prepared = prepare_launch(plan, self._paths.root, LogicalHosts(self._isolation, self._paths.root))
             with prepared.messages.open("ab") as messages:
                 process = subprocess.Popen(
                     prepared.words,
@@ -117,7 +126,7 @@ class ProcessRuntime:
         }
         return self._begin(plan, handle, launcher_lives=True)
 
-    async def adopt(self, plan: LaunchPlan, handle: Mapping[str, Any]) -> ProcessJob:
+    async def adopt(self, plan: LaunchPlan, handle: Mapping[str, Any]) -> LaunchedJob:
         """As the protocol says. An empty handle is fine: the emulator was killed between the start of the processes and
         the note of it; the launcher has left its process id itself."""
         known = {"pid": 0, "start_time": "", "boot": "", "launched_at": self._clock.now().isoformat(), **handle}
@@ -134,8 +143,9 @@ class ProcessRuntime:
                 shutil.rmtree(folder, ignore_errors=True)
         return ended
 
-    def _begin(self, plan: LaunchPlan, handle: Mapping[str, Any], *, launcher_lives: bool) -> ProcessJob:
-        job = ProcessJob(plan, handle, self._paths.root, self._table, self._clock)
+    def _begin(self, plan: LaunchPlan, handle: Mapping[str, Any], *, launcher_lives: bool) -> LaunchedJob:
+        scratch = scratch_folder(plan, self._paths.root)
+        job = LaunchedJob(plan, handle, self._paths.root, self._processes, self._clock, lambda: remove_folder(scratch))
         self._jobs.add(job)
         job.begin(launcher_lives, self._jobs.discard)
         return job

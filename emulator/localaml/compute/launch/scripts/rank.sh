@@ -2,11 +2,11 @@
 #
 #   $1  control folder: `rank_<n>.pid` and `rank_<n>.exit` are written there
 #   $2  folder of the logs
-#   $3  folder of shared-memory segments, with one folder for each node
+#   $3  folder of shared-memory segments, with one folder for each node; empty where each node has a /dev/shm of its own
 #   $4… the command
 #
 # But for Open MPI's, no variable is set here, as in launch.sh. Nothing of the rank goes through mpirun, which mixes lines up under load.
-export OMPI_MCA_btl_vader_backing_directory="$3/$LOCALAML_NODE"
+[ -z "$3" ] || export OMPI_MCA_btl_vader_backing_directory="$3/$LOCALAML_NODE"
 trap : TERM INT HUP QUIT
 echo $$ >"$1/rank_$OMPI_COMM_WORLD_RANK.pid"
 echo "This is an MPI job. Rank:$OMPI_COMM_WORLD_RANK" >>"$2/60_control_log_rank_$OMPI_COMM_WORLD_RANK.txt"
