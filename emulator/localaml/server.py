@@ -189,6 +189,7 @@ class Emulator:
         runtime = self._runtime or _process_runtime(self.paths, self._machine_clock)
         uv_environments = _UvEnvironments(settings, self._machine_clock)
         environments = self._environments or uv_environments
+        sealer = SecretSealer(state.signing_key)
         identifiers = Identifiers(random.SystemRandom())
         if settings.seed is not None:
             identifiers = Identifiers.seeded(settings.seed, self.store.counters.next("starts"))
@@ -202,7 +203,7 @@ class Emulator:
             connection=lambda run: Connection(
                 self.http_address, self.paths.endpoint, tokens.make(run), cloud.job_variables
             ),
-            spec_of=stored_job_spec,
+            spec_of=lambda run: stored_job_spec(run, sealer),
             hooks=faults,
             identifiers=identifiers,
         )
@@ -212,10 +213,11 @@ class Emulator:
             ServiceContext(
                 store=self.store,
                 orchestrator=self.orchestrator,
+                runtime=runtime,
                 objects=self.objects,
                 environments=environments,
                 urls=urls,
-                sealer=SecretSealer(state.signing_key),
+                sealer=sealer,
                 clock=clock,
                 settings=settings,
                 info=lambda: self._info(runtime.name),

@@ -64,16 +64,23 @@ class Emulated:
             base_environment={},
         )
         identifiers = Identifiers(random.Random(1))
+        sealer = SecretSealer(b"key")
         self.orchestrator = Orchestrator(
-            tools, self.paths, identifiers, stored_job_spec, local_host_name="here", local_slots=2
+            tools,
+            self.paths,
+            identifiers,
+            lambda run: stored_job_spec(run, sealer),
+            local_host_name="here",
+            local_slots=2,
         )
         self.shutdowns = 0
         self.context = ServiceContext(
             store=self.store,
             orchestrator=self.orchestrator,
+            runtime=self.runtime,
             objects=self.objects,
             environments=self.environments,
-            sealer=SecretSealer(b"key"),
+            sealer=sealer,
             urls=UrlSigner(b"key", lambda: "http://127.0.0.1:1", clock, 60),
             clock=clock,
             settings=self.settings,

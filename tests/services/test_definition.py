@@ -9,7 +9,7 @@ import pytest
 from google.protobuf import json_format
 from tests.services.harness import WORKSPACE, Emulated
 
-from localaml.domain.job import DataMode, DataReference, Launch
+from localaml.domain.job import ContainerSpec, DataMode, DataReference, Launch, RegistryCredentials
 from localaml.errors import FailedPrecondition, InvalidArgument, LocalAmlError, NotFound, Unimplemented
 from localaml.services.definition import CheckedDefinition, check_definition, job_spec
 from localaml_proto.v1.run_definition_pb2 import RunDefinition
@@ -241,6 +241,8 @@ _BAD: list[tuple[type[LocalAmlError], str, str, dict[str, Any]]] = [
         {"communicator": "Mpi", "mpi": {"processCountPerNode": 10**6}},
     ),
     (InvalidArgument, "MAX_RUN_DURATION_INVALID", "negative", {"maxRunDurationSeconds": -1}),
+    (InvalidArgument, "IMAGE_INVALID", "two words", {"environment": {"docker": {"baseImage": "two words"}}}),
+    (InvalidArgument, "SHM_SIZE_INVALID", "big", {"docker": {"shmSize": "big"}}),
     (InvalidArgument, "SHM_SIZE_INVALID", "lots", {"environment": {"docker": {"shmSize": "lots"}}}),
     (InvalidArgument, "INVALID_NAME", "data reference", {"dataReferences": {"a/b": {"dataStoreName": "x"}}}),
     (InvalidArgument, "DATA_REFERENCE_INVALID", "no datastore", {"dataReferences": {"a": {}}}),
@@ -342,7 +344,7 @@ async def test_docker_settings_are_taken_with_a_warning(emulator: Emulated) -> N
         "enabled": True,
         "baseImage": "me/image:1",
         "shmSize": "8g",
-        "arguments": ["--rm"],
+        "arguments": ["--cpus=1"],
         "baseImageRegistry": {"address": "me.example", "username": "u", "password": "hunter2"},
     }
     checked = await _check(emulator, environment={"docker": docker})
@@ -354,6 +356,43 @@ async def test_docker_settings_are_taken_with_a_warning(emulator: Emulated) -> N
     stored = RunDefinition.FromString(checked.stored)
     assert stored.environment.docker.base_image_registry.username == "u"
     assert (await _check(emulator, docker_has_effect=True, environment={"docker": docker})).warnings == ()
+
+
+def test_what_a_definition_says_of_its_container() -> None:
+    docker = {
+        "baseImage": " me/image:1 ",
+        "shmSize": "8g",
+        "gpuSupport": True,
+        "arguments": ["--cpus=1"],
+        "baseImageRegistry": {"address": "me.example", "username": "u"},
+    }
+    newer = {"arguments": ["-e", "A=1"], "shmSize": "2g", "useDocker": True}
+    spec = job_spec(_definition(environment={"docker": docker}, docker=newer), password="hunter2")
+    assert spec.container == ContainerSpec(
+        image="me/image:1",
+        shm_size_bytes=8 * 1024**3,
+        gpu=True,
+        arguments=("--cpus=1", "-e", "A=1"),
+        registry=RegistryCredentials("me.example", "u", "hunter2"),
+    )
+    assert "hunter2" not in repr(spec)
+    assert job_spec(_definition()).container == ContainerSpec()
+    newer["shmSize"] = "512m"
+    assert job_spec(_definition(environment={"docker": docker}, docker=newer)).container.shm_size_bytes == 512 * 1024**2
+
+
+def test_a_dockerfile_stands_in_place_of_the_image() -> None:
+    docker = {"baseImage": "mcr.microsoft.com/azureml/base:0.2.1", "baseDockerfile": "FROM x\nRUN y\n"}
+    container = job_spec(_definition(environment={"docker": docker})).container
+    assert container == ContainerSpec(dockerfile="FROM x\nRUN y\n")
+
+
+async def test_arguments_of_docker_count_where_nodes_are_containers(emulator: Emulated) -> None:
+    docker = {"arguments": ["--privileged"]}
+    assert (await _check(emulator, environment={"docker": docker})).warnings[0].code == "DOCKER_SETTINGS_IGNORED"
+    with pytest.raises(InvalidArgument, match="'--privileged'") as caught:
+        await _check(emulator, docker_has_effect=True, environment={"docker": docker})
+    assert caught.value.reason == "UNSUPPORTED_DOCKER_ARGUMENT"
 
 
 async def test_defaults_of_the_sdk_give_no_warning(emulator: Emulated) -> None:

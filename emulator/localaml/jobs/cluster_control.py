@@ -18,6 +18,7 @@ from localaml.errors import LocalAmlError
 from localaml.jobs.history import History
 from localaml.jobs.hooks import JobHooks
 from localaml.jobs.node_book import NodeBook
+from localaml.jobs.targets import node_runtime
 from localaml.settings import LatencySettings
 
 if TYPE_CHECKING:
@@ -298,9 +299,9 @@ class ClusterControl:
 
     def spec(self, node: Node) -> NodeSpec:
         """What the runtime calls a node."""
-        return NodeSpec(
-            self.cluster.workspace_id, self.cluster.name.name, node.node_id, node.host_name, self.cluster.vm_size
-        )
+        cluster = self.cluster
+        name, runtime = cluster.name.name, node_runtime(cluster)
+        return NodeSpec(cluster.workspace_id, name, node.node_id, node.host_name, cluster.vm_size, runtime)
 
     async def _start(self, node_id: str) -> None:
         await self._await_machine(self._nodes[node_id])

@@ -56,6 +56,13 @@ class Disturbances:
             text = f"Node {node_id} was lost while the run was working on it{why}. {story_hint(run_id)}"
             self._stop(RunKey(key.workspace_id, run_id), Stop(StopReason.NODE_LOST, text, node_id))
 
+    def node_has_gone(self, node_id: str, cause: str) -> None:
+        """A node has gone by itself, as its runtime tells: the same happens as when it is lost on purpose. One that is
+        to go anyway, or has never come, is nobody's loss."""
+        for node in self.nodes():
+            if node.node_id == node_id:
+                self.lose_node(node.cluster, node_id, cause)
+
     def evict_node(self, key: ClusterKey, node_id: str, *, notice_seconds: float = 0.0, cause: str = "") -> None:
         """A low-priority node is taken away: its run goes back to the queue, the node is replaced.
 

@@ -7,7 +7,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from localaml.compute.runtime import NodeSpec
 from localaml.domain.job import JobSpec
@@ -21,6 +20,7 @@ from localaml.jobs.cluster_book import ClusterBook
 from localaml.jobs.cluster_control import ClusterControl, ClusterStatus
 from localaml.jobs.disturbances import Disturbances
 from localaml.jobs.execution import JobExecution
+from localaml.jobs.identifiers import Identifiers
 from localaml.jobs.job_tools import JobTools, run_label
 from localaml.jobs.live_logs import LiveLogs
 from localaml.jobs.quota_keeper import QuotaKeeper
@@ -30,9 +30,6 @@ from localaml.jobs.run_tasks import RunTasks
 from localaml.jobs.targets import LOCAL_TARGET, check_fits, cluster_for_run, local_cluster
 from localaml.paths import StatePaths
 from localaml.settings import LatencySettings
-
-if TYPE_CHECKING:
-    from localaml.jobs.identifiers import Identifiers
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +78,7 @@ class Orchestrator:
 
     async def start(self) -> None:
         """Makes the runtime ready and goes on where an earlier emulator of this state dir stopped, or was stopped."""
+        self._tools.runtime.watch_nodes(self.disturbances.node_has_gone)
         await self._tools.runtime.start()
         store = self._tools.store
         active = store.runs.list_active()

@@ -3,17 +3,59 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
+from localaml.compute.runtime import NodeRuntime, NodeSpec
 from localaml.domain.job import JobSpec
-from localaml.domain.models import Cluster, Run, ScaleSettings
+from localaml.domain.models import Cluster, ClusterKey, Run, ScaleSettings
 from localaml.domain.names import ChildName
 from localaml.domain.states import ProvisioningState
 from localaml.domain.vm_sizes import find_vm_size
 from localaml.errors import FailedPrecondition, InvalidArgument
 
+if TYPE_CHECKING:
+    from localaml.store import Store
+
 LOCAL_TARGET = "local"
 RUN_BASED_TARGET = "amlcompute"
+# Tag of a cluster: what its nodes are. Without it they are what the emulator's settings say.
+RUNTIME_TAG = "localaml.runtime"
+_RUNTIMES = ("process", "docker")
+
+
+def node_runtime(cluster: Cluster) -> str:
+    """What a cluster's nodes are: ``process`` or ``docker``; empty for the emulator's default. Those of `local` are
+    processes: it is this machine."""
+    runtime = "process" if cluster.name.name == LOCAL_TARGET else cluster.tags.get(RUNTIME_TAG, "")
+    return runtime if runtime in _RUNTIMES else ""
+
+
+def runs_in_containers(runtime: NodeRuntime, store: Store, workspace_id: str, target: str) -> bool:
+    """Whether a run on this target, which need not exist, would run in containers."""
+    wanted = "process" if target == LOCAL_TARGET else ""
+    if (cluster := store.clusters.find(ClusterKey(workspace_id, target))) is not None:
+        wanted = node_runtime(cluster)
+    return runtime.runs_in_containers(NodeSpec(workspace_id, target, "", "", "", wanted))
+
+
+def check_runtime_tag(tags: Mapping[str, str]) -> str:
+    """What the tag of a cluster-to-be says; empty when it has none.
+
+    Raises InvalidArgument ``RUNTIME_UNKNOWN``.
+    """
+    runtime = tags.get(RUNTIME_TAG)
+    if runtime is None:
+        return ""
+    if runtime not in _RUNTIMES:
+        raise InvalidArgument(
+            "RUNTIME_UNKNOWN",
+            f"The tag {RUNTIME_TAG} says {runtime[:64]!r}: nodes are 'process' or 'docker'. Without the tag they are "
+            "what the emulator was started with (--compute).",
+            {"runtime": runtime[:64]},
+        )
+    return runtime
 
 
 def local_cluster(run: Run, slots: int) -> Cluster:

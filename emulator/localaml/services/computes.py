@@ -9,7 +9,7 @@ from localaml.domain.names import ChildName, check_name, parse_child
 from localaml.domain.states import ProvisioningState
 from localaml.domain.vm_sizes import VM_SIZES, find_vm_size
 from localaml.errors import AlreadyExists, FailedPrecondition, InvalidArgument, LocalAmlError
-from localaml.jobs.targets import LOCAL_TARGET, RUN_BASED_TARGET
+from localaml.jobs.targets import LOCAL_TARGET, RUN_BASED_TARGET, check_runtime_tag, node_runtime
 from localaml.services.context import ServiceContext
 from localaml.services.labels import check_labels
 from localaml.services.messages import cluster_message, node_message, quota_message, vm_size_message
@@ -41,6 +41,9 @@ class ComputeService:
             )
         wanted = request.compute_target
         check_labels(wanted.tags, "tag")
+        runtime = check_runtime_tag(wanted.tags)
+        if runtime and context.check_runtime is not None:
+            await context.check_runtime(runtime)
         now = context.clock.now()
         cluster = Cluster(
             name=ChildName(workspace.name, "computes", name),
@@ -197,13 +200,13 @@ def _checked(scale: ScaleSettings) -> ScaleSettings:
     return scale
 
 
-def _settings(cluster: Cluster) -> tuple[str, str, ScaleSettings]:
-    return cluster.vm_size, cluster.vm_priority, cluster.scale
+def _settings(cluster: Cluster) -> tuple[str, str, ScaleSettings, str]:
+    return cluster.vm_size, cluster.vm_priority, cluster.scale, node_runtime(cluster)
 
 
 def _told(cluster: Cluster) -> str:
-    scale = cluster.scale
+    scale, runtime = cluster.scale, node_runtime(cluster)
     return (
         f"{cluster.vm_size}, {cluster.vm_priority}, {scale.min_node_count} to {scale.max_node_count} nodes, "
-        f"{scale.idle_seconds_before_scaledown} idle seconds"
+        f"{scale.idle_seconds_before_scaledown} idle seconds{f', {runtime} nodes' if runtime else ''}"
     )

@@ -17,6 +17,7 @@ from localaml.jobs.identifiers import Identifiers
 
 if TYPE_CHECKING:
     from localaml.clock import Clock
+    from localaml.compute.runtime import NodeRuntime
     from localaml.control.faults import FaultControl
     from localaml.domain.models import Run, Workspace
     from localaml.jobs.environments.contract import EnvironmentBuilder
@@ -47,6 +48,7 @@ class ServiceContext:
     """The rooms below the services, and what only the server can do.
 
     Attributes:
+        runtime: where nodes live.
         info: facts on this emulator.
         environments: what makes Python environments.
         sealer: encrypts secrets at rest.
@@ -56,10 +58,13 @@ class ServiceContext:
         identifiers: where new ids come from.
         calls: counts the calls.
         faults: makes things go wrong on purpose.
+        check_runtime: makes sure that nodes can be what is named (``process``, ``docker``). Raises LocalAmlError
+            otherwise.
     """
 
     store: Store
     orchestrator: Orchestrator
+    runtime: NodeRuntime
     objects: ObjectStore
     environments: EnvironmentBuilder
     urls: UrlSigner
@@ -72,6 +77,7 @@ class ServiceContext:
     identifiers: Identifiers = field(default_factory=lambda: Identifiers(random.SystemRandom()))
     calls: CallCounter = field(default_factory=CallCounter)
     faults: FaultControl | None = None
+    check_runtime: Callable[[str], Awaitable[None]] | None = None
 
     def workspace(self, name: str | WorkspaceName) -> Workspace:
         """The workspace of a resource name. Raises InvalidArgument, NotFound ``WORKSPACE_NOT_FOUND``."""

@@ -8,24 +8,26 @@ from __future__ import annotations
 import difflib
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from google.protobuf import json_format
-
-from localaml.domain.job import DataMode, DataReference, JobSpec, Launch, PythonEnvironmentSpec
+from localaml.domain.docker_arguments import parse_docker_arguments
+from localaml.domain.job import DataMode, DataReference, JobSpec, Launch
 from localaml.domain.models import ErrorInfo, Run, Snapshot
 from localaml.domain.names import check_name, check_relative_path
-from localaml.errors import InvalidArgument, LocalAmlError, Unimplemented
+from localaml.errors import InvalidArgument, Unimplemented
 from localaml.jobs.datastore_data import data_prefix
 from localaml.jobs.targets import LOCAL_TARGET, RUN_BASED_TARGET
+from localaml.services.container_definition import container_spec, stored_password
 from localaml.services.dataset_inputs import check_consumptions, check_datasets, dataset_input
 from localaml.services.definition_warnings import definition_warnings
+from localaml.services.python_definition import python_environment
 from localaml.store.codec import known
 from localaml_proto.v1 import run_definition_pb2
 
 if TYPE_CHECKING:
+    from localaml.services.sealing import SecretSealer
     from localaml.store import Store
 
 _FRAMEWORKS = ("", "python", "tensorflow", "pytorch", "chainer", "cntk", "scikit-learn", "sklearn", "keras")
@@ -43,7 +45,6 @@ _MODES = {mode.value: mode for mode in DataMode}
 _MAX_PROCESSES = 256
 _VARIABLE_NAME = re.compile(r"[^=\0]+")
 _REFERENCE = re.compile(r"\$\{?AZUREML_DATAREFERENCE_([A-Za-z0-9_]+)")
-_SHM_SIZE = re.compile(r"[0-9]+(?:\.[0-9]+)?\s*[bkmg]?b?", re.IGNORECASE)
 _Definition = run_definition_pb2.RunDefinition
 
 
@@ -68,6 +69,9 @@ def check_definition(
 ) -> CheckedDefinition:
     """Checks a definition against what there is.
 
+    Args:
+        docker_has_effect: whether the run's nodes are containers.
+
     Raises:
         InvalidArgument: it can never work; the reason says what is wrong.
         NotFound: ``SNAPSHOT_NOT_FOUND``, ``DATASTORE_NOT_FOUND``, ``DATASET_NOT_FOUND``.
@@ -75,7 +79,9 @@ def check_definition(
         Unimplemented: LocalAML cannot do it (yet); the message names it.
     """
     spec = job_spec(definition)
-    target = _target(definition.target)
+    target = run_target(definition)
+    if docker_has_effect:
+        parse_docker_arguments(spec.container.arguments)
     _check_snapshot(spec, store.snapshots.get(workspace_id, snapshot_id) if snapshot_id else None)
     for reference in spec.data_references:
         data_prefix(store.datastores.get(workspace_id, reference.datastore))
@@ -89,13 +95,16 @@ def check_definition(
     return CheckedDefinition(spec, kept.SerializeToString(), target, definition_warnings(definition, docker_has_effect))
 
 
-def stored_job_spec(run: Run) -> JobSpec:
-    """The job of a run that was accepted before."""
-    return job_spec(_Definition.FromString(run.definition))
+def stored_job_spec(run: Run, sealer: SecretSealer | None = None) -> JobSpec:
+    """The job of a run that was accepted before; `sealer` opens the password of its image's registry."""
+    return job_spec(_Definition.FromString(run.definition), stored_password(run, sealer))
 
 
-def job_spec(definition: _Definition) -> JobSpec:
+def job_spec(definition: _Definition, password: str = "") -> JobSpec:
     """The job that a definition describes: all checks that need nothing but the definition.
+
+    Args:
+        password: of the image's registry, where the definition has it no more.
 
     Raises InvalidArgument or Unimplemented.
     """
@@ -114,9 +123,6 @@ def job_spec(definition: _Definition) -> JobSpec:
             f"max_run_duration_seconds must not be negative (it is {definition.max_run_duration_seconds}); "
             f"0 means no limit.",
         )
-    shm_size = definition.docker.shm_size or definition.environment.docker.shm_size
-    if shm_size and not _SHM_SIZE.fullmatch(shm_size):
-        raise InvalidArgument("SHM_SIZE_INVALID", f"shm_size {shm_size[:64]!r} is not a size such as '512m' or '2g'.")
     return JobSpec(
         script=script,
         command=command,
@@ -126,11 +132,12 @@ def job_spec(definition: _Definition) -> JobSpec:
         processes_per_node=counts.per_node,
         worker_count=counts.workers,
         server_count=counts.servers,
-        environment=_environment(definition.environment.python, launch),
+        environment=python_environment(definition.environment.python, launch),
         environment_variables=_variables(definition),
         data_references=references,
         datasets=datasets,
         max_run_duration_seconds=definition.max_run_duration_seconds,
+        container=container_spec(definition, password),
         collect_outputs=history.output_collection if history.HasField("output_collection") else True,
         directories_to_watch=tuple(
             check_relative_path(path, "directory to watch") for path in history.directories_to_watch or ("logs",)
@@ -138,7 +145,9 @@ def job_spec(definition: _Definition) -> JobSpec:
     )
 
 
-def _target(value: str) -> str:
+def run_target(definition: _Definition) -> str:
+    """`local`, `amlcompute`, or a cluster's name. Raises InvalidArgument ``INVALID_NAME``."""
+    value = definition.target
     if not value or value.lower() == LOCAL_TARGET:
         return LOCAL_TARGET
     if value.lower() == RUN_BASED_TARGET:
@@ -351,37 +360,6 @@ def _check_words(words: Iterable[str], references: set[str]) -> None:
                 )
 
 
-def _environment(python: run_definition_pb2.PythonSection, launch: Launch) -> PythonEnvironmentSpec:
-    if python.user_managed_dependencies:
-        return PythonEnvironmentSpec(user_managed=True, interpreter=python.interpreter_path or "python")
-    conda: Mapping[str, Any] = {}
-    if python.HasField("conda_dependencies"):
-        conda = json_format.MessageToDict(python.conda_dependencies)
-        _check_conda(conda)
-    return PythonEnvironmentSpec(
-        interpreter=python.interpreter_path or "python",
-        conda_dependencies=conda,
-        extra_pip_packages=("mpi4py",) if launch is Launch.MPI else (),
-    )
-
-
-def _check_conda(conda: Mapping[str, Any]) -> None:
-    def bad(why: str) -> LocalAmlError:
-        return InvalidArgument("ENVIRONMENT_INVALID", f"The conda dependencies cannot be read: {why}.")
-
-    dependencies = conda.get("dependencies") or []
-    if not isinstance(dependencies, list):
-        raise bad("'dependencies' is not a list")
-    for item in dependencies:
-        if isinstance(item, str):
-            continue
-        packages = item.get("pip") if isinstance(item, dict) and set(item) == {"pip"} else None
-        if packages is None and isinstance(item, dict) and set(item) == {"pip"}:
-            continue
-        if not isinstance(packages, list) or not all(isinstance(package, str) for package in packages):
-            raise bad(f"{str(item)[:100]!r} is neither a package nor a 'pip' list of packages")
-
-
 def _variables(definition: _Definition) -> dict[str, str]:
     variables = {**definition.environment.environment_variables, **definition.environment_variables}
     for name, value in variables.items():
@@ -392,8 +370,3 @@ def _variables(definition: _Definition) -> dict[str, str]:
                 "or it has a NUL character.",
             )
     return variables
-
-
-def python_environment(python: run_definition_pb2.PythonSection) -> PythonEnvironmentSpec:
-    """The Python of an environment that belongs to no run. Raises InvalidArgument ``ENVIRONMENT_INVALID``."""
-    return _environment(python, Launch.SINGLE)

@@ -14,9 +14,9 @@ from localaml.domain.names import ChildName, check_name, parse_child
 from localaml.errors import InvalidArgument, NotFound
 from localaml.services.context import ServiceContext
 from localaml.services.curated_environments import CuratedEnvironment, CuratedEnvironments
-from localaml.services.definition import python_environment
 from localaml.services.messages import timestamp
 from localaml.services.paging import decode_token, fill_page, page_size
+from localaml.services.python_definition import python_environment
 from localaml.services.rpc import Caller
 from localaml.store import AssetFilter
 from localaml_proto.v1 import environment_pb2, run_definition_pb2

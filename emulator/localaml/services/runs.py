@@ -12,8 +12,10 @@ from localaml.domain.run_lifecycle import RunEvent
 from localaml.domain.states import RunState
 from localaml.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from localaml.jobs.run_book import RunBook
+from localaml.jobs.targets import runs_in_containers
+from localaml.services.container_definition import sealed_password
 from localaml.services.context import ServiceContext
-from localaml.services.definition import check_definition
+from localaml.services.definition import check_definition, run_target
 from localaml.services.experiments import ensure_experiment
 from localaml.services.labels import check_labels
 from localaml.services.messages import error_record, run_message, run_state
@@ -48,6 +50,9 @@ class RunService:
             store=context.store,
             workspace_id=workspace_id,
             snapshot_id=request.snapshot_id,
+            docker_has_effect=runs_in_containers(
+                context.runtime, context.store, workspace_id, run_target(request.definition)
+            ),
         )
         properties = {"azureml.runsource": "experiment", **request.properties}
         run = self._new_run(
@@ -67,6 +72,7 @@ class RunService:
             target=checked.target,
             warnings=checked.warnings,
             definition=checked.stored,
+            execution=sealed_password(request.definition, run.key, context.sealer),
         )
         if (existing := self._same_request(run)) is not None:
             return run_message(existing)
