@@ -10,13 +10,15 @@ import pytest
 from localaml.compute.process.ports import free_ports
 from localaml.domain.roles import PARAMETER_SERVER, RANK, WORKER, Role
 from localaml.errors import ResourceExhausted
-from localaml.jobs.role_variables import role_variables
+from localaml.jobs.role_variables import nodes_with_addresses, role_variables
 
 SERVERS = (Role(WORKER, 0, 0), Role(WORKER, 1, 1), Role(PARAMETER_SERVER, 0, 0))
+ADDRESSES = ("10.1.0.2:1", "10.1.0.3:2", "10.1.0.2:3")
 
 
 def test_tf_config() -> None:
-    made = role_variables(SERVERS, {})
+    assert nodes_with_addresses(SERVERS) == [0, 1, 0]
+    made = role_variables(SERVERS, {}, ADDRESSES, "eth0")
     configs = [json.loads(variables["TF_CONFIG"]) for variables in made]
     assert [config["task"] for config in configs] == [
         {"type": "worker", "index": 0},
@@ -25,9 +27,7 @@ def test_tf_config() -> None:
     ]
     assert all(config["cluster"] == configs[0]["cluster"] and config["environment"] == "cloud" for config in configs)
     cluster = configs[0]["cluster"]
-    assert {kind: len(addresses) for kind, addresses in cluster.items()} == {"worker": 2, "ps": 1}
-    addresses = [*cluster["worker"], *cluster["ps"]]
-    assert len(set(addresses)) == 3 and all(address.startswith("127.0.0.1:") for address in addresses)
+    assert cluster == {"worker": ["10.1.0.2:1", "10.1.0.3:2"], "ps": ["10.1.0.2:3"]}
     for variables, index in zip(made, ("0", "1", "0"), strict=True):
         assert variables["AZ_BATCHAI_TASK_INDEX"] == index
         assert variables["AZ_BATCHAI_WORKER_HOSTS"] == ",".join(cluster["worker"])
@@ -35,31 +35,32 @@ def test_tf_config() -> None:
 
 
 def test_no_servers() -> None:
-    (variables,) = role_variables(SERVERS[:1], {})
+    (variables,) = role_variables(SERVERS[:1], {}, ADDRESSES[:1], "eth0")
     assert list(json.loads(variables["TF_CONFIG"])["cluster"]) == ["worker"]
     assert variables["AZ_BATCHAI_PS_HOSTS"] == ""
 
 
 def test_ranks() -> None:
-    made = role_variables([Role(RANK, index, index // 2) for index in range(4)], {})
-    port = made[0]["MASTER_PORT"]
+    roles = [Role(RANK, index, index // 2) for index in range(4)]
+    assert nodes_with_addresses(roles) == [0]
+    made = role_variables(roles, {}, ["10.1.0.2:29500"], "eth0")
     assert made[3] == {
-        "AZ_BATCHAI_PYTORCH_INIT_METHOD": f"tcp://127.0.0.1:{port}",
+        "AZ_BATCHAI_PYTORCH_INIT_METHOD": "tcp://10.1.0.2:29500",
         "AZ_BATCHAI_TASK_INDEX": "3",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": port,
+        "MASTER_ADDR": "10.1.0.2",
+        "MASTER_PORT": "29500",
         "RANK": "3",
         "WORLD_SIZE": "4",
         "LOCAL_RANK": "1",
         "LOCAL_WORLD_SIZE": "2",
         "NODE_RANK": "1",
-        "GLOO_SOCKET_IFNAME": "lo",
+        "GLOO_SOCKET_IFNAME": "eth0",
     }
-    assert {variables["MASTER_PORT"] for variables in made} == {port}
+    assert {variables["MASTER_PORT"] for variables in made} == {"29500"}
 
 
 def test_a_network_interface_that_was_chosen_stays() -> None:
-    (variables,) = role_variables([Role(RANK, 0, 0)], {"GLOO_SOCKET_IFNAME": "eth7"})
+    (variables,) = role_variables([Role(RANK, 0, 0)], {"GLOO_SOCKET_IFNAME": "eth7"}, ["h:1"], "lo")
     assert "GLOO_SOCKET_IFNAME" not in variables
 
 
@@ -81,4 +82,5 @@ def test_no_ports_left(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_for_a_single_process() -> None:
-    assert role_variables((), {}) == []
+    assert nodes_with_addresses(()) == []
+    assert role_variables((), {}, [], "lo") == []

@@ -67,10 +67,13 @@ class PreparedData:
     Attributes:
         variables: ``AZUREML_DATAREFERENCE_<name>`` -> absolute path.
         notes: sentences on what was left out, for the run's warnings.
+        folders: what is mounted and lies outside the run's folder: whole datastores, so that runs that use the same
+            ones need the same.
     """
 
     variables: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    folders: tuple[Path, ...] = ()
     _objects: ObjectStore | None = field(default=None, repr=False)
     _root: Path = field(default=Path(), repr=False)
     _uploads: tuple[_Upload, ...] = field(default=(), repr=False)
@@ -139,6 +142,7 @@ async def prepare_data(
     variables: dict[str, str] = {}
     notes: list[str] = []
     uploads: list[_Upload] = []
+    folders: set[Path] = set()
     views = MountViews(objects, paths.root / "views", paths.control, machine_clock or RealClock())
     for reference in spec.data_references:
         datastore = store.datastores.get(workspace_id, reference.datastore)
@@ -148,6 +152,8 @@ async def prepare_data(
             root = objects.local_folder(prefix)
             if root is None:
                 root = await views.mount(prefix, source, adopt=adopt, notes=notes)
+            else:
+                folders.add(root)
             path = await asyncio.to_thread(_mount, root, reference, source)
         elif reference.mode is DataMode.DOWNLOAD:
             path = await _download(objects, reference, prefix + source, paths, notes, adopt=adopt)
@@ -155,7 +161,7 @@ async def prepare_data(
             path = await asyncio.to_thread(_place_for_upload, reference, paths)
             uploads.append(_Upload(reference, path, prefix))
         variables[VARIABLE_PREFIX + reference.name] = str(path)
-    return PreparedData(variables, tuple(notes), objects, paths.root, tuple(uploads), views)
+    return PreparedData(variables, tuple(notes), tuple(sorted(folders)), objects, paths.root, tuple(uploads), views)
 
 
 def _path_on_datastore(reference: DataReference) -> str:

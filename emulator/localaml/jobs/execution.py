@@ -10,34 +10,28 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from localaml.compute.runtime import LaunchPlan, LaunchResult, NodeSpec, ProcessSpec, RunningJob
+from localaml.compute.runtime import LaunchResult, NodeSpec, RunningJob
 from localaml.domain.job import JobSpec, Launch
 from localaml.domain.models import ErrorInfo, Run
 from localaml.domain.outcome import Outcome, ProcessesEnd, Stop, StopReason, decide, stronger
-from localaml.domain.roles import roles_of
 from localaml.domain.run_lifecycle import RunEvent
 from localaml.domain.states import RunState
 from localaml.errors import LocalAmlError
 from localaml.jobs.collect import OutputCollector
+from localaml.jobs.containers import wanted_container
 from localaml.jobs.data import PreparedData, prepare_data
 from localaml.jobs.datasets import PreparedDatasets, prepare_datasets
 from localaml.jobs.ending import end_processes
 from localaml.jobs.environments.contract import PreparedEnvironment
-from localaml.jobs.job_tools import JobTools, free_address, run_label
-from localaml.jobs.job_variables import inherited, job_variables
+from localaml.jobs.job_tools import JobTools
+from localaml.jobs.launch_plans import bare_plan, launch_plan
 from localaml.jobs.layout import lay_out_snapshot
-from localaml.jobs.role_variables import role_variables
 from localaml.jobs.run_folders import forget_carried, make_folders, restore_carried
 from localaml.jobs.run_log import ControlLog, error_with_log_tail
 from localaml.jobs.targets import LOCAL_TARGET
 from localaml.paths import RunPaths
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -172,7 +166,17 @@ class JobExecution:
         self._datasets = await self._unless_stopped(
             prepare_datasets(spec, tools.store, tools.objects, run.workspace_id, self._paths)
         )
-        plan = self._launch_plan(run, environment, self._data)
+        plan = launch_plan(
+            run,
+            spec,
+            self.nodes,
+            self._paths,
+            tools,
+            environment=environment,
+            data=self._data,
+            datasets=self._datasets,
+            attempt=self._attempt,
+        )
         if self._stop.done():
             raise _Stopped
         job = await tools.runtime.launch(plan)
@@ -189,9 +193,12 @@ class JobExecution:
 
     async def _prepare_environment(self) -> PreparedEnvironment:
         tools, spec = self._tools, self._spec
+        container = None
+        if tools.runtime.runs_in_containers(self.nodes[0]):
+            container = wanted_container(spec.container, tools.settings.docker)
         with self._log.build_log() as build_log:
             environment = await tools.environments.prepare(
-                spec.environment, mpi=spec.launch is Launch.MPI, log=build_log
+                spec.environment, mpi=spec.launch is Launch.MPI, log=build_log, container=container
             )
         # What this machine has in its cache is chance; in the cloud a workspace has the images that it has asked for.
         image = (self.key.workspace_id, environment.python)
@@ -199,54 +206,6 @@ class JobExecution:
             await tools.clock.sleep(tools.settings.latency.image_build_seconds)
             tools.images.add(image)
         return environment
-
-    def _launch_plan(self, run: Run, environment: PreparedEnvironment, data: PreparedData) -> LaunchPlan:
-        spec, tools = self._spec, self._tools
-        variables = job_variables(
-            run,
-            base=inherited(tools.base_environment),
-            connection=tools.connection(self.key),
-            bin_dir=environment.bin_dir,
-            python_path=(tools.job_sdk, self._paths.work),
-            host_names=[node.host_name for node in self.nodes],
-            rendezvous=free_address(),
-            work_dir=self._paths.work,
-            data={**data.variables, **self._datasets.variables},
-            environment={**environment.variables, "LOCALAML_ATTEMPT": str(self._attempt)},
-            user=spec.environment_variables,
-        )
-        plan = self._plan(self._argv(environment, data, variables), variables, environment.open_mpi_prefix)
-        roles = roles_of(spec)
-        parts = role_variables(roles, variables)
-        processes = [
-            # Arguments may hold what only the process has: `$AZ_BATCHAI_TASK_INDEX`.
-            ProcessSpec(role, part, self._argv(environment, data, {**variables, **part}))
-            for role, part in zip(roles, parts, strict=True)
-        ]
-        return replace(plan, processes=tuple(processes))
-
-    def _argv(
-        self, environment: PreparedEnvironment, data: PreparedData, variables: Mapping[str, str]
-    ) -> tuple[str, ...]:
-        spec = self._spec
-        command = [data.substitute(word, variables) for word in spec.command]
-        arguments = [data.substitute(word, variables) for word in spec.arguments]
-        words = (*(command or (str(environment.python), spec.script)), *arguments)
-        return tuple(self._datasets.substitute(word) for word in words)
-
-    def _plan(self, argv: tuple[str, ...], variables: Mapping[str, str], open_mpi: Path | None) -> LaunchPlan:
-        return LaunchPlan(
-            label=run_label(self.key),
-            launch=self._spec.launch,
-            nodes=self.nodes,
-            processes_per_node=self._spec.processes_per_node,
-            argv=argv,
-            environment=variables,
-            processes=tuple(ProcessSpec(role) for role in roles_of(self._spec)),
-            run_dir=self._paths.root,
-            open_mpi_prefix=open_mpi,
-            launch_timeout_seconds=self._tools.settings.launch_timeout_seconds,
-        )
 
     async def _adopt(self, handle: Mapping[str, Any]) -> RunningJob:
         self._log.line("The emulator was started again; it goes on watching the run's processes.")
@@ -260,7 +219,8 @@ class JobExecution:
             machine_clock=tools.machine_clock,
             adopt=True,
         )
-        return await self._tools.runtime.adopt(self._plan((), {}, None), handle)
+        plan = bare_plan(self.key, self._spec, self.nodes, self._paths, tools)
+        return await tools.runtime.adopt(plan, handle)
 
     # -- Running ----------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,15 +55,6 @@ class JobTools:
 def run_label(key: RunKey) -> str:
     """What the processes of a run carry in their environment."""
     return f"{key.workspace_id}/{key.run_id}"
-
-
-def free_address() -> str:
-    """``127.0.0.1:port`` with a port that is free now.
-
-    Logical nodes share the machine's addresses; their names need not resolve.
-    """
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return f"127.0.0.1:{listening.getsockname()[1]}"
 
 
 def own_environment() -> dict[str, str]:

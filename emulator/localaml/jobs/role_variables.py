@@ -2,8 +2,7 @@
 
 `TF_CONFIG` is TensorFlow's own form (`tf.distribute.cluster_resolver.TFConfigClusterResolver`), the names with RANK
 those of `torch.distributed`'s environment initialisation; those that begin with `AZ_BATCHAI_` are what AmlCompute's
-service gave. Host names stand in none of them: logical nodes share this machine, so an address is 127.0.0.1 and a port
-that nobody else has.
+service gave. Addresses come from the runtime: logical nodes share this machine's, and their names need not resolve.
 """
 
 from __future__ import annotations
@@ -11,19 +10,28 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from localaml.compute.process.ports import HOST, free_ports, loopback_interface
 from localaml.domain.roles import PARAMETER_SERVER, RANK, WORKER, Role
 
 
-def role_variables(roles: Sequence[Role], environment: Mapping[str, str]) -> list[dict[str, str]]:
-    """The variables of each process, with free ports for those that need one.
+def nodes_with_addresses(roles: Sequence[Role]) -> list[int]:
+    """The numbers of the nodes on which a process needs an address of its own, in the order of `role_variables`."""
+    if roles and roles[0].kind == RANK:
+        return [roles[0].node]
+    return [role.node for role in roles]
+
+
+def role_variables(
+    roles: Sequence[Role], environment: Mapping[str, str], addresses: Sequence[str], interface: str
+) -> list[dict[str, str]]:
+    """The variables of each process.
 
     Args:
         environment: what all of them have; a network interface that is chosen there counts.
+        addresses: ``host:port`` for each of `nodes_with_addresses`.
+        interface: the network interface over which processes reach each other.
     """
     if roles and roles[0].kind == RANK:
-        return _ranks(roles, free_ports(1)[0], environment)
-    addresses = [f"{HOST}:{port}" for port in free_ports(len(roles))]
+        return _ranks(roles, addresses[0], interface, environment)
     cluster: dict[str, list[str]] = {}
     for role, address in zip(roles, addresses, strict=True):
         cluster.setdefault(role.kind, []).append(address)
@@ -40,19 +48,20 @@ def _tensorflow(role: Role, cluster: Mapping[str, Sequence[str]]) -> dict[str, s
     }
 
 
-def _ranks(roles: Sequence[Role], port: int, environment: Mapping[str, str]) -> list[dict[str, str]]:
-    # The node's name has no address: Gloo would look for it.
-    interface = {} if "GLOO_SOCKET_IFNAME" in environment else {"GLOO_SOCKET_IFNAME": loopback_interface()}
+def _ranks(roles: Sequence[Role], address: str, interface: str, environment: Mapping[str, str]) -> list[dict[str, str]]:
+    # A node's name may have no address: Gloo would look for it.
+    chosen = {} if "GLOO_SOCKET_IFNAME" in environment else {"GLOO_SOCKET_IFNAME": interface}
+    host, _, port = address.rpartition(":")
     variables = []
     for role in roles:
         neighbours = [other.index for other in roles if other.node == role.node]
         variables.append(
             {
-                **interface,
-                "AZ_BATCHAI_PYTORCH_INIT_METHOD": f"tcp://{HOST}:{port}",
+                **chosen,
+                "AZ_BATCHAI_PYTORCH_INIT_METHOD": f"tcp://{address}",
                 "AZ_BATCHAI_TASK_INDEX": str(role.index),
-                "MASTER_ADDR": HOST,
-                "MASTER_PORT": str(port),
+                "MASTER_ADDR": host,
+                "MASTER_PORT": port,
                 "RANK": str(role.index),
                 "WORLD_SIZE": str(len(roles)),
                 "LOCAL_RANK": str(neighbours.index(role.index)),

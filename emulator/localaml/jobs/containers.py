@@ -1,0 +1,55 @@
+"""What a run's containers are to be like, where its nodes are containers. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from localaml.compute.runtime import Bind, ContainerPlan
+from localaml.domain.docker_arguments import DockerArguments, parse_docker_arguments
+from localaml.domain.job import ContainerSpec
+from localaml.settings import DockerSettings
+
+# What Azure's SDKs name by themselves, in all their versions: the emulator's base image is in their place, unless the
+# settings say what is.
+_AZURE_BASE = re.compile(
+    r"(mcr\.microsoft\.com/azureml|viennaprivate\.azurecr\.io|azureml)/(?!curated/).+", re.IGNORECASE
+)
+
+
+def wanted_container(spec: ContainerSpec, settings: DockerSettings) -> ContainerSpec:
+    """What is asked of the engine for a run: with the image of the settings in place of Azure's own, and with all that
+    its arguments say of the container's memory in its place."""
+    arguments = parse_docker_arguments(spec.arguments)
+    image = spec.image
+    if _AZURE_BASE.fullmatch(image) and not any(fnmatchcase(image, pattern) for pattern in settings.image_map):
+        image = ""
+    shm_size = arguments.shm_size_bytes or spec.shm_size_bytes or settings.shm_size_bytes
+    return replace(spec, image=image, shm_size_bytes=shm_size, arguments=_limits(arguments))
+
+
+def container_variables(spec: ContainerSpec, plan: ContainerPlan) -> dict[str, str]:
+    """The variables that the processes of a container begin with, as under ``docker run``: the image's own, then those
+    of the run's arguments."""
+    return {**plan.environment, **parse_docker_arguments(spec.arguments).environment}
+
+
+def with_binds(plan: ContainerPlan, binds: Sequence[Bind]) -> ContainerPlan:
+    """The plan with further binds, each path once, in a fixed order: a container that has all of them can be reused."""
+    merged: dict[str, Bind] = {}
+    for bind in (*plan.binds, *binds):
+        known = merged.get(str(bind.path))
+        merged[str(bind.path)] = Bind(bind.path, bind.writable or (known is not None and known.writable))
+    return replace(plan, binds=tuple(merged[path] for path in sorted(merged)))
+
+
+def _limits(arguments: DockerArguments) -> tuple[str, ...]:
+    """The arguments that concern the making of a container, in one form."""
+    ulimits = sorted(arguments.ulimits, key=lambda limit: limit.name)
+    return (
+        *([f"--cpus={arguments.cpus:.9f}"] if arguments.cpus else ()),
+        *([f"--memory={arguments.memory_bytes}"] if arguments.memory_bytes else ()),
+        *(f"--ulimit={limit.name}={limit.soft}:{limit.hard}" for limit in ulimits),
+    )
