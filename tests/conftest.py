@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.docker_images import host_filesystem_image
+from tests.support.docker_images import debian_image, host_filesystem_image
 from tests.support.emulator_process import EmulatorProcess
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from azureml.core import Workspace
 
-__all__ = ["host_filesystem_image"]  # fixtures
+__all__ = ["debian_image", "host_filesystem_image"]  # fixtures
 
 _numbers = itertools.count(1)
 

@@ -32,5 +32,5 @@ INPUTS_LABEL = "localaml.image-inputs"
 ROOT_INPUTS_LABEL = "localaml.image-root-inputs"
 # Containers of such images get this machine's /usr, read-only (compute/docker/images.py).
 HOST_FILESYSTEM_LABEL = "localaml.host-filesystem"
-# On containers in which an image is made: none of them outlives its build.
-BUILD_LABEL = "localaml.image-build"
+# Names of containers in which an image is made begin so: none of them outlives its build.
+BUILD_CONTAINER_PREFIX = "localaml-image-build-"
