@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from localaml.compute.runtime import LaunchPlan, LaunchResult, NodeSpec, RankExit
+from localaml.compute.runtime import ContainerPlan, LaunchPlan, LaunchResult, NodeSpec, RankExit
 from localaml.domain.job import ContainerSpec, PythonEnvironmentSpec
-from localaml.errors import FailedPrecondition
+from localaml.errors import FailedPrecondition, LocalAmlError
 from localaml.jobs.environments.contract import PreparedEnvironment
 
 
@@ -72,13 +72,16 @@ class FakeRuntime:
         self.kept_labels: frozenset[str] = frozenset()
         self.broken = earlier.broken if earlier is not None else False
         self.hold_nodes: asyncio.Event | None = None
+        # What `stop_node` fails with, as long as it is set.
+        self.stop_error: LocalAmlError | None = None
+        self.note = ""
 
     async def start(self) -> None: ...
 
     async def close(self) -> None: ...
 
     def runs_in_containers(self, node: NodeSpec) -> bool:
-        return False
+        return node.runtime == "docker"
 
     def free_addresses(self, nodes: Sequence[NodeSpec]) -> list[str]:
         return [f"127.0.0.1:{12000 + place}" for place, _ in enumerate(nodes)]
@@ -89,6 +92,9 @@ class FakeRuntime:
     def watch_nodes(self, lost: Callable[[str, str], None]) -> None:
         self.lost = lost
 
+    def node_note(self, node: NodeSpec) -> str:
+        return self.note
+
     async def start_node(self, node: NodeSpec) -> None:
         if self.hold_nodes is not None:
             await self.hold_nodes.wait()
@@ -97,6 +103,8 @@ class FakeRuntime:
         self.nodes[node.node_id] = node
 
     async def stop_node(self, node: NodeSpec) -> None:
+        if self.stop_error is not None:
+            raise self.stop_error
         self.nodes.pop(node.node_id, None)
 
     async def launch(self, plan: LaunchPlan) -> FakeJob:
@@ -128,6 +136,7 @@ class FakeEnvironments:
     def __init__(self) -> None:
         self.hold: asyncio.Event | None = None
         self.error: Exception | None = None
+        self.containers: list[ContainerSpec | None] = []
 
     async def prepare(
         self,
@@ -138,8 +147,12 @@ class FakeEnvironments:
         container: ContainerSpec | None = None,
     ) -> PreparedEnvironment:
         log("preparing")
+        self.containers.append(container)
         if self.hold is not None:
             await self.hold.wait()
         if self.error is not None:
             raise self.error
-        return PreparedEnvironment(Path("/usr/bin/python3"), (3, 11), Path("/usr/bin"))
+        plan = None
+        if container is not None:
+            plan = ContainerPlan("sha256:1", "/usr/bin/python3", environment={"PATH": "/image/bin", "OF_IMAGE": "1"})
+        return PreparedEnvironment(Path("/usr/bin/python3"), (3, 11), Path("/usr/bin"), container=plan)

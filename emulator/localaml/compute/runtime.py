@@ -217,6 +217,10 @@ class NodeRuntime(Protocol):
         `start`."""
         ...
 
+    def node_note(self, node: NodeSpec) -> str:
+        """What people should know of a node that is started: where it is smaller than its size says; else empty."""
+        ...
+
     async def start_node(self, node: NodeSpec) -> None:
         """Starts a node; a started one is left as it is. Raises LocalAmlError when it cannot be had."""
         ...

@@ -76,6 +76,9 @@ class ProcessRuntime:
     def watch_nodes(self, lost: Callable[[str, str], None]) -> None:
         """Nothing to watch: such a node cannot go by itself."""
 
+    def node_note(self, node: NodeSpec) -> str:
+        return ""
+
     async def start_node(self, node: NodeSpec) -> None:
         if not _HOST_NAME.match(node.host_name):
             raise InvalidArgument(
