@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
 from collections.abc import AsyncIterator
@@ -263,6 +264,24 @@ async def test_range_of_what_changed_meanwhile(plane: Plane, client: Client) -> 
     await client.ask("PUT", plane.url("datastore", "acc", "cont", "f", access="write"), b"another")
     answer = await client.ask("GET", url, range="bytes=4-", if_range=etag)
     assert (answer.status, answer.body) == (200, b"another")
+
+
+@pytest.mark.parametrize(("header", "start", "end"), [("", 0, len(DATA)), ("bytes=5-1500000", 5, 1_500_001)])
+async def test_digests(plane: Plane, client: Client, header: str, start: int, end: int) -> None:
+    await client.ask("PUT", plane.url("datastore", "acc", "cont", "f", access="write"), DATA)
+    url = plane.url("datastore", "acc", "cont", "f")
+    more = {"range": header} if header else {}
+    head = await client.ask("HEAD", url, want_content_digest="md5=3, sha-256=1", **more)
+    assert head.status == (206 if header else 200)
+    assert int(head.headers["content-length"]) == end - start
+    # (The test's client has all headers in small letters.)
+    wanted = base64.b64encode(hashlib.sha256(DATA[start:end]).digest()).decode()
+    assert head.headers["content-digest"] == f"sha-256=:{wanted.lower()}:"
+    for nothing in ("", "md5=1", "sha-256=0", "sha-2560=1"):
+        head = await client.ask("HEAD", url, want_content_digest=nothing, **more)
+        assert "content-digest" not in head.headers
+    # Working it out takes time: not for those who get the bytes anyway.
+    assert "content-digest" not in (await client.ask("GET", url, want_content_digest="sha-256=1", **more)).headers
 
 
 async def test_url_that_has_expired(plane: Plane, client: Client) -> None:

@@ -144,6 +144,21 @@ async def test_missing(store: ObjectStore) -> None:
     assert await keys(store, "") == ["a/b"]
 
 
+async def test_many_are_looked_up_at_once(store: ObjectStore) -> None:
+    there = [f"acc/con/d/{number:02}" for number in range(30)] + ["acc/con/d-/x", "acc/con/e/y", "acc/other/z"]
+    for key in there:
+        await put(store, key, key.encode())
+    missing = ["acc/con/d/0", "acc/con/d/100", "acc/con/d", "acc/con/d/05/x", "acc/con/zz", "acc/none/x"]
+    for wanted in ([], there[3:5], missing, there[10:20], there + missing, (there + missing)[::-1]):
+        found = await store.stat_many(wanted)
+        assert {key: info.size_bytes for key, info in found.items()} == {
+            key: len(key) for key in wanted if key in there
+        }
+        assert all(info.key == key for key, info in found.items())
+    with pytest.raises(InvalidArgument):
+        await store.stat_many([*there, "../a"])
+
+
 @pytest.mark.parametrize(
     "key", ["", "/a", "a//b", "./a", "../a", "a/../b", "a/..", "a\\b", "a\nb", "a\0", "a/", "x" * 300]
 )

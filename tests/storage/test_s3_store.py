@@ -115,7 +115,7 @@ async def test_memory_stays_flat(store: S3Store, tmp_path: Path) -> None:
 
     store.driver.client.close()
     store.driver.client = type("Client", (Sink,), {"close": lambda self: None})()
-    store.check_conflicts = lambda key: None  # type: ignore[method-assign]
+    store.folders.check = lambda key: None  # type: ignore[method-assign]
     tracemalloc.start()
     try:
         await store.put_file(KEY, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -41,6 +41,11 @@ class FaultyStore:
     async def stat(self, key: str) -> ObjectInfo:
         self._faults.before_store(key, writing=False)
         return await self._inner.stat(key)
+
+    async def stat_many(self, keys: Sequence[str]) -> dict[str, ObjectInfo]:
+        for key in keys:
+            self._faults.before_store(key, writing=False)
+        return await self._inner.stat_many(keys)
 
     async def put_file(self, key: str, source: Path, *, move: bool = False) -> ObjectInfo:
         self._faults.before_store(key, writing=True)

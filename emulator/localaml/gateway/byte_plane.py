@@ -18,6 +18,7 @@ from localaml.domain.names import check_relative_path
 from localaml.errors import AlreadyExists, InvalidArgument, NotFound
 from localaml.gateway.byte_ranges import RangeNotSatisfiable, parse_range
 from localaml.gateway.connect import error_response
+from localaml.gateway.digests import content_digest, wants_digest
 from localaml.gateway.lost_transfers import lose_download, lose_upload
 from localaml.gateway.messages import ClientGone, FileBody, Request, Response
 from localaml.paths import artifact_key, content_key, datastore_prefix, model_prefix
@@ -186,7 +187,11 @@ class BytePlane:
         reader = await self._open(kind, parts)
         info = reader.info
         etag = f'"{reader.version}"'
-        headers = (*_HEADERS, ("content-type", "application/octet-stream"), ("etag", etag))
+        headers: tuple[tuple[str, str], ...] = (
+            *_HEADERS,
+            ("content-type", "application/octet-stream"),
+            ("etag", etag),
+        )
         try:
             wanted = None
             if request.headers.get("if-range", etag) == etag:
@@ -195,10 +200,20 @@ class BytePlane:
             reader.close()
             return error_response(error, (*_HEADERS, ("content-range", f"bytes */{error.size}")))
         if wanted is None:
-            return Response(200, headers, FileBody(reader, 0, info.size_bytes))
-        start, end = wanted
-        content_range = ("content-range", f"bytes {start}-{end - 1}/{info.size_bytes}")
-        return Response(206, (*headers, content_range), FileBody(reader, start, end - start))
+            status, body = 200, FileBody(reader, 0, info.size_bytes)
+        else:
+            start, end = wanted
+            status, body = 206, FileBody(reader, start, end - start)
+            headers = (*headers, ("content-range", f"bytes {start}-{end - 1}/{info.size_bytes}"))
+        if request.method == "HEAD" and wants_digest(request.headers.get("want-content-digest")):
+            try:
+                digest = await asyncio.to_thread(content_digest, body)
+            except BaseException:
+                reader.close()
+                raise
+            if digest is not None:
+                headers = (*headers, ("content-digest", digest))
+        return Response(status, headers, body)
 
     async def _open(self, kind: str, parts: list[str]) -> ObjectReader:
         if kind == "content":

@@ -147,8 +147,10 @@ class DatastoreService:
         datastore = self._datastore(request.name)[0]
         root = data_prefix(datastore)
         response = datastore_pb2.CreateDatastoreUploadUrlsResponse()
-        for path in _checked_paths(request.paths):
-            if not request.overwrite and await self._exists(root + path):
+        paths = _checked_paths(request.paths)
+        existing = {} if request.overwrite else await self._context.objects.stat_many([root + path for path in paths])
+        for path in paths:
+            if root + path in existing:
                 response.existing_paths.append(path)
             else:
                 response.urls.append(signed_url(path, self._sign(datastore, path, write=True)))
@@ -160,8 +162,10 @@ class DatastoreService:
         datastore = self._datastore(request.name)[0]
         root = data_prefix(datastore)
         response = datastore_pb2.CreateDatastoreDownloadUrlsResponse()
-        for path in _checked_paths(request.paths):
-            if not await self._exists(root + path):
+        paths = _checked_paths(request.paths)
+        existing = await self._context.objects.stat_many([root + path for path in paths])
+        for path in paths:
+            if root + path not in existing:
                 raise NotFound(
                     "FILE_NOT_FOUND",
                     f"There is no file {path!r} in datastore {datastore.name.name!r}.",
@@ -175,13 +179,6 @@ class DatastoreService:
         workspace = self._context.workspace(parsed.workspace)
         datastore = self._context.store.datastores.get(workspace.workspace_id, parsed.name)
         return datastore, datastore.name.name == workspace.default_datastore
-
-    async def _exists(self, key: str) -> bool:
-        try:
-            await self._context.objects.stat(key)
-        except NotFound:
-            return False
-        return True
 
     def _sign(self, datastore: Datastore, path: str, *, write: bool) -> tuple[str, int]:
         parts = (datastore.account_name, datastore.container_name, path)

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from localaml.errors import FailedPrecondition, LocalAmlError, PermissionDenied, disk_full
+from localaml.storage.azure_marks import Marks
 from localaml.storage.bucket_names import AZURE_NAMES, BucketNames, Place
 from localaml.storage.driver import BrokenOff, Entry, Found, Opened, Page
 from localaml.storage.remote import RemoteStore
@@ -130,6 +131,7 @@ class AzureDriver:
     def __init__(self, account: AzureAccount, names: BucketNames) -> None:
         self.names = names
         self.client: Any = account.client()
+        self._marks = Marks()
 
     def close(self) -> None:
         self.client.close()
@@ -192,15 +194,28 @@ class AzureDriver:
     def page(self, bucket: str, prefix: str, after: str, limit: int) -> Page:
         """`after` is a marker of Azure's behind a line end, or a name: Azure itself cannot begin behind a name."""
         name, _, marker = after.partition("\n")
-        found = self._container(bucket).list_blobs(name_starts_with=prefix or None, results_per_page=5000)
-        pages = found.by_page(continuation_token=marker or None)
+        begun = marker or self._marks.find(bucket, prefix, name)
+        try:
+            return self._page(bucket, prefix, name, begun, limit)
+        except Exception as error:
+            if marker or not begun or _status(error) != 400:
+                raise
+            self._marks.forget(bucket, prefix)  # it is not taken any more
+            return self._page(bucket, prefix, name, "", limit)
+
+    def _page(self, bucket: str, prefix: str, name: str, marker: str, limit: int) -> Page:
+        blobs = self._container(bucket).list_blobs(name_starts_with=prefix or None, results_per_page=limit)
+        pages = blobs.by_page(continuation_token=marker or None)
         entries: list[Entry] = []
         for page in pages:
-            entries += [Entry(each.name, each.size, each.last_modified) for each in page if each.name > name]
-            token = pages.continuation_token
-            if len(entries) >= limit or not token:
-                return Page(entries, f"{name}\n{token}" if token else "")
-        return Page(entries, "")
+            found = [Entry(each.name, each.size, each.last_modified) for each in page]
+            if found:
+                self._marks.note(bucket, prefix, found[0].name, marker)
+            entries += [each for each in found if each.name > name]
+            marker = pages.continuation_token or ""
+            if len(entries) >= limit or not marker:
+                break
+        return Page(entries, f"{name}\n{marker}" if marker else "")
 
     def buckets(self) -> Sequence[str]:
         return [container.name for container in self.client.list_containers()]

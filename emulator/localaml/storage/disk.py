@@ -9,8 +9,8 @@ import shutil
 import stat
 import threading
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localaml.domain.names import check_relative_path
@@ -88,6 +88,9 @@ class DiskStore:
     async def stat(self, key: str) -> ObjectInfo:
         return info_of(key, self._tree.stat_file(check_key(key)))
 
+    async def stat_many(self, keys: Sequence[str]) -> dict[str, ObjectInfo]:
+        return await asyncio.to_thread(self._stat_many, [check_key(key) for key in keys])
+
     async def put_file(self, key: str, source: Path, *, move: bool = False) -> ObjectInfo:
         return await asyncio.to_thread(self._put_file, check_key(key), source, move)
 
@@ -117,6 +120,13 @@ class DiskStore:
 
     def _new_file(self) -> Path:
         return self._incoming / uuid.uuid4().hex
+
+    def _stat_many(self, keys: Sequence[str]) -> dict[str, ObjectInfo]:
+        found = {}
+        for key in keys:
+            with suppress(NotFound):
+                found[key] = info_of(key, self._tree.stat_file(key))
+        return found
 
     def _put_file(self, key: str, source: Path, move: bool) -> ObjectInfo:
         file = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -38,6 +38,9 @@ class MemoryStore:
 
     async def stat(self, key: str) -> ObjectInfo:
         return self._find(key)[1]
+
+    async def stat_many(self, keys: Sequence[str]) -> dict[str, ObjectInfo]:
+        return {key: self._objects[key][1] for key in map(check_key, keys) if key in self._objects}
 
     async def list(self, prefix: str, start_after: str = "", limit: int = 1000) -> list[ObjectInfo]:
         keys = sorted(key for key in self._objects if key.startswith(prefix))

@@ -6,7 +6,7 @@ object appears under its key complete or not at all. Nothing needs memory in pro
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -79,6 +79,10 @@ class ObjectStore(Protocol):
         ...
 
     async def stat(self, key: str) -> ObjectInfo: ...
+
+    async def stat_many(self, keys: Sequence[str]) -> dict[str, ObjectInfo]:
+        """`stat` of those of the objects that are there, by key."""
+        ...
 
     async def list(self, prefix: str, start_after: str = "", limit: int = 1000) -> list[ObjectInfo]:
         """Objects whose key begins with `prefix` (a string prefix, as in S3), in the order of their keys."""

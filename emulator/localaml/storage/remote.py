@@ -7,8 +7,7 @@ appears whole or not at all: no cloud shows a write that was cut off, nor parts 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections import OrderedDict
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,9 +23,10 @@ from localaml.storage.bucket_names import Place
 from localaml.storage.disk import check_key
 from localaml.storage.files import copy_to_file, open_source
 from localaml.storage.object_store import ObjectInfo
+from localaml.storage.remote_folders import RemoteFolders
 from localaml.storage.remote_streams import RemoteReader, RemoteWriter
 from localaml.storage.retrying import Patience
-from localaml.storage.safe_tree import conflict, not_found
+from localaml.storage.safe_tree import not_found
 
 if TYPE_CHECKING:
     from localaml.storage.driver import Driver, Entry
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 _CHUNK = 1024 * 1024
 _PAGE = 1000
 _THREADS = 16
-# Folders that are known to be no objects, so that not every write has to look.
-_KNOWN_FOLDERS = 20_000
+# A listing goes on at least with so many: some of what is listed may be left out.
+_SMALLEST_PAGE = 50
+# From so many objects on that are asked for at once, and lie close together, a listing is quicker than asking for each.
+_WORTH_LISTING = 8
 _T = TypeVar("_T")
 
 
@@ -52,8 +54,7 @@ class RemoteStore:
         self.names = driver.names
         self.patience = Patience(patience_seconds, driver.is_transient)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="object-store")
-        self._lock = threading.Lock()
-        self._folders: OrderedDict[str, None] = OrderedDict()
+        self.folders = RemoteFolders(self)
 
     def close(self) -> None:
         """Ends waiting and closes connections. Idempotent."""
@@ -86,6 +87,19 @@ class RemoteStore:
     async def stat(self, key: str) -> ObjectInfo:
         check_key(key)
         return await self.in_thread(lambda: self.head(key))
+
+    async def stat_many(self, keys: Sequence[str]) -> dict[str, ObjectInfo]:
+        wanted: Sequence[str] = sorted({check_key(key) for key in keys})
+        found: dict[str, ObjectInfo] = {}
+        if len(wanted) >= _WORTH_LISTING:
+            found, wanted = await self.in_thread(partial(self._look_for, wanted))
+
+        def head(key: str) -> None:
+            with suppress(NotFound):
+                found[key] = self.head(key)
+
+        await asyncio.gather(*(self.in_thread(partial(head, key)) for key in wanted))
+        return found
 
     async def put_file(self, key: str, source: Path, *, move: bool = False) -> ObjectInfo:
         check_key(key)
@@ -158,36 +172,6 @@ class RemoteStore:
             self._make_bucket(bucket)
             return self.ask(what, key, call)
 
-    def check_conflicts(self, key: str) -> None:
-        """Raises FailedPrecondition when what is there would make the key a file and a folder at once.
-
-        The cloud would take it; but it could not be mounted, nor downloaded.
-        """
-        place = self.names.place(key)
-        base = key[: len(key) - len(place.key)]
-        parts = place.key.split("/")
-        for depth in range(len(parts) - 1, 0, -1):
-            above = base + "/".join(parts[:depth])
-            with self._lock:
-                if above in self._folders:
-                    self._folders.move_to_end(above)
-                    break
-            with suppress(NotFound):
-                self.head(above)
-                raise conflict(key, above, "a file or a link")
-        if next(self._pages(place.bucket, place.key + "/", "", 1), None) is not None:
-            raise conflict(key, key, "a folder")
-
-    def written(self, key: str) -> None:
-        """Notes that an object is there now."""
-        with self._lock:
-            self._folders.pop(key, None)
-            parts = key.split("/")
-            for depth in range(1, len(parts)):
-                self._folders["/".join(parts[:depth])] = None
-            while len(self._folders) > _KNOWN_FOLDERS:
-                self._folders.popitem(last=False)
-
     def _make_bucket(self, bucket: str) -> None:
         self.ask(f"make the bucket {bucket!r}", bucket, lambda: self.driver.make_bucket(bucket))
 
@@ -210,11 +194,29 @@ class RemoteStore:
 
     def _copy(self, source: str, key: str) -> ObjectInfo:
         self.head(source)
-        self.check_conflicts(key)
+        self.folders.check(key)
         origin, place = self.names.place(source), self.names.place(key)
         self.write("copy an object", key, lambda: self.driver.copy(origin, place))
-        self.written(key)
+        self.folders.written(key)
         return self.head(key)
+
+    def _look_for(self, keys: Sequence[str]) -> tuple[dict[str, ObjectInfo], Sequence[str]]:
+        """Lists where sorted keys lie. Returns those that are there, and those that the listing did not come to: it is
+        given up where there is too much between them."""
+        prefix = os.path.commonprefix(keys)  # noqa: RUF071 - of strings, as stores mean it
+        found: dict[str, ObjectInfo] = {}
+        if self.names.prefix_place(prefix) is None:
+            return found, keys
+        missing, budget, last = set(keys), len(keys) + _PAGE, ""
+        # A word before the first key, and as little as possible before it.
+        for info in islice(self._iterate(prefix, keys[0][:-1] if keys[0] > prefix else "", budget), budget):
+            if info.key > keys[-1]:
+                return found, []
+            if info.key in missing:
+                found[info.key] = info
+            budget -= 1
+            last = info.key
+        return found, [key for key in keys if key > last] if budget == 0 else []
 
     # -- listing ------------------------------------------------------------------------------------------------------
 
@@ -238,15 +240,16 @@ class RemoteStore:
             after = start_after[len(base) :]
         elif start_after > base:
             return
-        for name, size, modified_at in self._pages(place.bucket, place.key, after, limit):
+        for name, size, modified_at in self.entries(place.bucket, place.key, after, limit):
             key = base + name
             if self.names.place(key).bucket == place.bucket and _is_key(key):
                 yield ObjectInfo(key, size, modified_at)
 
-    def _pages(self, bucket: str, prefix: str, after: str, limit: int) -> Iterator[Entry]:
-        """What the bucket has; nothing when it is not there."""
+    def entries(self, bucket: str, prefix: str, after: str, limit: int) -> Iterator[Entry]:
+        """What the bucket has; nothing when it is not there. `limit`: how many the caller is going to take."""
+        left = limit
         while True:
-            ask = partial(self.driver.page, bucket, prefix, after, max(1, min(limit, _PAGE)))
+            ask = partial(self.driver.page, bucket, prefix, after, max(1, min(left, _PAGE)))
             try:
                 page = self.ask("list objects", bucket, ask)
             except NotFound:
@@ -255,6 +258,7 @@ class RemoteStore:
             if not page.next_after:
                 return
             after = page.next_after
+            left = max(_SMALLEST_PAGE, left - len(page.entries))
 
     def _all_buckets(self) -> Sequence[str]:
         return self.ask("list buckets", "", self.driver.buckets)

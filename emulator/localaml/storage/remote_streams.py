@@ -62,7 +62,7 @@ class RemoteWriter:
     def commit_blocking(self) -> ObjectInfo:
         with self._lock:
             assert not self._ended, "ended twice"
-            self._store.check_conflicts(self._key)
+            self._store.folders.check(self._key)
             if self._upload is None:
                 written_at = self._put(bytes(self._buffer))
             else:
@@ -71,7 +71,7 @@ class RemoteWriter:
                 written_at = self._complete()
             self._ended = True
             self._buffer.clear()
-        self._store.written(self._key)
+        self._store.folders.written(self._key)
         return ObjectInfo(self._key, self._size, written_at or self._store.head(self._key).modified_at)
 
     async def discard(self) -> None:

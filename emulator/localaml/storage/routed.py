@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +91,16 @@ class RoutedStore:
 
     async def stat(self, key: str) -> ObjectInfo:
         return await (await self._store(key)).stat(key)
+
+    async def stat_many(self, keys: Sequence[str]) -> dict[str, ObjectInfo]:
+        groups: dict[int, tuple[ObjectStore, list[str]]] = {}
+        for key in keys:
+            store = await self._store(key)
+            groups.setdefault(id(store), (store, []))[1].append(key)
+        found: dict[str, ObjectInfo] = {}
+        for store, group in groups.values():
+            found.update(await store.stat_many(group))
+        return found
 
     async def list(self, prefix: str, start_after: str = "", limit: int = 1000) -> list[ObjectInfo]:
         return await (await self._store(prefix)).list(prefix, start_after, limit)
