@@ -74,8 +74,8 @@ class DockerSettings:
 
     Attributes:
         base_image: image of jobs that name none.
-        image_map: image names of run definitions (with ``*`` and ``?``) -> images that the engine has. The first that
-            fits counts.
+        image_map: image names of run definitions (with ``*`` and ``?``) -> images that the engine has; empty: the one
+            of that name itself. The first that fits counts.
         user: ``uid`` or ``uid:gid`` of jobs' processes; empty for the user that the emulator runs as.
         pids_limit: processes that a node can have.
         host: address of the engine; empty for what DOCKER_HOST says, or the engine's usual socket.

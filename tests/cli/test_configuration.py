@@ -70,14 +70,14 @@ def test_every_kind_of_setting_can_come_from_the_environment(monkeypatch: pytest
         "DOCKER_USER": "1000:100",
         "DOCKER_HOST": "unix:///run/engine.sock",
         "DOCKER_SHM_SIZE": "1.5g",
-        "IMAGES": "microsoft/mmlspark:*=localaml/base  public/*=mine:1",
+        "IMAGES": "microsoft/mmlspark:*=localaml/base  public/*=mine:1 azureml/x=",
     }.items():
         monkeypatch.setenv(PREFIX + name, value)
     settings = load_settings()
     assert settings.compute == "auto"
     assert settings.docker == DockerSettings(
         base_image="mine:1",
-        image_map={"microsoft/mmlspark:*": "localaml/base", "public/*": "mine:1"},
+        image_map={"microsoft/mmlspark:*": "localaml/base", "public/*": "mine:1", "azureml/x": ""},
         user="1000:100",
         host="unix:///run/engine.sock",
         shm_size_bytes=3 * 2**29,
@@ -206,7 +206,6 @@ def test_a_settings_file_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path
         ("docker_pids_limit = 1", "config.toml: docker_pids_limit=1 is no good"),
         ("state_dir = '/s'", "state_dir cannot be set in a file"),
         ("[images]\n'a' = 1", "images=1 is no good"),
-        ("[images]\n'a' = ''", "images=.* is no good"),
         ("images = 'a'", "images='a' is no good"),
     ],
 )

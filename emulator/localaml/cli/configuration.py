@@ -143,16 +143,9 @@ class Configuration(BaseSettings):
         if not isinstance(value, str):
             return value
         pairs = [part.partition("=") for part in value.split()]
-        if not all(pattern and image for pattern, _, image in pairs):
+        if not all(pattern and equals for pattern, equals, _ in pairs):
             raise ValueError("each part must be of the form pattern=image")
         return {pattern: image for pattern, _, image in pairs}
-
-    @field_validator("images")
-    @classmethod
-    def _full_pairs(cls, value: dict[str, str]) -> dict[str, str]:
-        if not all(pattern.strip() and image.strip() for pattern, image in value.items()):
-            raise ValueError("neither a pattern nor an image may be empty")
-        return value
 
     @field_validator("docker_shm_size")
     @classmethod

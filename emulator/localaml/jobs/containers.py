@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
 from localaml.compute.runtime import Bind, ContainerPlan
 from localaml.domain.docker_arguments import DockerArguments, parse_docker_arguments
 from localaml.domain.job import ContainerSpec
-from localaml.settings import DockerSettings
-
-# What Azure's SDKs name by themselves, in all their versions: the emulator's base image is in their place, unless the
-# settings say what is.
-_AZURE_BASE = re.compile(
-    r"(mcr\.microsoft\.com/azureml|viennaprivate\.azurecr\.io|azureml)/(?!curated/).+", re.IGNORECASE
-)
 
 
-def wanted_container(spec: ContainerSpec, settings: DockerSettings) -> ContainerSpec:
-    """What is asked of the engine for a run: with the image of the settings in place of Azure's own, and with all that
-    its arguments say of the container's memory in its place."""
+def wanted_container(spec: ContainerSpec) -> ContainerSpec:
+    """What is asked of the engine for a run: what its arguments say of /dev/shm is in its place, and of the arguments
+    those are left that concern the making of a container, in one form.
+
+    Raises InvalidArgument, as `parse_docker_arguments` does.
+    """
     arguments = parse_docker_arguments(spec.arguments)
-    image = spec.image
-    if _AZURE_BASE.fullmatch(image) and not any(fnmatchcase(image, pattern) for pattern in settings.image_map):
-        image = ""
-    shm_size = arguments.shm_size_bytes or spec.shm_size_bytes or settings.shm_size_bytes
-    return replace(spec, image=image, shm_size_bytes=shm_size, arguments=_limits(arguments))
+    shm_size = arguments.shm_size_bytes or spec.shm_size_bytes
+    return replace(spec, shm_size_bytes=shm_size, arguments=_limits(arguments))
 
 
 def container_variables(spec: ContainerSpec, plan: ContainerPlan) -> dict[str, str]:
@@ -46,7 +37,6 @@ def with_binds(plan: ContainerPlan, binds: Sequence[Bind]) -> ContainerPlan:
 
 
 def _limits(arguments: DockerArguments) -> tuple[str, ...]:
-    """The arguments that concern the making of a container, in one form."""
     ulimits = sorted(arguments.ulimits, key=lambda limit: limit.name)
     return (
         *([f"--cpus={arguments.cpus:.9f}"] if arguments.cpus else ()),

@@ -195,7 +195,7 @@ class JobExecution:
         tools, spec = self._tools, self._spec
         container = None
         if tools.runtime.runs_in_containers(self.nodes[0]):
-            container = wanted_container(spec.container, tools.settings.docker)
+            container = wanted_container(spec.container)
         with self._log.build_log() as build_log:
             environment = await tools.environments.prepare(
                 spec.environment, mpi=spec.launch is Launch.MPI, log=build_log, container=container
