@@ -84,8 +84,12 @@ def make_resolution(
     settings: EnvironmentSettings,
     pip: PipSettings,
     environ: Mapping[str, str],
+    platform: str = "",
 ) -> Resolution:
     """Puts the question together.
+
+    Args:
+        platform: what the answer may depend on beside the interpreter's own platform.
 
     Raises:
         FailedPrecondition: ``CONSTRAINTS_FILE_MISSING``.
@@ -123,14 +127,20 @@ def make_resolution(
         python.implementation,
         python.version,
         python.platform,
+        *filter(None, [platform]),
     ]
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
     return Resolution(key, request.requirements, tuple(lines), tuple(arguments), tuple(constraints))
 
 
-def environment_key(python: Interpreter, pins: Iterable[str]) -> str:
-    """Name of the folder of an environment: environments with the same packages are one, whatever was asked for."""
+def environment_key(python: Interpreter, pins: Iterable[str], image: str = "") -> str:
+    """Name of the folder of an environment: environments with the same packages are one, whatever was asked for.
+
+    Args:
+        image: id of the image that it is for; empty for this machine.
+    """
     facts = [_FORMAT, str(python.path), python.implementation, python.version, python.platform, sorted(pins)]
+    facts += filter(None, [image])
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
     return f"py{python.minor[0]}.{python.minor[1]}-{digest}"
 

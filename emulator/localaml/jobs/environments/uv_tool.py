@@ -11,9 +11,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from localaml.domain.redaction import redact
 from localaml.errors import FailedPrecondition
+from localaml.jobs.environments.folder_lock import FolderLock
 from localaml.jobs.environments.pip_settings import uv_configuration
 
 Log = Callable[[str], None]
@@ -38,6 +40,33 @@ class UvResult:
     def reason(self) -> str:
         """What uv says went wrong, as sentences."""
         return failure_reason(self.lines) or f"uv ended with exit code {self.exit_code}"
+
+
+class UvPlace(Protocol):
+    """Somewhere that uv can be run."""
+
+    async def run(
+        self,
+        arguments: Sequence[str],
+        log: Log,
+        *,
+        variables: Mapping[str, str] | None = None,
+        offline: bool = False,
+        lock: FolderLock | None = None,
+        reads: Sequence[str] = (),
+    ) -> UvResult:
+        """Runs uv to its end; `log` gets its output line by line. Cancelling ends uv, and all that it started, first.
+
+        Args:
+            variables: further environment variables.
+            offline: use only what is in uv's cache, in this run.
+            lock: of what uv works on: no other may, also when the emulator is killed and uv goes on.
+            reads: words in which files and folders may be named that uv reads, beside those in `arguments`.
+
+        Raises:
+            FailedPrecondition: ``UV_NOT_FOUND``.
+        """
+        ...
 
 
 class Uv:
@@ -70,20 +99,12 @@ class Uv:
         *,
         variables: Mapping[str, str] | None = None,
         offline: bool = False,
-        keep_open: Sequence[int] = (),
+        lock: FolderLock | None = None,
+        reads: Sequence[str] = (),
     ) -> UvResult:
-        """Runs uv to its end; `log` gets its output line by line. Cancelling ends uv, and all that it started, first.
-
-        Args:
-            variables: further environment variables.
-            offline: use only what is in uv's cache, in this run.
-            keep_open: file descriptors that uv inherits.
-
-        Raises:
-            FailedPrecondition: ``UV_NOT_FOUND``.
-        """
+        """See `UvPlace.run`."""
         self._cache_dir.mkdir(parents=True, exist_ok=True)
-        words = [self._program(), *arguments, *self._options]
+        words = [find_uv(self._search_path), *arguments, *self._options]
         if offline or self._offline:
             words.append("--offline")
         process = await asyncio.create_subprocess_exec(
@@ -92,7 +113,8 @@ class Uv:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env={**self._environ, **(variables or {})},
-            pass_fds=tuple(keep_open),
+            # An installer that outlives a killed emulator keeps the lock.
+            pass_fds=() if lock is None else (lock.fileno,),
             # Compilers that it starts end with it: one signal for all.
             start_new_session=True,
         )
@@ -111,18 +133,20 @@ class Uv:
             raise
         return UvResult(process.returncode or 0, tuple(lines))
 
-    def _program(self) -> str:
-        try:
-            from uv import find_uv_bin
 
-            return str(find_uv_bin())
-        except (ImportError, FileNotFoundError):
-            found = shutil.which("uv", path=self._search_path)
-        if found is None:
-            raise FailedPrecondition(
-                "UV_NOT_FOUND", "uv, which builds the environments of jobs, is not installed: pip install uv."
-            )
-        return found
+def find_uv(search_path: str) -> str:
+    """Raises FailedPrecondition ``UV_NOT_FOUND``."""
+    try:
+        from uv import find_uv_bin
+
+        return str(find_uv_bin())
+    except (ImportError, FileNotFoundError):
+        found = shutil.which("uv", path=search_path)
+    if found is None:
+        raise FailedPrecondition(
+            "UV_NOT_FOUND", "uv, which builds the environments of jobs, is not installed: pip install uv."
+        )
+    return found
 
 
 async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
