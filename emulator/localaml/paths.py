@@ -10,6 +10,7 @@
     ports.json                the ports that the last emulator had: the next one takes them again
     cloud.json                which cloud the objects are in; missing: files in `objects`
     ephemeral                 only in a state dir that goes with its emulator
+    had-containers            nodes have been containers: whoever cleans up looks for them
     clock.json                the time of a virtual or scaled clock
     emulator.log              log of `localaml start -d`
     objects/                  the disk object store, one folder per container (keys below)
@@ -109,6 +110,10 @@ class StatePaths:
     @property
     def ephemeral(self) -> Path:
         return self.root / "ephemeral"
+
+    @property
+    def had_containers(self) -> Path:
+        return self.root / "had-containers"
 
     @property
     def log(self) -> Path:

@@ -26,6 +26,7 @@ from grpc_reflection.v1alpha import reflection
 
 from localaml import __version__
 from localaml.clock import Clock, RealClock
+from localaml.compute.assembly import ContainerParts, build_runtime, loopback_ports, remove_leftovers
 from localaml.control.calls import CallCounter
 from localaml.control.faults import FaultControl
 from localaml.control.faulty_store import FaultyStore
@@ -37,6 +38,7 @@ from localaml.gateway.byte_plane import BytePlane
 from localaml.gateway.http_server import HttpServer
 from localaml.jobs.assembly import build_orchestrator
 from localaml.jobs.datastore_data import account_finder
+from localaml.jobs.environments.lazy import LazyEnvironments
 from localaml.jobs.history import History
 from localaml.jobs.identifiers import Identifiers
 from localaml.jobs.job_variables import Connection
@@ -60,8 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from localaml.compute.runtime import NodeRuntime
-    from localaml.domain.job import ContainerSpec, PythonEnvironmentSpec
-    from localaml.jobs.environments.contract import EnvironmentBuilder, PreparedEnvironment
+    from localaml.jobs.environments.contract import EnvironmentBuilder
     from localaml.jobs.orchestrator import Orchestrator
     from localaml.storage.object_store import ObjectStore
 
@@ -186,9 +187,14 @@ class Emulator:
         if settings.storage.cloud == "moto":
             # The last emulator's moto took its objects along: what points to them goes, too.
             await check_storage(self.store, self.objects, repair=True)
-        runtime = self._runtime or _process_runtime(self.paths, self._machine_clock)
-        uv_environments = _UvEnvironments(settings, self._machine_clock)
-        environments = self._environments or uv_environments
+        relay_ports = loopback_ports(value for _, value in sorted(cloud.job_variables.items()))
+        containers = ContainerParts(
+            self.paths, self._machine_clock, settings, lambda: [http_port, grpc_port, *relay_ports]
+        )
+        routed_runtime = build_runtime(self.paths, self._machine_clock, settings, containers)
+        runtime: NodeRuntime = self._runtime or routed_runtime
+        lazy_environments = LazyEnvironments(settings, self._machine_clock)
+        environments = self._environments or lazy_environments
         sealer = SecretSealer(state.signing_key)
         identifiers = Identifiers(random.SystemRandom())
         if settings.seed is not None:
@@ -225,6 +231,7 @@ class Emulator:
                 calls=calls,
                 identifiers=identifiers,
                 faults=faults,
+                check_runtime=routed_runtime.check if self._runtime is None else None,
             )
         )
         authenticate = authenticator(state.token, tokens, self._is_going_on, require_token=settings.require_token)
@@ -246,7 +253,7 @@ class Emulator:
         self.http_address = f"http://{url_host(settings.host)}:{http_port}"
 
         if settings.ephemeral:
-            later.push_async_callback(runtime.end_leftovers, frozenset())
+            later.push_async_callback(self._end_leftovers, self.paths)
         later.push_async_callback(self.orchestrator.close)
         await self.orchestrator.start()
 
@@ -267,7 +274,7 @@ class Emulator:
             await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
         self._is_serving = True
         state.publish(self._endpoint(), Ports(grpc_port, http_port))
-        afterwards = asyncio.get_running_loop().create_task(self._afterwards(uv_environments))
+        afterwards = asyncio.get_running_loop().create_task(self._afterwards(lazy_environments))
         later.push_async_callback(_cancel, afterwards)
 
     async def _stop_serving(self, grpc_server: grpc.aio.Server, http_server: HttpServer, state: StateDir) -> None:
@@ -275,7 +282,7 @@ class Emulator:
         self._streams.stop()
         await asyncio.gather(grpc_server.stop(_STOP_GRACE_SECONDS), http_server.close(_STOP_GRACE_SECONDS))
 
-    async def _afterwards(self, environments: _UvEnvironments) -> None:
+    async def _afterwards(self, environments: LazyEnvironments) -> None:
         """What nobody has to wait for: readiness for the first job; removing what killed ephemeral emulators left."""
         try:
             if self._environments is None:
@@ -283,12 +290,17 @@ class Emulator:
             await remove_stale_uploads(self.store, self.objects, self._machine_clock)
             for state in abandoned():
                 try:
-                    ended = await _process_runtime(state.paths, self._machine_clock).end_leftovers(frozenset())
+                    ended = await self._end_leftovers(state.paths)
                     _LOG.info("removing %s, which a killed emulator left, and %d processes", state.paths.root, ended)
                 finally:
                     await asyncio.to_thread(state.close)
         except Exception:
             _LOG.exception("something failed after the start")
+
+    async def _end_leftovers(self, paths: StatePaths) -> int:
+        if self._runtime is not None and paths == self.paths:
+            return await self._runtime.end_leftovers(frozenset())
+        return await remove_leftovers(paths, self._machine_clock, self.settings)
 
     # -- facts --------------------------------------------------------------------------------------------------------
 
@@ -318,44 +330,6 @@ class Emulator:
             version=__version__,
             start_time=self._start_time.isoformat(),
         )
-
-
-def _process_runtime(paths: StatePaths, clock: Clock) -> NodeRuntime:
-    from localaml.compute.process import ProcessRuntime
-
-    return ProcessRuntime(paths, clock)
-
-
-class _UvEnvironments:
-    """`UvEnvironmentBuilder`, loaded when it is first needed: that takes longer than all else at the start."""
-
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._builder: EnvironmentBuilder | None = None
-        self._loading = asyncio.Lock()
-
-    async def prepare(
-        self,
-        spec: PythonEnvironmentSpec,
-        *,
-        mpi: bool,
-        log: Callable[[str], None],
-        container: ContainerSpec | None = None,
-    ) -> PreparedEnvironment:
-        return await (await self.load()).prepare(spec, mpi=mpi, log=log, container=container)
-
-    async def load(self) -> EnvironmentBuilder:
-        """The builder itself."""
-        async with self._loading:
-            if self._builder is None:
-                self._builder = await asyncio.to_thread(self._load)
-            return self._builder
-
-    def _load(self) -> EnvironmentBuilder:
-        from localaml.jobs.environments.builder import UvEnvironmentBuilder
-
-        return UvEnvironmentBuilder(self._settings.cache_dir, self._settings.environments, self._clock)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
