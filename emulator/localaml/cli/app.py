@@ -31,6 +31,7 @@ history_commands.register(app)
 _GROUPS = {
     "run": ("localaml.cli.run_commands", "Runs of experiments."),
     "compute": ("localaml.cli.compute_commands", "AmlCompute clusters."),
+    "image": ("localaml.cli.image_commands", "Base images of nodes that are containers."),
     "fault": ("localaml.cli.fault_commands", "Making things go wrong on purpose."),
     "state": ("localaml.cli.state_commands", "All that the emulator knows, in one file."),
     "clock": ("localaml.cli.clock_commands", "The emulator's time."),

@@ -14,30 +14,28 @@ import platform
 import shutil
 import tarfile
 import tempfile
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localaml.errors import FailedPrecondition
+from localaml.images.containers import build_container, remove_leftovers, run_to_end
 from localaml.images.importing import (
     SEARCH_PATH,
-    build_failed,
     find_current,
     import_tar,
+    maker_mark,
     move_tags,
     remove_if_nameless,
 )
-from localaml.images.labels import BUILD_CONTAINER_PREFIX, FORM_LABEL, INPUTS_LABEL, ROOT_INPUTS_LABEL, Form
+from localaml.images.labels import FORM_LABEL, INPUTS_LABEL, ROOT_INPUTS_LABEL, Form
 from localaml.images.lock import build_lock
 from localaml.images.programs import run_program
 from localaml.images.wheels import IndexSettings, TargetPython, fetch_wheels, tar_of_folder
 
 if TYPE_CHECKING:
     from docker import DockerClient
-    from docker.models.containers import Container
 
 # Number of this recipe: images made by an older one are made anew.
 _RECIPE = 1
@@ -115,7 +113,7 @@ def build_debian(
     force: bool = False,
     log: Callable[[str], None] = lambda _line: None,
 ) -> str:
-    """Makes the image, unless these tags have it already; returns its id. One to two minutes, and some seconds when
+    """Makes the image, unless the engine has it already; returns its id. One to two minutes, and some seconds when
     only Python packages have changed.
 
     Args:
@@ -126,10 +124,9 @@ def build_debian(
     """
     options = options or DebianOptions()
     with build_lock():
-        _remove_leftovers(client)
-        current = {find_current(client, tag, options.inputs) for tag in tags} - {None}
-        if current and not force:
-            image_id = str(sorted(filter(None, current))[0])
+        remove_leftovers(client)
+        image_id = None if force else find_current(client, options.inputs)
+        if image_id is not None:
             log(f"An image made of the same is there: {image_id[7:19]}.")
         else:
             image_id = _build(client, options, force, log)
@@ -161,8 +158,8 @@ def _import_root(client: DockerClient, options: DebianOptions, folder: Path, log
     if shutil.which("mmdebstrap") is None:
         raise FailedPrecondition(
             "MMDEBSTRAP_MISSING",
-            "mmdebstrap, which makes a Debian of its packages, is not installed: apt-get install mmdebstrap. With an image "
-            "registry, `--form dockerfile` needs no such thing.",
+            "mmdebstrap, which makes a Debian of its packages, is not installed: apt-get install mmdebstrap. Where an "
+            "image registry can be reached, `--form dockerfile` needs no such thing.",
         )
     log(f"Making Debian {options.suite} of its packages ...")
     tar = folder / "root.tar"
@@ -186,62 +183,24 @@ def _add_python(
 ) -> str:
     wheels = folder / "wheels"
     wheels.mkdir()
-    with _container(client, root_id, ["python3", "-c", _LOOK]) as looking:
-        python = TargetPython(*json.loads(_run(looking, lambda _line: None)))
+    with build_container(client, root_id, ["python3", "-c", _LOOK]) as looking:
+        python = TargetPython(*json.loads(run_to_end(looking)))
     log(f"Fetching wheels for Python {python.version} ...")
     fetch_wheels(_REQUIREMENTS, python, options.index, wheels, log)
     shutil.copy(_MCA_FILE, wheels)
     log("Installing them ...")
     names = [requirement.partition("=")[0].partition(">")[0] for requirement in _REQUIREMENTS]
-    with _container(client, root_id, ["sh", "-c", _INSTALL, "sh", *names]) as container:
+    with build_container(client, root_id, ["sh", "-c", _INSTALL, "sh", *names], _VARIABLES) as container:
         packed = folder / "wheels.tar"
         with tarfile.open(packed, "w") as tar:
             tar_of_folder(wheels, _WHEELS, tar)
         with packed.open("rb") as file:
             container.put_archive("/", file)
-        _run(container, log)
+        run_to_end(container, log)
         labels = {FORM_LABEL: Form.DEBIAN.value, INPUTS_LABEL: options.inputs}
         changes = [f"LABEL {name}={value}" for name, value in labels.items()]
-        image = container.commit(changes=[*changes, 'CMD ["/bin/bash"]'])
+        image = container.commit(message=maker_mark(labels), changes=[*changes, 'CMD ["/bin/bash"]'])
     return str(image.id)
-
-
-@contextmanager
-def _container(client: DockerClient, image_id: str, command: list[str]) -> Iterator[Container]:
-    """A container without a network, not yet started, that goes at the end."""
-    name = f"{BUILD_CONTAINER_PREFIX}{uuid.uuid4().hex[:12]}"
-    try:
-        yield client.containers.create(image_id, command, name=name, network_mode="none", environment=dict(_VARIABLES))
-    finally:
-        # By its name: an interrupted call may have made it all the same.
-        _remove_container(client, name)
-
-
-def _run(container: Container, log: Callable[[str], None]) -> str:
-    """Starts a container and waits for its end; returns its last line."""
-    container.start()
-    lines = [""]
-    for chunk in container.logs(stream=True, follow=True):
-        for line in chunk.decode(errors="replace").splitlines():
-            lines.append(line)
-            log(line)
-    code = container.wait()["StatusCode"]
-    if code != 0:
-        raise build_failed(f"a step in the image ended with {code}:\n" + "\n".join(lines[-12:]))
-    return lines[-1]
-
-
-def _remove_leftovers(client: DockerClient) -> None:
-    """Containers of a build that was killed: under the lock nobody else can have any."""
-    for container in client.containers.list(all=True, filters={"name": f"^/{BUILD_CONTAINER_PREFIX}"}):
-        _remove_container(client, str(container.name))
-
-
-def _remove_container(client: DockerClient, name: str) -> None:
-    from docker.errors import NotFound
-
-    with suppress(NotFound):
-        client.api.remove_container(name, force=True, v=True)
 
 
 def _hash(value: object) -> str:

@@ -1,17 +1,19 @@
-"""An image from a tar, and a tag that moves from an old image to a new one."""
+"""An image from a tar; images found by their names; tags that move from an old image to a new one."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import IO, TYPE_CHECKING
 
-from localaml.errors import Internal, LocalAmlError
-from localaml.images.labels import INPUTS_LABEL
+from localaml.compute.docker.interruption import post
+from localaml.errors import FailedPrecondition, Internal, LocalAmlError
+from localaml.images.labels import FORM_LABEL, INPUTS_LABEL
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.models.images import Image
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -27,57 +29,75 @@ def import_tar(
     changes = [f"LABEL {name}={json.dumps(value)}" for name, value in labels.items()]
     changes += [f"ENV {name}={json.dumps(value)}" for name, value in environment.items()]
     changes.append('CMD ["/bin/sh"]')
-    answer = client.api.import_image_from_data(tar, changes=changes)
+    parameters = {"fromSrc": "-", "message": maker_mark(labels), "changes": changes}
     last: dict[str, str] = {}
-    for line in str(answer).splitlines():
-        if line.strip():
+    with closing(post(client, "/images/create", parameters, data=tar)) as answer:
+        for line in answer.iter_lines():
             last = json.loads(line)
             if "error" in last:
                 raise build_failed(str(last["error"]))
     image_id = last.get("status", "")
     if not image_id.startswith("sha256:"):
-        raise Internal("IMAGE_BUILD_FAILED", f"The engine did not say which image it made, but {answer!r}.")
+        raise Internal("IMAGE_BUILD_FAILED", f"The engine did not say which image it made, but {last!r}.")
     return image_id
 
 
 def build_failed(why: str) -> LocalAmlError:
     """The error for a build that did not work out."""
-    return LocalAmlError("IMAGE_BUILD_FAILED", f"The image could not be made: {why.strip()}")
+    return FailedPrecondition("IMAGE_BUILD_FAILED", f"The image could not be made: {why.strip()}")
 
 
-def find_current(client: DockerClient, tag: str, inputs: str) -> str | None:
-    """Id of the image with this tag if it was made of these inputs, else None."""
-    found = find(client, tag)
-    if found is None or found[1].get(INPUTS_LABEL) != inputs:
-        return None
-    return found[0]
+def maker_mark(labels: Mapping[str, str]) -> str:
+    """What the history of an image ends with that was made with these labels."""
+    return f"{INPUTS_LABEL}={labels.get(INPUTS_LABEL, '')}"
 
 
-def find(client: DockerClient, name: str) -> tuple[str, Mapping[str, str]] | None:
-    """Id and labels of an image, or None where the engine has none of this name."""
+def is_made_here(image: Image) -> bool:
+    """Whether an image is one of ours. An image that somebody built on one of ours has its labels, too, and a history
+    of its own."""
+    if FORM_LABEL not in image.labels:
+        return False
+    newest = image.history()[0]
+    return maker_mark(image.labels) in f"{newest.get('CreatedBy', '')} {newest.get('Comment', '')}"
+
+
+def find(client: DockerClient, name: str) -> Image | None:
+    """An image by its tag or id, or None where the engine has none of this name."""
     from docker.errors import ImageNotFound
 
     try:
-        image = client.images.get(name)
+        return client.images.get(name)
     except ImageNotFound:
         return None
-    return str(image.id), image.labels
+
+
+def find_current(client: DockerClient, inputs: str) -> str | None:
+    """Id of an image that was made here of these inputs, whatever its name, else None."""
+    for image in client.images.list(filters={"label": f"{INPUTS_LABEL}={inputs}"}):
+        if is_made_here(image):
+            return str(image.id)
+    return None
 
 
 def move_tags(client: DockerClient, image_id: str, tags: Sequence[str]) -> None:
-    """Gives tags to an image; an image that loses its last name by that goes, unless containers use it."""
-    earlier = {found[0] for tag in tags if (found := find(client, tag)) is not None}
+    """Gives tags to an image. An image made here that loses its last name by that goes, unless containers use it."""
+    earlier = [image for tag in tags if (image := find(client, tag)) is not None and image.id != image_id]
     for tag in tags:
         repository, _, version = tag.rpartition(":")
         client.api.tag(image_id, repository, version)
-    for old in earlier - {image_id}:
-        remove_if_nameless(client, old)
+    for image in earlier:
+        if is_made_here(image):
+            remove_if_nameless(client, str(image.id))
 
 
-def remove_if_nameless(client: DockerClient, image_id: str) -> None:
-    """Removes an image that has no tag, unless a container uses it or another image is built on it."""
+def remove_if_nameless(client: DockerClient, image_id: str, *, keep_parents: bool = False) -> None:
+    """Removes an image that has no tag, unless a container uses it or another image is built on it.
+
+    Args:
+        keep_parents: whether images without a tag that only this one was built on stay.
+    """
     from docker.errors import APIError
 
     with suppress(APIError):
         if not client.images.get(image_id).tags:
-            client.images.remove(image_id)
+            client.images.remove(image_id, noprune=keep_parents)

@@ -57,17 +57,18 @@ _TREES = ("alternatives", "ld.so.conf.d", "ssl", "pki/tls", "pki/ca-trust", "ca-
 def build_skeleton(
     client: DockerClient, tags: Sequence[str], *, force: bool = False, log: Callable[[str], None] = lambda _line: None
 ) -> str:
-    """Makes the image, unless these tags have it already; returns its id. About half a second.
+    """Makes the image, unless the engine has it already; returns its id. About half a second.
 
     Raises:
         LocalAmlError: this machine cannot show its programs to containers, or the engine does not take the image.
     """
     tar, inputs = skeleton_tar(Path("/"))
     with build_lock():
-        current = {find_current(client, tag, inputs) for tag in tags}
-        if len(current) == 1 and not force and (image_id := current.pop()) is not None:
-            log(f"{', '.join(tags)} is up to date.")
-            return image_id
+        current = None if force else find_current(client, inputs)
+        if current is not None:
+            log(f"An image made of the same is there: {current[7:19]}.")
+            move_tags(client, current, tags)
+            return current
         log(f"Importing a skeleton of {len(tar.getvalue()) // 1024} KiB ...")
         labels = {FORM_LABEL: Form.HOST_FILESYSTEM.value, INPUTS_LABEL: inputs, HOST_FILESYSTEM_LABEL: "true"}
         image_id = import_tar(client, tar, labels=labels, environment={"PATH": SEARCH_PATH})
