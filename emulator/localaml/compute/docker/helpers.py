@@ -63,7 +63,7 @@ class Helpers:
     def __init__(self, engine: Engine, cache_dir: Path) -> None:
         self._engine = engine
         self._cache_dir = str(cache_dir)
-        self._owner = _process(os.getpid())
+        self._owner = _owner()
         self._user: tuple[str, str] | None = None
 
     async def run(self, helper: Helper, output: Callable[[bytes], None]) -> int:
@@ -212,9 +212,23 @@ def _remove_all(client: DockerClient, labels: list[str], which: Callable[[Mappin
 
 
 def _is_orphan(labels: Mapping[str, str]) -> bool:
-    owner = labels.get(OWNER_LABEL, "")
-    number = owner.partition(":")[0]
-    return not number.isdigit() or _process(int(number)) != owner
+    """Whether the owner, of this or an earlier emulator, has ended. Of processes that cannot be seen from here nothing
+    is known."""
+    place, _, process = labels.get(OWNER_LABEL, "").partition(" ")
+    number = process.partition(":")[0]
+    return place == _place() and number.isdigit() and _process(int(number)) != process
+
+
+def _owner() -> str:
+    return f"{_place()} {_process(os.getpid())}"
+
+
+def _place() -> str:
+    """The name space in which process ids mean something."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def _process(pid: int) -> str:

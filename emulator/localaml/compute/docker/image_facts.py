@@ -33,7 +33,10 @@ except ImportError:
     kind = ""
 one = [os.path.abspath(sys.executable or ""), ".".join(str(part) for part in sys.version_info[:3]),
        platform.python_implementation().lower(), kind]
-if sys.argv[1:] == ["one"]:
+if sys.argv[1:] == ["borrowed"]:
+    # Of another system: the libraries that these are made with may not be there.
+    import ctypes, ssl, zlib
+if sys.argv[1:] != ["all"]:
     print("localaml-facts:" + json.dumps({"interpreters": [one]}))
     sys.exit(0)
 try:

@@ -85,16 +85,20 @@ class Images:
         """
         await self._tidy()
         if container.dockerfile.strip():
-            shown = "of base_dockerfile"
             image = await self._built(container.dockerfile, container.registry, log)
         else:
-            shown = container.image or self._settings.base_image
             image = await self._had(container.image, container.registry, log)
-        return await self._plan(image, shown, container)
+        return await self._plan(image, container)
 
     async def default(self) -> ContainerPlan:
         """The plan of a run that names no image. Raises as `resolve`."""
         return await self.resolve(ContainerSpec(), _silent)
+
+    def shown(self, container: ContainerSpec) -> str:
+        """What messages call the image of a run."""
+        if container.dockerfile.strip():
+            return "of base_dockerfile"
+        return container.image.strip() or self._settings.base_image
 
     async def facts(self, image_id: str, shown: str = "") -> ImageFacts:
         """What the Python of an image that the engine has says of itself.
@@ -127,7 +131,8 @@ class Images:
         else:
             path = command
         if path not in facts.others:
-            answer = await self._ask(image_id, path, () if prefix is None else (Bind(prefix),), "one")
+            binds, scope = ((), "one") if prefix is None else ((Bind(prefix),), "borrowed")
+            answer = await self._ask(image_id, path, binds, scope)
             found = answer.interpreters[0] if isinstance(answer, ImageFacts) else None
             # What else was found out meanwhile stays known.
             facts = (await self.facts(image_id)).with_other(path, found)
@@ -193,7 +198,7 @@ class Images:
 
     # -- what it is -------------------------------------------------------------------------------------------------
 
-    async def _plan(self, image: _Image, shown: str, container: ContainerSpec) -> ContainerPlan:
+    async def _plan(self, image: _Image, container: ContainerSpec) -> ContainerPlan:
         folders = [self._cache_dir / "environments", self._cache_dir / "open-mpi"]
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
@@ -210,7 +215,7 @@ class Images:
         )
         if image.host_filesystem:
             return with_binds(replace(plan, python=os.path.realpath(sys.executable)), host_folders())
-        python = (await self.facts(image.image_id, shown)).for_scripts()
+        python = (await self.facts(image.image_id, self.shown(container))).for_scripts()
         assert python is not None
         return replace(plan, python=python.path)
 

@@ -18,12 +18,12 @@ class FolderLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self.fileno = -1
 
     async def __aenter__(self) -> FolderLock:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self.fileno = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.fileno = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
                 fcntl.flock(self.fileno, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -69,5 +69,5 @@ class FolderLock:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(done, error)
 
-        threading.Thread(target=wait, name=f"lock {self._path.name}", daemon=True).start()
+        threading.Thread(target=wait, name=f"lock {self.path.name}", daemon=True).start()
         await got

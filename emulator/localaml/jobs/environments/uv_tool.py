@@ -82,15 +82,8 @@ class Uv:
         self._cache_dir = cache_dir
         self._offline = offline
         self._search_path = environ.get("PATH", os.defpath)
-        # A `uv.toml` of the user or the system counts; one near the folder where the emulator was started does not.
-        configuration = uv_configuration(environ)
-        self._options = ["--config-file", str(configuration)] if configuration is not None else ["--no-config"]
-        self._environ = {name: value for name, value in environ.items() if not _NOT_HANDED_ON.fullmatch(name)}
-        self._environ.update(UV_CACHE_DIR=str(cache_dir), UV_PYTHON_DOWNLOADS="never", UV_NO_PROGRESS="1", NO_COLOR="1")
-        if not environ.get("SSL_CERT_FILE"):
-            # The certificates that the machine trusts, as for pip. The second name is the one of uv before 0.11.
-            self._environ.setdefault("UV_SYSTEM_CERTS", "true")
-            self._environ.setdefault("UV_NATIVE_TLS", "true")
+        self._options = uv_options(environ)
+        self._environ = uv_variables(environ, cache_dir)
 
     async def run(
         self,
@@ -132,6 +125,24 @@ class Uv:
             await asyncio.shield(process.wait())
             raise
         return UvResult(process.returncode or 0, tuple(lines))
+
+
+def uv_options(environ: Mapping[str, str]) -> list[str]:
+    """Options of every run: a `uv.toml` of the user or the system counts; one near the folder where the emulator was
+    started does not."""
+    configuration = uv_configuration(environ)
+    return ["--config-file", str(configuration)] if configuration is not None else ["--no-config"]
+
+
+def uv_variables(environ: Mapping[str, str], cache_dir: Path) -> dict[str, str]:
+    """The emulator's variables without those that would lead uv astray, with those that it needs."""
+    variables = {name: value for name, value in environ.items() if not _NOT_HANDED_ON.fullmatch(name)}
+    variables.update(UV_CACHE_DIR=str(cache_dir), UV_PYTHON_DOWNLOADS="never", UV_NO_PROGRESS="1", NO_COLOR="1")
+    if not environ.get("SSL_CERT_FILE"):
+        # The certificates that the machine trusts, as for pip. The second name is the one of uv before 0.11.
+        variables.setdefault("UV_SYSTEM_CERTS", "true")
+        variables.setdefault("UV_NATIVE_TLS", "true")
+    return variables
 
 
 def find_uv(search_path: str) -> str:
