@@ -12,8 +12,9 @@ from typing import Any
 
 from localaml.clock import Clock, Timer
 from localaml.compute.launch import open_mpi
+from localaml.compute.launch.marks import NODE_LOST, TIMED_OUT, mark
 from localaml.compute.launch.processes import Processes
-from localaml.compute.launch.results import mark, read_result, silent_ranks
+from localaml.compute.launch.results import read_result, silent_ranks
 from localaml.compute.launch.table import NODE, RUN_LABEL, STATE_DIR
 from localaml.compute.runtime import LaunchPlan, LaunchResult
 from localaml.domain.job import Launch
@@ -34,6 +35,7 @@ class LaunchedJob:
 
     Args:
         clear_up: called once all processes have ended and their result was read.
+        look_around: called before it is read, to mark what explains the end (see `results.mark`).
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class LaunchedJob:
         processes: Processes,
         clock: Clock,
         clear_up: Callable[[], Awaitable[None]],
+        look_around: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._plan = plan
         self._handle = dict(handle)
@@ -51,6 +54,7 @@ class LaunchedJob:
         self._processes = processes
         self._clock = clock
         self._clear_up = clear_up
+        self._look_around = look_around
         self._ending: asyncio.Task[LaunchResult] | None = None
         self._termination: asyncio.Task[None] | None = None
         self._timers: list[Timer] = []
@@ -92,7 +96,7 @@ class LaunchedJob:
     async def lose_node(self, node_id: str) -> None:
         if self._watching.done() or node_id not in {node.node_id for node in self._plan.nodes}:
             return
-        mark(self._plan, "node_lost", node_id)
+        mark(self._plan, NODE_LOST, node_id)
         if self._plan.launch is not Launch.MPI or self._plan.nodes[0].node_id == node_id:
             # Of MPI the launcher and mpirun run there: nothing is left that could end the other ranks. And without MPI
             # nobody would miss a node whose processes had ended before.
@@ -120,6 +124,8 @@ class LaunchedJob:
         self._session = 0
         await self._processes.reap(self._handle["pid"])
         self._stop_timers()
+        if self._look_around is not None:
+            await self._look_around()
         result = read_result(self._plan)
         await self._remove_temporary_files()
         await self._clear_up()
@@ -193,7 +199,7 @@ class LaunchedJob:
     async def _check_signs_of_life(self) -> None:
         silent = silent_ranks(self._plan)
         if silent and not self._watching.done():
-            mark(self._plan, "timed_out", f"rank {', '.join(str(rank) for rank in silent)}")
+            mark(self._plan, TIMED_OUT, f"rank {', '.join(str(rank) for rank in silent)}")
             await self._kill_all()
 
     async def _find(self, more: Mapping[str, str] | None = None) -> list[int]:

@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from localaml.compute.launch import open_mpi, role_launch
+from localaml.compute.launch.marks import MARKS
 from localaml.compute.launch.placement import Placement
 from localaml.compute.launch.table import NODE, RUN_LABEL, STATE_DIR
 from localaml.compute.runtime import LaunchPlan, NodeSpec
@@ -88,7 +89,7 @@ def prepare_launch(plan: LaunchPlan, state_dir: Path, placement: Placement) -> P
 
 def _remove_old_records(control: Path) -> None:
     """An earlier launch of the same run (the emulator was killed before it noted it) must not speak for this one."""
-    for pattern in ("exit", "pid", "*_*.exit", "rank_*.pid", "failed_first", "node_lost", "timed_out"):
+    for pattern in ("exit", "pid", "*_*.exit", "rank_*.pid", "failed_first", *MARKS):
         for record in control.glob(pattern):
             record.unlink(missing_ok=True)
 

@@ -8,6 +8,7 @@ import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from localaml.compute.launch.marks import NODE_LOST, OUT_OF_MEMORY, TIMED_OUT, marked
 from localaml.compute.launch.open_mpi import LOST_CONTACT
 from localaml.compute.launch.role_launch import driver_log
 from localaml.compute.runtime import LaunchPlan, LaunchResult, RankExit
@@ -39,6 +40,8 @@ class _Failure:
     log: str = ""
 
 
+# Ends that have nothing to do with memory, even where it ran out, too.
+_NOT_OF_MEMORY = ("NODE_LOST", "LAUNCH_TIMED_OUT")
 _NO_FAILURE = _Failure("", "")
 
 
@@ -77,21 +80,18 @@ def silent_ranks(plan: LaunchPlan) -> list[int]:
     return [rank for rank in range(plan.process_count) if not (control / f"rank_{rank}.pid").exists()]
 
 
-def mark(plan: LaunchPlan, event: str, detail: str) -> None:
-    """Notes an event (``node_lost``, ``timed_out``) that explains the end of the processes, for `read_result`."""
-    (plan.run_dir / "control" / event).write_text(detail)
-
-
-def _marked(plan: LaunchPlan, event: str) -> str:
-    with contextlib.suppress(OSError):
-        return (plan.run_dir / "control" / event).read_text()
-    return ""
-
-
 def _explain(plan: LaunchPlan, exit_code: int | None, records: list[_Record]) -> _Failure:
-    if lost := _marked(plan, "node_lost"):
+    failure = _explain_end(plan, exit_code, records)
+    if failure.reason and failure.reason not in _NOT_OF_MEMORY and (node := marked(plan, OUT_OF_MEMORY)):
+        why = f"OutOfMemory: {node} had no memory left: the kernel killed a process of the run."
+        return replace(failure, reason="OUT_OF_MEMORY", error=f"{why} {failure.error}")
+    return failure
+
+
+def _explain_end(plan: LaunchPlan, exit_code: int | None, records: list[_Record]) -> _Failure:
+    if lost := marked(plan, NODE_LOST):
         return _Failure("NODE_LOST", f"The node {lost} was lost while the run was on it.")
-    if silent := _marked(plan, "timed_out"):
+    if silent := marked(plan, TIMED_OUT):
         return _Failure(
             "LAUNCH_TIMED_OUT",
             f"Not all processes of the run started within {plan.launch_timeout_seconds:g} seconds: {silent} gave"

@@ -3,6 +3,8 @@
 A run's processes are known by their session and by variables in their environment, which children inherit. Both are
 needed: a process may leave the session (`setsid`), and a process may drop its environment; few do both.
 
+The agent of a container uses this file, too, with the image's Python (3.7 or newer) and nothing else.
+
 Linux only: elsewhere `/proc` is missing, and a run's processes are those of its session (`ps`).
 """
 
@@ -113,8 +115,11 @@ def _read(path: str) -> bytes:
         return b""
     try:
         parts = []
-        while part := os.read(descriptor, 1 << 16):
+        # Written for Python 3.7, too: images bring their own.
+        part = os.read(descriptor, 1 << 16)
+        while part:
             parts.append(part)
+            part = os.read(descriptor, 1 << 16)
         return b"".join(parts)
     except OSError:
         return b""

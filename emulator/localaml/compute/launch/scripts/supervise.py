@@ -12,9 +12,11 @@ Leaves `pid` (its own), `<name>.exit` for each process, `failed_first` (a name) 
 processes that do not serve have ended; or when one fails. What still goes on then is asked to end, and killed a little
 later. Told to end itself (SIGTERM), it leaves the processes alone, which have been told, too, and notes how they end.
 
-Runs with the standard library of the emulator's own Python. A shell would do but for this: what it starts in the
+Runs with the standard library of any Python from 3.7 on. A shell would do but for this: what it starts in the
 background ignores SIGINT for good.
 """
+
+from __future__ import annotations
 
 import json
 import os
@@ -104,8 +106,7 @@ def _reap() -> Iterator[tuple[int, int]]:
             return
         if number == 0:
             return
-        code = os.waitstatus_to_exitcode(status)
-        yield number, code if code >= 0 else 128 - code
+        yield number, os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
 
 def _send(groups: Iterable[int], what: signal.Signals) -> None:

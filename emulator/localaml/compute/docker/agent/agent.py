@@ -1,0 +1,437 @@
+"""Process 1 of a node that is a container; and the launch agent through which Open MPI reaches the other nodes.
+
+usage: python -I -S -X utf8 agent.py serve CONFIG
+       python -I -S -X utf8 agent.py call HOST PORT TOKEN_FILE WORD...
+
+`serve` answers two kinds of callers. The emulator, over a unix socket in a folder that only it and root in the
+container can enter: one JSON object in a line each way (`Service`). And, with the job's token, the agents of the
+cluster's other nodes over TCP: they start one program, get its output and its exit code, and hand signals on
+(`_serve_call`). It takes orphans' corpses away, and leads connections to the emulator's addresses, which are the
+container's own loopback address here, to the emulator's sockets.
+
+`call` starts a program on another node as if it were here: output, exit code, SIGTERM; the program dies with it.
+
+CONFIG: {"socket": path, "port": number, "relays": {"port": path of a unix socket}}.
+
+Runs with the standard library of the image's Python, 3.7 or newer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 (-I leaves it out)
+
+from table import ProcessTable  # type: ignore[import-not-found]
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    _Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+# A call's program has this in its environment where it is called from: so that it is not told twice to end.
+CALL = "LOCALAML_AGENT_CALL"
+_LINE_LIMIT = 64 * 1024 * 1024
+_CHUNK = 64 * 1024
+_OUTPUT, _EXIT, _REFUSED = b"o", b"x", b"r"
+# Where the kernel does not tell of a process' end, it is looked for this often.
+_POLL_SECONDS = 0.01
+_CONNECT_SECONDS = 20.0
+
+
+class Service:
+    """What the emulator can ask for: each public method is a verb, its arguments the request's fields."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = config
+        self.table = ProcessTable()
+        self.token = ""
+        self.user: tuple[int, int] | None = None
+        self.ended: dict[int, asyncio.Future[int]] = {}
+
+    async def hello(self) -> dict[str, Any]:
+        return {"python": sys.version.split()[0], "killed_for_memory": _killed_for_memory()}
+
+    async def expect(self, token: str, user: Sequence[int] | None) -> dict[str, Any]:
+        """The job that comes: its token, and as whom its processes run."""
+        self.token = token
+        self.user = (user[0], user[1]) if user else None
+        return {"killed_for_memory": _killed_for_memory()}
+
+    async def start(
+        self, words: Sequence[str], environment: Mapping[str, str], directory: str, output: str
+    ) -> dict[str, Any]:
+        """Starts a program in a session of its own, its output appended to a file."""
+        with open(output, "ab") as file:  # noqa: PTH123
+            process = self.spawn(words, environment, directory, file)
+        return {"pid": process.pid, "start_time": self.table.start_time(process.pid)}
+
+    async def find(self, variables: Mapping[str, str], session: int) -> dict[str, Any]:
+        return {"found": [one for one in self.table.find(variables, session=session) if one != os.getpid()]}
+
+    async def environments(self, process_ids: Sequence[int]) -> dict[str, Any]:
+        return {"environments": [self.table.environment(one) for one in process_ids]}
+
+    async def send(self, process_ids: Sequence[int], signal_number: int) -> dict[str, Any]:
+        number = signal.Signals(signal_number)
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            process_ids = [one for one in process_ids if CALL not in self.table.environment(one)]
+        self.table.send(process_ids, number)
+        return {}
+
+    async def mortal(self, process_ids: Sequence[int], signal_number: int) -> dict[str, Any]:
+        number = signal.Signals(signal_number)
+        return {"mortal": [one for one in process_ids if self.table.dies_of(one, number)]}
+
+    async def start_time(self, process_id: int) -> dict[str, Any]:
+        return {"start_time": self.table.start_time(process_id)}
+
+    async def wait(self, processes: Mapping[str, str]) -> dict[str, Any]:
+        """Answers when all have ended: process ids (in digits) with their start times, or empty for those of now."""
+        await asyncio.gather(*(self._wait(int(one), started) for one, started in processes.items()))
+        return {}
+
+    async def own(self, paths: Sequence[str], user: Sequence[int]) -> dict[str, Any]:
+        """Gives everything below these paths to a user; links are not followed."""
+        for path in paths:
+            for folder, folders, files in os.walk(path):
+                for name in [*folders, *files]:
+                    _own(os.path.join(folder, name), user)  # noqa: PTH118
+            _own(path, user)
+        return {}
+
+    async def clear(self) -> dict[str, Any]:
+        """Removes what a job has left in the container's folders for temporary files."""
+        for parent in ("/dev/shm", "/tmp", "/var/tmp"):  # noqa: S108
+            with contextlib.suppress(OSError):
+                for entry in os.scandir(parent):
+                    if entry.is_dir(follow_symlinks=False):
+                        shutil.rmtree(entry.path, ignore_errors=True)
+                    else:
+                        with contextlib.suppress(OSError):
+                            os.unlink(entry.path)  # noqa: PTH108
+        return {}
+
+    def spawn(
+        self,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        directory: str,
+        output: Any,
+    ) -> subprocess.Popen[bytes]:
+        """Starts a program in a session of its own; `ended` tells of its end."""
+        user = self.user
+
+        def prepare() -> None:
+            # Process 1 is the last that the kernel is to take when there is no memory left; a job is not.
+            with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
+                file.write("0")
+            if user is not None:
+                os.setgroups([])
+                os.setgid(user[1])
+                os.setuid(user[0])
+
+        process = subprocess.Popen(
+            list(words),
+            env=dict(environment),
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=prepare,
+        )
+        self.ended[process.pid] = asyncio.get_event_loop().create_future()
+        # Waited for by its id.
+        process.returncode = 0
+        self.reap()
+        return process
+
+    def reap(self) -> None:
+        """Takes the corpses of children away, also of those that others have left behind."""
+        while True:
+            try:
+                number, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if number == 0:
+                return
+            ended = self.ended.pop(number, None)
+            if ended is not None and not ended.done():
+                code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+                ended.set_result(code)
+
+    async def _wait(self, process_id: int, start_time: str) -> None:
+        started = start_time or self.table.start_time(process_id)
+        descriptor = None
+        if hasattr(os, "pidfd_open"):
+            with contextlib.suppress(OSError):
+                descriptor = os.pidfd_open(process_id)
+        try:
+            if descriptor is not None and self.table.start_time(process_id) == started != "":
+                await _readable(descriptor)
+            while started and self.table.start_time(process_id) == started:
+                await asyncio.sleep(_POLL_SECONDS)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+async def _readable(descriptor: int) -> None:
+    loop = asyncio.get_event_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(descriptor, _set, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(descriptor)
+
+
+def _killed_for_memory() -> int:
+    """How many processes of this container the kernel has killed because it had no memory left."""
+    for path in ("/sys/fs/cgroup/memory/memory.oom_control", "/sys/fs/cgroup/memory.events"):
+        with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as file:  # noqa: PTH123
+            for line in file:
+                name, _, value = line.partition(" ")
+                if name == "oom_kill":
+                    return int(value)
+    return 0
+
+
+def _set(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+def _own(path: str, user: Sequence[int]) -> None:
+    with contextlib.suppress(OSError):
+        os.chown(path, user[0], user[1], follow_symlinks=False)
+
+
+async def _serve_emulator(service: Service, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """One request, one answer. A request whose caller hangs up is dropped."""
+    request = json.loads(await reader.readline())
+    verb = request.pop("verb")
+    if verb.startswith("_") or verb in ("spawn", "reap"):
+        raise ValueError(verb)
+    work = asyncio.ensure_future(getattr(service, verb)(**request))
+    gone = asyncio.ensure_future(reader.read(1))
+    await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+    gone.cancel()
+    if not work.done():
+        work.cancel()
+        return
+    try:
+        answer = work.result()
+    except OSError as error:
+        answer = {"error": error.strerror or str(error), "errno": error.errno or 0, "file": str(error.filename or "")}
+    writer.write(json.dumps(answer).encode("ascii") + b"\n")
+    await writer.drain()
+
+
+async def _serve_call(service: Service, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Starts a program for another node; it is killed when the caller hangs up."""
+    request = json.loads(await reader.readline())
+    if not service.token or not hmac.compare_digest(str(request["token"]).encode(), service.token.encode()):
+        _frame(writer, _REFUSED, b"the token is not that of the job on this node")
+        return
+    try:
+        output, program_end = os.pipe()
+        try:
+            process = service.spawn(request["words"], request["environment"], request["directory"], program_end)
+        finally:
+            os.close(program_end)
+    except OSError as error:
+        os.close(output)
+        _frame(writer, _REFUSED, f"{request['words'][0]}: {error.strerror}".encode(errors="replace"))
+        return
+    ended = service.ended[process.pid]
+    signals = asyncio.ensure_future(_hand_on(reader, process.pid, ended))
+    copying = asyncio.ensure_future(_copy_output(output, writer))
+    try:
+        either: set[asyncio.Future[Any]] = {signals, ended}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done():
+            _signal_group(process.pid, signal.SIGKILL)
+        code = await ended
+        # What it has printed is there by now; those that it left behind may hold the pipe for ever.
+        _drain(output, writer)
+        _frame(writer, _EXIT, struct.pack(">I", code))
+        await writer.drain()
+    finally:
+        signals.cancel()
+        copying.cancel()
+        await asyncio.wait({signals, copying})
+        os.close(output)
+
+
+async def _hand_on(reader: asyncio.StreamReader, process_id: int, ended: asyncio.Future[int]) -> None:
+    while True:
+        number = await reader.read(1)
+        if not number:
+            return
+        if not ended.done():
+            _signal_group(process_id, number[0])
+
+
+def _signal_group(process_id: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process_id, number)
+
+
+async def _copy_output(output: int, writer: asyncio.StreamWriter) -> None:
+    os.set_blocking(output, False)
+    while True:
+        await _readable(output)
+        if not _drain(output, writer):
+            return
+        await writer.drain()
+
+
+def _drain(output: int, writer: asyncio.StreamWriter) -> bool:
+    """Sends what is there; False when nothing can follow."""
+    while True:
+        try:
+            data = os.read(output, _CHUNK)
+        except BlockingIOError:
+            return True
+        if not data:
+            return False
+        _frame(writer, _OUTPUT, data)
+
+
+def _frame(writer: asyncio.StreamWriter, kind: bytes, data: bytes) -> None:
+    writer.write(kind + struct.pack(">I", len(data)) + data)
+
+
+async def _relay(path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Leads a connection to a socket of the emulator."""
+    there_reader, there_writer = await asyncio.open_unix_connection(path)
+    try:
+        await asyncio.gather(_copy(reader, there_writer), _copy(there_reader, writer))
+    finally:
+        there_writer.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while True:
+        data = await reader.read(_CHUNK)
+        if not data:
+            break
+        writer.write(data)
+        await writer.drain()
+    with contextlib.suppress(OSError):
+        writer.write_eof()
+
+
+def _answering(serve: _Serve) -> _Serve:
+    """A defect, or nonsense, in one conversation ends that conversation."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await serve(reader, writer)
+        except (OSError, asyncio.IncompleteReadError, ConnectionError):
+            pass
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            print(f"refused a request: {type(error).__name__}: {error}", flush=True)
+        finally:
+            writer.close()
+
+    return answer
+
+
+async def _serve(config: Mapping[str, Any]) -> None:
+    service = Service(config)
+    loop = asyncio.get_event_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGCHLD, service.reap)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    for port, path in config["relays"].items():
+        await asyncio.start_server(_answering(_to(path)), "127.0.0.1", int(port))
+    # On all addresses: the network of the cluster may give the container another one later.
+    await asyncio.start_server(
+        _answering(lambda reader, writer: _serve_call(service, reader, writer)),
+        "0.0.0.0",  # noqa: S104
+        config["port"],
+        limit=_LINE_LIMIT,
+    )
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(config["socket"])  # noqa: PTH108
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Its folder is closed to all but the emulator's user and root; the emulator need not be root.
+    before = os.umask(0)
+    listening.bind(config["socket"])
+    os.umask(before)
+    await asyncio.start_unix_server(
+        _answering(lambda reader, writer: _serve_emulator(service, reader, writer)), sock=listening, limit=_LINE_LIMIT
+    )
+    await stop.wait()
+
+
+def _to(path: str) -> _Serve:
+    return lambda reader, writer: _relay(path, reader, writer)
+
+
+def call(host: str, port: int, token: str, words: Sequence[str]) -> int:
+    """Starts a program on another node and stays until it has ended; its exit code."""
+    environment = dict(os.environ)
+    environment.pop(CALL, None)
+    try:
+        connection = socket.create_connection((host, port), _CONNECT_SECONDS)
+    except OSError as error:
+        print(f"LocalAML: node {host} cannot be reached: {error.strerror or error}", file=sys.stderr)
+        return 255
+    connection.settimeout(None)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # A node that goes without a word is missed after some ten seconds.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, lambda received, _: connection.sendall(bytes([received])))
+    request = {"token": token, "words": list(words), "environment": environment, "directory": str(Path.cwd())}
+    connection.sendall(json.dumps(request).encode("ascii") + b"\n")
+    stream = connection.makefile("rb")
+    while True:
+        head = stream.read(5)
+        data = stream.read(struct.unpack(">I", head[1:])[0]) if len(head) == 5 else b""
+        kind = head[:1]
+        if kind == _OUTPUT:
+            os.write(1, data)
+        elif kind == _EXIT:
+            return int(struct.unpack(">I", data)[0])
+        else:
+            why = data.decode(errors="replace") or "the connection was lost"
+            print(f"LocalAML: node {host}: {why}", file=sys.stderr)
+            return 255
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit code of the command."""
+    if arguments[:1] == ["serve"]:
+        with open(arguments[1], encoding="ascii") as file:  # noqa: PTH123
+            config = json.load(file)
+        asyncio.run(_serve(config))
+        return 0
+    host, port, token_file = arguments[1:4]
+    with open(token_file, encoding="ascii") as file:  # noqa: PTH123
+        token = file.read()
+    return call(host, int(port), token, arguments[4:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
