@@ -29,6 +29,24 @@ def test_importing_the_package_loads_no_part_of_it() -> None:
     assert not loaded & heavy
 
 
+def test_logging_a_metric_loads_little(server: FakeServer) -> None:
+    # A script's process pays for it in each run, before the script's first line.
+    server.unary["/localaml.v1.MetricService/LogMetrics"] = lambda request: {}
+    script = (
+        "import sys; before = set(sys.modules); from azureml.core import Run; run = Run.get_context(); "
+        "run.log('loss', 1.0); run.flush(); print('\\n'.join(sorted(set(sys.modules) - before)))"
+    )
+    names = {"RUN_ID": "r", "RUN_TOKEN": "t", "EXPERIMENT_NAME": "e", "ARM_SUBSCRIPTION": "s"}
+    names |= {"ARM_RESOURCEGROUP": "g", "ARM_WORKSPACE_NAME": "w"}
+    variables = {f"AZUREML_{name}": value for name, value in names.items()}
+    variables |= {"LOCALAML_ENDPOINT": server.address, "PYTHONPATH": str(SDK)}
+    done = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "azureml._localaml.plain_http" in loaded and len(server.requests) == 1
+    heavy = {"http.client", "ssl", "email", "urllib.parse", "logging", "uuid", "random", "encodings.idna", "datetime"}
+    assert not loaded & (heavy | {"grpc", "google.protobuf", "asyncio", "subprocess", "tempfile"})
+
+
 def test_importing_core_makes_the_other_packages_attributes() -> None:
     script = "import azureml.core; print(azureml.data.__version__ == azureml.core.VERSION, azureml.exceptions.__name__)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

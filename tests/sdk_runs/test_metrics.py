@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tests.support.waiting import wait_until
 
+from azureml._localaml.endpoint import Endpoint
 from azureml._run_impl import metric_values, metrics_writer
 from azureml._run_impl.metrics_writer import MetricsWriter
 from azureml.core.run import Run
@@ -21,6 +22,8 @@ from azureml.exceptions import AzureMLException, UserErrorException
 
 class FakeClient:
     """Takes metric batches as the emulator does; `behave` may raise or wait first."""
+
+    endpoint = Endpoint("http://127.0.0.1:1", "", "", "")
 
     def __init__(self, behave: Callable[[dict[str, Any]], None] | None = None) -> None:
         self.batches: list[dict[str, Any]] = []

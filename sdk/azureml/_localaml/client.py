@@ -9,7 +9,6 @@ client.transfer.upload_file(url, path)
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 import weakref
@@ -20,7 +19,7 @@ from azureml._localaml.errors import ConnectionFailed, ServiceError, sdk_excepti
 from azureml._localaml.transport import JsonObject, Stream, Transport
 
 if TYPE_CHECKING:
-    from azureml._localaml.connections import ConnectionPool
+    from azureml._localaml.connection_pool import ConnectionPool
     from azureml._localaml.transfer import Transfer
 
 _T = TypeVar("_T")
@@ -60,12 +59,13 @@ class Client:
     def transfer(self) -> Transfer:
         """Uploads and downloads over signed URLs."""
         self._after_fork()
-        from azureml._localaml.connections import ConnectionPool
+        from azureml._localaml.connection_pool import ConnectionPool
+        from azureml._localaml.connections import new_connection
         from azureml._localaml.transfer import Transfer
 
         with self._lock:
             if self._byte_connections is None:
-                self._byte_connections = ConnectionPool(self)
+                self._byte_connections = ConnectionPool(self, new_connection)
             # Not kept: it holds this client, and a client has to go, with its sockets, when nobody holds it any more.
             return Transfer(self, self._byte_connections)
 
@@ -140,7 +140,7 @@ class Client:
                     from azureml.exceptions import UserErrorException
 
                     raise UserErrorException(not_reachable(self._endpoint, error)) from error
-            time.sleep(pause * random.uniform(0.7, 1.0))  # noqa: S311 - spreads out retries, no secret
+            time.sleep(pause * (0.7 + 0.3 * os.urandom(1)[0] / 255.0))  # spreads out retries
             pause = min(2 * pause, _LONGEST_PAUSE)
             self.look_again()
 

@@ -9,8 +9,8 @@ attributes `reason`, `grpc_code` and `metadata`.
 
 from __future__ import annotations
 
-import base64
 import json
+from binascii import a2b_base64
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def connect_error_object(answer: Mapping[str, Any], default_code: str = "UNKNOWN
         if isinstance(debug, dict) and debug.get("reason"):
             return ServiceError(code, message, str(debug["reason"]), debug.get("metadata"))
         value = str(detail.get("value", ""))
-        reason, metadata = parse_error_info(base64.b64decode(value + "=" * (-len(value) % 4)))
+        reason, metadata = parse_error_info(a2b_base64(value + "=" * (-len(value) % 4)))
         return ServiceError(code, message, reason, metadata)
     return ServiceError(code, message)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
-from typing import Any, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Mapping, Optional
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$")
 
@@ -19,6 +21,8 @@ def timestamp(message: Mapping[str, Any], key: str) -> Optional[datetime]:
     value = message.get(key)
     if not value:
         return None
+    from datetime import datetime, timedelta, timezone
+
     match = _TIMESTAMP.match(value)
     if match is None:
         raise ValueError("{!r} is not an RFC 3339 time".format(value))

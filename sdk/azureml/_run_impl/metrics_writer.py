@@ -12,13 +12,11 @@ metric keep their order. What is left is sent when the process exits.
 from __future__ import annotations
 
 import atexit
-import codecs
 import importlib
 import os
 import sys
 import threading
 import time
-import uuid
 from collections import deque
 from typing import Any, Deque, Dict, List, NamedTuple, Optional, Tuple
 
@@ -61,7 +59,7 @@ class MetricsWriter:
 
     def _reset(self) -> None:
         self._records: Deque[Record] = deque()
-        self._writer_id = uuid.uuid4().hex
+        self._writer_id = os.urandom(16).hex()
         self._batch_number = 0
         self._pending: Deque[Dict[str, Any]] = deque()
         self._wake = threading.Condition()
@@ -285,11 +283,12 @@ def _close_with_multiprocessing_child(writer: MetricsWriter) -> None:
         Finalize(None, writer.close, args=(_EXIT_SECONDS,), exitpriority=0)
 
 
-def _load_what_sending_needs() -> None:
+def _load_what_sending_needs(client: Any) -> None:
     """Here, in the caller's thread: a fork while another thread is importing leaves the child with half a module."""
-    importlib.import_module("azureml._localaml.transport_http")
+    from azureml._localaml.transport_http import load_for
+
+    load_for(client.endpoint.http_address)
     importlib.import_module("azureml.exceptions")
-    codecs.lookup("idna")  # the first connection looks it up
 
 
 class _Writers:
@@ -300,7 +299,7 @@ class _Writers:
         self._writers: Dict[Tuple[int, str], MetricsWriter] = {}
 
     def get(self, client: Any, run_name: str) -> MetricsWriter:
-        _load_what_sending_needs()
+        _load_what_sending_needs(client)
         key = (id(client), run_name)  # the writer keeps its client, so the id stays this client's
         writer = self._writers.get(key)
         if writer is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import uuid
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from azureml._run_impl.details import run_properties
@@ -206,6 +205,8 @@ class RunLifecycle(RunBase):
     def _new_child(
         self, name: Optional[str], run_id: Optional[str], outputs: Optional[str], tags: Dict[str, str]
     ) -> Run:
+        import uuid
+
         from azureml.core.run import Run
 
         request: Dict[str, Any] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import io
 import os
 import re
@@ -93,6 +92,8 @@ class RunMetrics(RunBase):
             path: an image file.
             plot: a matplotlib figure or `pyplot` itself (anything with `savefig`).
         """
+        import datetime
+
         from azureml.exceptions import UserErrorException
 
         values.check_name(name)

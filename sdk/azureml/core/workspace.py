@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from azureml._localaml.client import get_client
@@ -137,6 +136,8 @@ class Workspace(WorkspaceContents, WorkspaceGaps):
         """
         if private_endpoint_config is not None:
             raise unsupported("Workspace.create(private_endpoint_config=...)")
+        import uuid
+
         begin = time.monotonic()
         subscription_id = subscription_id or _DEFAULT_SUBSCRIPTION
         resource_group = resource_group or _DEFAULT_RESOURCE_GROUP

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from azureml._common.exceptions import AzureMLException
+
+if TYPE_CHECKING:
+    import logging
 
 
 class UserErrorException(AzureMLException):
