@@ -4,14 +4,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.compute.machine import Machine
+from tests.compute.machine import MACHINES, Machine
 
 
-@pytest.fixture
-async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
+@pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.docker)])
+async def machine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Machine]:
     """A runtime with two nodes; afterwards nothing of it may be left on the machine."""
-    machine = Machine(tmp_path / "state")
-    await machine.runtime.start()
+    if request.param == "docker":
+        request.getfixturevalue("host_filesystem_image")
+    machine = MACHINES[request.param](tmp_path / "state", visible=[tmp_path])
+    await machine.start()
     yield machine
     left = machine.left_behind()
     await machine.runtime.end_leftovers(frozenset())

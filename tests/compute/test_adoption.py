@@ -66,7 +66,7 @@ async def test_a_run_goes_on_and_is_adopted(machine: Machine, kind: str, with_ha
     _kill(emulator)
     assert await machine.runtime.end_leftovers(frozenset({"adopted"})) == 0
     job = await machine.runtime.adopt(plan, handle if with_handle else {})
-    assert job.handle["pid"] == handle["pid"]
+    assert machine.launcher(job) == handle["pid"]
     waiting = asyncio.ensure_future(ended(job))
     (plan.run_dir / "work" / "go").touch()
     result = await waiting

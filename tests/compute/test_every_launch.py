@@ -46,7 +46,7 @@ async def test_the_launcher_is_killed(machine: Machine, kind: str) -> None:
     plan = machine.plan_of(kind, "launcher", PYTHON, "-uc", READY + FOREVER)
     job = await machine.runtime.launch(plan)
     await all_printed(machine, plan, "ready")
-    os.kill(job.handle["pid"], signal.SIGKILL)
+    os.kill(machine.launcher(job), signal.SIGKILL)
     result = await ended(job)
     assert (result.reason, result.exit_code) == ("PROCESS_KILLED", None)
     assert not machine.processes(plan)
@@ -130,7 +130,7 @@ async def test_a_second_launch_is_not_judged_by_the_first(machine: Machine, kind
     plan = machine.plan_of(kind, "again", PYTHON, "-uc", READY + FOREVER)
     job = await machine.runtime.launch(plan)
     await all_printed(machine, plan, "ready")
-    os.kill(job.handle["pid"], signal.SIGKILL)
+    os.kill(machine.launcher(job), signal.SIGKILL)
     assert not (await ended(job)).succeeded
 
 

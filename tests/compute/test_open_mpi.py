@@ -129,7 +129,7 @@ async def test_the_launcher_is_killed(machine: Machine) -> None:
     plan = machine.mpi_plan("launcher", PYTHON, "-c", _RANK + FOREVER)
     job = await machine.runtime.launch(plan)
     await _all_ready(machine, plan)
-    os.kill(job.handle["pid"], signal.SIGKILL)
+    os.kill(machine.launcher(job), signal.SIGKILL)
     result = await ended(job)
     assert (result.reason, result.exit_code) == ("PROCESS_KILLED", None)
     assert not machine.processes(plan)

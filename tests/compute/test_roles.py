@@ -156,7 +156,7 @@ async def test_records_survive_a_signal_to_the_launcher(machine: Machine) -> Non
     plan = machine.rendezvous_plan("told", PYTHON, "-uc", save)
     job = await machine.runtime.launch(plan)
     await all_printed(machine, plan, "ready")
-    os.kill(job.handle["pid"], signal.SIGTERM)
+    os.kill(machine.launcher(job), signal.SIGTERM)
     # It was told to end, and waits for the others to be told, too.
     done, _ = await asyncio.wait({asyncio.ensure_future(job.wait())}, timeout=0.2)
     assert not done
@@ -167,12 +167,15 @@ async def test_records_survive_a_signal_to_the_launcher(machine: Machine) -> Non
 async def test_without_namespaces(tmp_path: Path) -> None:
     machine = Machine(tmp_path / "state", NO_ISOLATION)
     # Without this the workers could have ended, and the server with them, before it has printed.
-    script = WHICH + """
+    script = (
+        WHICH
+        + """
 import pathlib, time
 print(which, flush=True)
 if which == 2: pathlib.Path("printed").touch()
 while not pathlib.Path("printed").exists(): time.sleep(0.01)
 """
+    )
     plan = machine.server_plan("plain", PYTHON, "-c", script)
     assert (await ended(await machine.runtime.launch(plan))).succeeded
     assert machine.log(plan, "80_driver_log_ps_0.txt") == "2\n"

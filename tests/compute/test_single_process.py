@@ -44,7 +44,7 @@ async def test_everything_killed_at_once_leaves_no_record(machine: Machine) -> N
     plan = machine.plan("gone", PYTHON, "-uc", f"print('ready'); {FOREVER}")
     job = await machine.runtime.launch(plan)
     await printed(machine, plan, "ready")
-    os.killpg(job.handle["pid"], signal.SIGKILL)
+    os.killpg(machine.launcher(job), signal.SIGKILL)
     result = await ended(job)
     assert (result.reason, result.exit_code, result.ranks) == ("PROCESS_KILLED", None, ())
 
@@ -53,7 +53,7 @@ async def test_the_launcher_killed_takes_the_script_along(machine: Machine) -> N
     plan = machine.plan("orphan", PYTHON, "-uc", f"print('ready'); {FOREVER}")
     job = await machine.runtime.launch(plan)
     await printed(machine, plan, "ready")
-    os.kill(job.handle["pid"], signal.SIGKILL)
+    os.kill(machine.launcher(job), signal.SIGKILL)
     result = await ended(job)
     assert (result.reason, result.exit_code) == ("PROCESS_KILLED", None)
     assert not machine.processes(plan)
@@ -64,7 +64,7 @@ async def test_the_record_survives_a_signal_to_the_whole_group(machine: Machine)
     plan = machine.plan("group", PYTHON, "-uc", script)
     job = await machine.runtime.launch(plan)
     await printed(machine, plan, "ready")
-    os.killpg(job.handle["pid"], signal.SIGTERM)
+    os.killpg(machine.launcher(job), signal.SIGTERM)
     assert (await ended(job)).exit_code == 7
 
 
@@ -225,7 +225,7 @@ async def test_leftovers_without_an_environment_are_ended_with_their_session(mac
     script = f"{start}; print('ready'); {FOREVER}"
     job = await machine.runtime.launch(machine.plan("bare", PYTHON, "-uc", script))
     await printed(machine, machine.plan("bare"), "ready")
-    session = job.handle["pid"]
+    session = machine.launcher(job)
     assert len(machine.table.find({}, session=session)) == 3
     await machine.runtime.end_leftovers(frozenset())
     assert machine.table.find({}, session=session) == []
@@ -288,7 +288,7 @@ async def test_a_second_launch_is_not_judged_by_the_first(machine: Machine) -> N
     plan = machine.plan("again", PYTHON, "-uc", f"print('ready'); {FOREVER}")
     job = await machine.runtime.launch(plan)
     await printed(machine, plan, "ready")
-    os.killpg(job.handle["pid"], signal.SIGKILL)
+    os.killpg(machine.launcher(job), signal.SIGKILL)
     assert not (await ended(job)).succeeded
 
 
@@ -297,7 +297,7 @@ async def test_no_descriptor_is_left_open(machine: Machine) -> None:
         job = await machine.runtime.launch(machine.plan(f"fd-{number}", "/bin/true"))
         assert (await ended(job)).succeeded
         with pytest.raises(ChildProcessError):  # no corpse either
-            os.waitpid(job.handle["pid"], os.WNOHANG)
+            os.waitpid(machine.launcher(job), os.WNOHANG)
 
     await run(0)
     before = len(list(Path("/proc/self/fd").iterdir()))

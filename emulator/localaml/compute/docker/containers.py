@@ -26,8 +26,6 @@ NODE_LABEL = "localaml.node"
 _GIB = 1024**3
 # What root may do in its container: have files and processes of several users. Neither raw sockets nor devices.
 _CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "NET_BIND_SERVICE")
-# The agent is the last that the kernel is to take when memory runs out; it gives its children 0.
-_OOM_SCORE_ADJUSTMENT = -500
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +151,6 @@ def create(client: DockerClient, wanted: NodeContainer, settings: DockerSettings
         cap_drop=["ALL"],
         cap_add=list(_CAPABILITIES),
         security_opt=["no-new-privileges"],
-        oom_score_adj=_OOM_SCORE_ADJUSTMENT,
         ulimits=[Ulimit(name=each.name, soft=each.soft, hard=each.hard) for each in arguments.ulimits],
         device_requests=gpus,
         restart_policy={"Name": "no"},

@@ -50,6 +50,7 @@ _OUTPUT, _EXIT, _REFUSED = b"o", b"x", b"r"
 # Where the kernel does not tell of a process' end, it is looked for this often.
 _POLL_SECONDS = 0.01
 _CONNECT_SECONDS = 20.0
+_OOM_SCORE_ADJUSTMENT = "500"
 
 
 class Service:
@@ -136,9 +137,9 @@ class Service:
         user = self.user
 
         def prepare() -> None:
-            # Process 1 is the last that the kernel is to take when there is no memory left; a job is not.
+            # When there is no memory left the kernel is to take the job, not process 1, with which all would go.
             with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
-                file.write("0")
+                file.write(_OOM_SCORE_ADJUSTMENT)
             if user is not None:
                 os.setgroups([])
                 os.setgid(user[1])

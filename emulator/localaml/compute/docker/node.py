@@ -1,0 +1,217 @@
+"""One node: its container through all changes, from the first start to the removal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from localaml.clock import Clock
+from localaml.compute.docker import layout
+from localaml.compute.docker.agents import Agent, AgentGone
+from localaml.compute.docker.containers import NodeContainer, Shape, container_name, create, remove
+from localaml.compute.runtime import NodeSpec
+from localaml.errors import LocalAmlError, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from localaml.compute.docker.engine import Engine, EngineFacts
+    from localaml.compute.docker.relay import Relay
+    from localaml.settings import DockerSettings
+
+_LOG = logging.getLogger(__name__)
+_READY_SECONDS = 30.0
+# File in the node's folder with the label of the run that works on it.
+_RUN = "run"
+# What comes and goes there is cleared, or the system's own.
+_CLEARED = ("/tmp", "/var/tmp", "/var", "/run", "/dev", "/dev/shm")  # noqa: S108
+
+
+class Node:
+    """A node and its container.
+
+    Args:
+        folder: the node's folder on this machine.
+        scripts: folder of the agent and the other scripts.
+    """
+
+    def __init__(
+        self,
+        spec: NodeSpec,
+        *,
+        folder: Path,
+        state_dir: Path,
+        scripts: Path,
+        relay: Relay,
+        engine: Engine,
+        facts: EngineFacts,
+        settings: DockerSettings,
+        clock: Clock,
+    ) -> None:
+        self.spec = spec
+        self.agent = Agent(folder, clock)
+        self.container_id = ""
+        # It has gone by itself, or is to go: nothing is started in it any more.
+        self.is_gone = False
+        self._folder = folder
+        self._state_dir = state_dir
+        self._scripts = scripts
+        self._relay = relay
+        self._engine = engine
+        self._facts = facts
+        self._settings = settings
+        self._shape: Shape | None = None
+        self.is_paused = False
+        self._fresh: frozenset[tuple[int, str]] = frozenset()
+        self._lock = asyncio.Lock()
+        self._refreshing: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        return container_name(self._state_dir, self.spec)
+
+    async def start(self, shape: Shape) -> None:
+        """Makes the container, and has it wait for a run. One that is there stays."""
+        async with self._lock:
+            if not self.container_id and not self.is_gone:
+                await self._create(shape)
+                await self._pause()
+
+    async def take_over(self) -> bool:
+        """Finds the container of an earlier emulator; whether it lives."""
+        async with self._lock:
+            try:
+                found = await self._engine.call(lambda client: client.api.inspect_container(self.name))
+            except NotFound:
+                return False
+            self.container_id = str(found["Id"])
+            return bool(found["State"]["Running"])
+
+    async def make_ready(self, shape: Shape) -> None:
+        """Has a container of that shape that runs: the one that waits, or a new one."""
+        async with self._lock:
+            if self.is_gone:
+                raise Unavailable("NODE_LOST", f"Node {self.spec.node_id} has gone.")
+            if not self.container_id or self._shape is None or not self._shape.suits(shape):
+                await self._create(shape)
+            elif self.is_paused:
+                self.is_paused = False
+                try:
+                    await self._engine.call(lambda client: client.api.unpause(self.container_id))
+                except LocalAmlError:
+                    # Whatever has become of it: a new one does as well.
+                    await self._create(shape)
+
+    def begin(self, label: str) -> None:
+        """A run begins to work on it: remembered for an emulator after this one."""
+        (self._folder / _RUN).write_text(label)
+
+    def refresh(self) -> None:
+        """The run has ended: in the background the container is made as new, and waits for the next."""
+        with suppress(OSError):
+            (self._folder / _RUN).unlink()
+        if not self.is_gone:
+            self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
+
+    async def stop(self) -> None:
+        """Ends everything on it and removes it."""
+        self.is_gone = True
+        # It must not wait for the lock: what holds it may wait for the container.
+        await self._engine.call(lambda client: remove(client, self.name))
+        await self.settle()
+        async with self._lock:
+            # What was being made in this moment.
+            await self._engine.call(lambda client: remove(client, self.name))
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    async def settle(self) -> None:
+        """Waits for what goes on in the background."""
+        if self._refreshing is not None:
+            await asyncio.wait([self._refreshing])
+
+    def detach(self) -> None:
+        """Drops what goes on in the background; the container stays as it is."""
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+
+    async def _create(self, shape: Shape) -> None:
+        self.container_id, self._shape, self.is_paused = "", None, False
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        config = {
+            "socket": str(layout.NODE / "agent.sock"),
+            "port": layout.AGENT_PORT,
+            "relays": self._relay.sockets(str(layout.RELAY)),
+        }
+        (self._folder / "config.json").write_text(json.dumps(config), encoding="ascii")
+        (self._folder / "agent.sock").unlink(missing_ok=True)
+        for bind in shape.binds:
+            if not bind.path.exists():
+                bind.path.mkdir(parents=True, exist_ok=True)
+        wanted = NodeContainer(self.spec, shape, self._state_dir, self._folder, self._scripts, self._relay.folder)
+        creating = asyncio.ensure_future(
+            self._engine.call(lambda client: create(client, wanted, self._settings, self._facts))
+        )
+        # A thread cannot be cancelled; and what it makes has to be known to be removed.
+        self.container_id = await _to_its_end(creating)
+        self._shape = shape
+        try:
+            await self.agent.wait_until_ready(_READY_SECONDS)
+            self._fresh = await self._changes()
+        except BaseException as error:
+            said = await self._last_words() if isinstance(error, Unavailable) else ""
+            await _to_its_end(asyncio.ensure_future(self._engine.call(lambda client: remove(client, self.name))))
+            self.container_id, self._shape = "", None
+            if said:
+                raise Unavailable("NODE_START_FAILED", f"{error} It says: {said}") from error
+            raise
+
+    async def _pause(self) -> None:
+        """A frozen container costs no time and wakes up at once."""
+        self.is_paused = True
+        await self._engine.call(lambda client: client.api.pause(self.container_id))
+
+    async def _refresh(self) -> None:
+        async with self._lock:
+            shape = self._shape
+            if self.is_gone or shape is None:
+                return
+            try:
+                await self.agent.ask("clear", timeout_seconds=_READY_SECONDS)
+                if await self._changes() != self._fresh:
+                    # In the cloud every run gets a container of its own: what this one changed is not the next one's.
+                    await self._create(shape)
+                await self._pause()
+            except (LocalAmlError, AgentGone) as error:
+                if not self.is_gone:
+                    _LOG.info("the container of node %s is made anew for its next run: %s", self.spec.node_id, error)
+                    self._shape = None
+
+    async def _changes(self) -> frozenset[tuple[int, str]]:
+        """What differs from the image."""
+        found: Any = await self._engine.call(lambda client: client.api.diff(self.container_id))
+        return frozenset((each["Kind"], each["Path"]) for each in found or () if each["Path"] not in _CLEARED)
+
+    async def _last_words(self) -> str:
+        with suppress(LocalAmlError):
+            said = await self._engine.call(lambda client: client.api.logs(self.container_id, tail=5))
+            return " ".join(bytes(said).decode(errors="replace").split())[-400:]
+        return ""
+
+
+async def _to_its_end(task: asyncio.Future[Any]) -> Any:
+    """The result of a task that goes on although we are cancelled; the cancellation counts afterwards."""
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def run_on(folder: Path) -> str:
+    """Label of the run that works on the node of that folder; empty when none does."""
+    with suppress(OSError):
+        return (folder / _RUN).read_text()
+    return ""
