@@ -54,6 +54,25 @@ def test_one_that_was_killed_is_stale(tmp_path: Path) -> None:
     assert endpoint is not None and endpoint.http_address == _NOBODY
 
 
+def test_a_process_id_that_is_now_the_commands_own_is_stale(tmp_path: Path) -> None:
+    """As in a container that was killed and is started again; its command line has our name in it."""
+    program = (
+        "import os, pathlib, sys, tests.cli.test_endpoint as own\n"
+        "from localaml.cli.endpoint import look_up\n"
+        "own._write_endpoint(pathlib.Path(sys.argv[1]), os.getpid())\n"
+        "print(look_up(pathlib.Path(sys.argv[1]))[0])"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "localaml")],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == str(Presence.STALE)
+
+
 def test_a_process_id_that_was_used_again_is_stale(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as stranger:
         _write_endpoint(tmp_path, stranger.pid)

@@ -94,6 +94,9 @@ def look_up(state_dir: Path) -> tuple[Presence, Endpoint | None]:
 
 
 def _looks_like_ours(process_id: int) -> bool:
+    if process_id == os.getpid():
+        # In a container that is started again ids begin anew: the emulator's of last time is this very command's.
+        return False
     try:
         return b"localaml" in Path(f"/proc/{process_id}/cmdline").read_bytes()
     except OSError:
