@@ -38,7 +38,7 @@ from localaml.gateway.byte_plane import BytePlane
 from localaml.gateway.http_server import HttpServer
 from localaml.jobs.assembly import build_orchestrator
 from localaml.jobs.datastore_data import account_finder
-from localaml.jobs.environments.lazy import LazyEnvironments
+from localaml.jobs.environments.routed import RoutedEnvironments
 from localaml.jobs.history import History
 from localaml.jobs.identifiers import Identifiers
 from localaml.jobs.job_variables import Connection
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from localaml.compute.runtime import NodeRuntime
+    from localaml.jobs.environments.builder import UvEnvironmentBuilder
     from localaml.jobs.environments.contract import EnvironmentBuilder
     from localaml.jobs.orchestrator import Orchestrator
     from localaml.storage.object_store import ObjectStore
@@ -193,8 +194,8 @@ class Emulator:
         )
         routed_runtime = build_runtime(self.paths, self._machine_clock, settings, containers)
         runtime: NodeRuntime = self._runtime or routed_runtime
-        lazy_environments = LazyEnvironments(settings, self._machine_clock)
-        environments = self._environments or lazy_environments
+        uv_environments = _uv_environments(settings, self._machine_clock, containers)
+        environments = self._environments or uv_environments
         sealer = SecretSealer(state.signing_key)
         identifiers = Identifiers(random.SystemRandom())
         if settings.seed is not None:
@@ -274,7 +275,7 @@ class Emulator:
             await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
         self._is_serving = True
         state.publish(self._endpoint(), Ports(grpc_port, http_port))
-        afterwards = asyncio.get_running_loop().create_task(self._afterwards(lazy_environments))
+        afterwards = asyncio.get_running_loop().create_task(self._afterwards(uv_environments))
         later.push_async_callback(_cancel, afterwards)
 
     async def _stop_serving(self, grpc_server: grpc.aio.Server, http_server: HttpServer, state: StateDir) -> None:
@@ -282,7 +283,7 @@ class Emulator:
         self._streams.stop()
         await asyncio.gather(grpc_server.stop(_STOP_GRACE_SECONDS), http_server.close(_STOP_GRACE_SECONDS))
 
-    async def _afterwards(self, environments: LazyEnvironments) -> None:
+    async def _afterwards(self, environments: RoutedEnvironments) -> None:
         """What nobody has to wait for: readiness for the first job; removing what killed ephemeral emulators left."""
         try:
             if self._environments is None:
@@ -330,6 +331,22 @@ class Emulator:
             version=__version__,
             start_time=self._start_time.isoformat(),
         )
+
+
+def _uv_environments(settings: Settings, clock: Clock, containers: ContainerParts) -> RoutedEnvironments:
+    """Environments for this machine and for images. Their modules are loaded when the first one is wanted."""
+
+    def on_this_machine() -> UvEnvironmentBuilder:
+        from localaml.jobs.environments.builder import UvEnvironmentBuilder
+
+        return UvEnvironmentBuilder(settings.cache_dir, settings.environments, clock)
+
+    def in_images(host: UvEnvironmentBuilder) -> EnvironmentBuilder:
+        from localaml.jobs.environments.container_builder import ContainerEnvironments
+
+        return ContainerEnvironments(containers.images, host, settings.environments)
+
+    return RoutedEnvironments(on_this_machine, in_images)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -89,8 +89,8 @@ class FakeRuntime:
     def network_interface(self, nodes: Sequence[NodeSpec]) -> str:
         return "lo"
 
-    def watch_nodes(self, lost: Callable[[str, str], None]) -> None:
-        self.lost = lost
+    def watch_nodes(self, lost: Callable[[str, str], None], recovered: Callable[[], None] | None = None) -> None:
+        self.lost, self.recovered = lost, recovered
 
     def node_note(self, node: NodeSpec) -> str:
         return self.note

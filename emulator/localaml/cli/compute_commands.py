@@ -27,6 +27,7 @@ from localaml.cli.output import (
     show_enum,
     show_time,
 )
+from localaml.jobs.targets import RUNTIME_TAG
 from localaml_proto.v1 import compute_pb2
 
 app = typer.Typer()
@@ -111,6 +112,7 @@ def show(
         [
             ("Name", name),
             ("VM size", f"{cluster.vm_size} ({cluster.vm_priority})"),
+            ("Runtime", cluster.tags.get(RUNTIME_TAG, "")),
             (
                 "Scale",
                 f"{scale.min_node_count} to {scale.max_node_count} nodes, one that is idle goes after "
@@ -126,9 +128,15 @@ def show(
     if nodes:
         print()
         print_table(
-            ["NODE", "STATE", "HOST NAME", "RUN"],
+            ["NODE", "STATE", "HOST NAME", "RUN", "NOTE"],
             [
-                [node.node_id, show_enum(compute_pb2.NodeState, node.state, "NODE_STATE_"), node.host_name, node.run_id]
+                [
+                    node.node_id,
+                    show_enum(compute_pb2.NodeState, node.state, "NODE_STATE_"),
+                    node.host_name,
+                    node.run_id,
+                    node.note,
+                ]
                 for node in nodes
             ],
             empty="",
@@ -143,6 +151,9 @@ def create(
     min_nodes: Annotated[int, typer.Option(min=0)] = 0,
     max_nodes: Annotated[int, typer.Option(min=0)] = 4,
     idle_seconds: Annotated[int, typer.Option(min=0, help="An idle node goes after so many seconds.")] = 1800,
+    runtime: Annotated[
+        str | None, typer.Option(help="What its nodes are: process or docker. Default: what the emulator's are.")
+    ] = None,
     workspace: WorkspaceOption = None,
     resource_group: GroupOption = None,
     subscription_id: SubscriptionOption = None,
@@ -160,6 +171,7 @@ def create(
                 scale_settings=compute_pb2.ScaleSettings(
                     min_node_count=min_nodes, max_node_count=max_nodes, idle_seconds_before_scaledown=idle_seconds
                 ),
+                tags={} if runtime is None else {RUNTIME_TAG: runtime},
             ),
             request_id=str(uuid.uuid4()),
         )

@@ -52,6 +52,10 @@ def start(
         str | None, typer.Option(help="Where data are: disk (default), moto, localstack, s3, azurite or azure.")
     ] = None,
     s3_endpoint: Annotated[str | None, typer.Option(help="URL of the S3 for --cloud s3.")] = None,
+    compute: Annotated[
+        str | None, typer.Option(help="What nodes are: process (default), docker, or auto (docker where it runs).")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings file. Default: the user's, if there is one.")] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait until it serves.")] = 30.0,
 ) -> None:
     """Start the emulator."""
@@ -59,6 +63,7 @@ def start(
     from localaml.cli.configuration import is_set, load_settings
 
     settings = load_settings(
+        config,
         state_dir=state_dir,
         cache_dir=cache_dir,
         host=host,
@@ -73,6 +78,7 @@ def start(
         latency=latency,
         cloud=cloud,
         s3_endpoint=s3_endpoint,
+        compute=compute,
     )
     settings = launcher.prepare_state_dir(settings, named=state_dir is not None or is_set("state_dir"))
     # A temporary folder has to be named in the commands that follow.

@@ -49,7 +49,7 @@ class RoutedRuntime:
         self._marker = marker
         self._containers: NodeRuntime | None = None
         self._connecting = asyncio.Lock()
-        self._lost: Callable[[str, str], None] | None = None
+        self._watchers: tuple[Callable[[str, str], None], Callable[[], None] | None] | None = None
         # What `end_leftovers` was told, for containers that can be looked at only later.
         self._labels_to_keep: frozenset[str] | None = None
 
@@ -81,9 +81,9 @@ class RoutedRuntime:
         if self._containers is not None:
             await self._containers.close()
 
-    def watch_nodes(self, lost: Callable[[str, str], None]) -> None:
-        self._lost = lost
-        self._processes.watch_nodes(lost)
+    def watch_nodes(self, lost: Callable[[str, str], None], recovered: Callable[[], None] | None = None) -> None:
+        self._watchers = lost, recovered
+        self._processes.watch_nodes(lost, recovered)
 
     async def check(self, name: str) -> None:
         """Makes sure that nodes can be ``process`` or ``docker``.
@@ -153,8 +153,8 @@ class RoutedRuntime:
         async with self._connecting:
             if self._containers is None:
                 made = await asyncio.to_thread(self._make_containers)
-                if self._lost is not None:
-                    made.watch_nodes(self._lost)
+                if self._watchers is not None:
+                    made.watch_nodes(*self._watchers)
                 try:
                     await made.start()
                     if self._labels_to_keep is not None:

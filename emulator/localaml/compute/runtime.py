@@ -212,9 +212,9 @@ class NodeRuntime(Protocol):
         """Name of the network interface over which processes on these nodes reach each other."""
         ...
 
-    def watch_nodes(self, lost: Callable[[str, str], None]) -> None:
-        """From now on calls `lost` (in the event loop) with node id and cause when a node goes by itself. Once, before
-        `start`."""
+    def watch_nodes(self, lost: Callable[[str, str], None], recovered: Callable[[], None] | None = None) -> None:
+        """From now on calls `lost` (in the event loop) with node id and cause when a node goes by itself, and
+        `recovered` when nodes can be had again after a time without. Once, before `start`."""
         ...
 
     def node_note(self, node: NodeSpec) -> str:

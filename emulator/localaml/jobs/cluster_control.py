@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,11 @@ from localaml.domain.node_lifecycle import NodeEvent
 from localaml.domain.scheduler import AddNodes, DrainNode, PlaceRun, RemoveNode, WaitingRun, plan
 from localaml.domain.states import AllocationState, NodeState
 from localaml.errors import LocalAmlError
+from localaml.jobs.cluster_status import ClusterStatus
 from localaml.jobs.history import History
 from localaml.jobs.hooks import JobHooks
 from localaml.jobs.node_book import NodeBook
-from localaml.jobs.targets import node_runtime
+from localaml.jobs.targets import node_spec
 from localaml.settings import LatencySettings
 
 if TYPE_CHECKING:
@@ -29,17 +30,7 @@ logger = logging.getLogger(__name__)
 
 # After a node could not be started, so long nothing is tried on that cluster unless something else happens.
 _START_RETRY_SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterStatus:
-    """A cluster with its nodes, now."""
-
-    cluster: Cluster
-    nodes: tuple[Node, ...]
-    allocation_state: AllocationState
-    current_node_count: int
-    target_node_count: int
+_STOP_RETRY_SECONDS = 5.0
 
 
 class ClusterControl:
@@ -299,9 +290,7 @@ class ClusterControl:
 
     def spec(self, node: Node) -> NodeSpec:
         """What the runtime calls a node."""
-        cluster = self.cluster
-        name, runtime = cluster.name.name, node_runtime(cluster)
-        return NodeSpec(cluster.workspace_id, name, node.node_id, node.host_name, cluster.vm_size, runtime)
+        return node_spec(self.cluster, node)
 
     async def _start(self, node_id: str) -> None:
         await self._await_machine(self._nodes[node_id])
@@ -309,16 +298,16 @@ class ClusterControl:
         try:
             if self._persist:
                 await self._hooks.before_node_start(self.cluster, self._nodes[node_id])
-            await self._runtime.start_node(self.spec(self._nodes[node_id]))
+            spec = self.spec(self._nodes[node_id])
+            await self._runtime.start_node(spec)
         except (LocalAmlError, OSError) as error:
-            logger.warning("cluster %s: a node could not be started: %s", self.cluster.name.name, error)
-            reason = error.reason if isinstance(error, LocalAmlError) else "NODE_START_FAILED"
-            self._fail(ErrorInfo(reason, f"A node could not be started: {error}"))
+            self._node_failed("started", error)
             event, cause = NodeEvent.START_FAILED, str(error)
         else:
             event = NodeEvent.STARTED
-        node = self._nodes.find(node_id)
-        if node is not None and node.state is NodeState.PREPARING:
+            if note := self._runtime.node_note(spec):
+                cause = f"started: {note}"
+        if (node := self._nodes.find(node_id)) is not None and node.state is NodeState.PREPARING:
             self._nodes.move(node_id, event, cause)
             self.replan()
             self._hooks.nodes_changed(self.cluster.key)
@@ -336,10 +325,23 @@ class ClusterControl:
                 self._awaiting_machines.discard(task)
 
     async def _stop(self, node_id: str) -> None:
-        await self._runtime.stop_node(self.spec(self._nodes[node_id]))
+        while True:
+            try:
+                await self._runtime.stop_node(self.spec(self._nodes[node_id]))
+                break
+            except (LocalAmlError, OSError) as error:
+                # It may be there still, so it counts.
+                self._node_failed("removed", error)
+                await self._clock.sleep(_STOP_RETRY_SECONDS)
         self._nodes.remove(node_id)
         self.replan()
         self._freed()
+
+    def _node_failed(self, verb: str, error: Exception) -> None:
+        reason = error.reason if isinstance(error, LocalAmlError) else "NODE_START_FAILED"
+        told = ErrorInfo(reason, f"A node could not be {verb}: {error}")
+        logger.warning("cluster %s: %s", self.cluster.name.name, told.message)
+        self._fail(told)
 
     def _fail(self, error: ErrorInfo) -> None:
         """Nodes could not be had. Nothing is tried for a while, unless something else happens."""

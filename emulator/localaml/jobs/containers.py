@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-from localaml.compute.runtime import Bind, ContainerPlan
+from localaml.compute.runtime import ContainerPlan
 from localaml.domain.docker_arguments import DockerArguments, parse_docker_arguments
 from localaml.domain.job import ContainerSpec
 
@@ -25,15 +24,6 @@ def container_variables(spec: ContainerSpec, plan: ContainerPlan) -> dict[str, s
     """The variables that the processes of a container begin with, as under ``docker run``: the image's own, then those
     of the run's arguments."""
     return {**plan.environment, **parse_docker_arguments(spec.arguments).environment}
-
-
-def with_binds(plan: ContainerPlan, binds: Sequence[Bind]) -> ContainerPlan:
-    """The plan with further binds, each path once, in a fixed order: a container that has all of them can be reused."""
-    merged: dict[str, Bind] = {}
-    for bind in (*plan.binds, *binds):
-        known = merged.get(str(bind.path))
-        merged[str(bind.path)] = Bind(bind.path, bind.writable or (known is not None and known.writable))
-    return replace(plan, binds=tuple(merged[path] for path in sorted(merged)))
 
 
 def _limits(arguments: DockerArguments) -> tuple[str, ...]:

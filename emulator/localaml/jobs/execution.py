@@ -144,6 +144,8 @@ class JobExecution:
         # A node of an earlier emulator may have gone with the machine's restart; one that is there stays as it is.
         await asyncio.gather(*(tools.runtime.start_node(node) for node in self.nodes))
         self._log.line(f"Run {self._run_id} got {', '.join(node.host_name for node in self.nodes)}.")
+        for note in dict.fromkeys(filter(None, map(tools.runtime.node_note, self.nodes))):
+            self._log.line(note)
         await self._unless_stopped(tools.hooks.before_environment(run))
         environment = await self._unless_stopped(self._prepare_environment())
         run = tools.book.advance(self.key, RunEvent.LAUNCH, "environment ready")

@@ -9,7 +9,7 @@ from localaml.compute.runtime import Bind, LaunchPlan, NodeSpec, ProcessSpec
 from localaml.domain.job import JobSpec
 from localaml.domain.models import Run, RunKey
 from localaml.domain.roles import roles_of
-from localaml.jobs.containers import container_variables, with_binds
+from localaml.jobs.containers import container_variables
 from localaml.jobs.data import PreparedData
 from localaml.jobs.datasets import PreparedDatasets
 from localaml.jobs.environments.contract import PreparedEnvironment
@@ -70,6 +70,8 @@ def launch_plan(
         return _argv(spec, environment, data, datasets, {**variables, **part})
 
     if container is not None:
+        from localaml.compute.docker.images import with_binds
+
         # Those of the run's own folder are the runtime's to make.
         binds = [Bind(tools.job_sdk), *(Bind(folder, writable=True) for folder in data.folders)]
         container = with_binds(container, binds)

@@ -17,7 +17,8 @@ from localaml.domain.scheduler import WaitingRun
 from localaml.domain.states import NodeState, ProvisioningState, RunState
 from localaml.errors import FailedPrecondition, LocalAmlError
 from localaml.jobs.cluster_book import ClusterBook
-from localaml.jobs.cluster_control import ClusterControl, ClusterStatus
+from localaml.jobs.cluster_control import ClusterControl
+from localaml.jobs.cluster_status import ClusterStatus
 from localaml.jobs.disturbances import Disturbances
 from localaml.jobs.execution import JobExecution
 from localaml.jobs.identifiers import Identifiers
@@ -78,7 +79,7 @@ class Orchestrator:
 
     async def start(self) -> None:
         """Makes the runtime ready and goes on where an earlier emulator of this state dir stopped, or was stopped."""
-        self._tools.runtime.watch_nodes(self.disturbances.node_has_gone)
+        self._tools.runtime.watch_nodes(self.disturbances.node_has_gone, self.try_again)
         await self._tools.runtime.start()
         store = self._tools.store
         active = store.runs.list_active()

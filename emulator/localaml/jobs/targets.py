@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from localaml.compute.runtime import NodeRuntime, NodeSpec
 from localaml.domain.job import JobSpec
-from localaml.domain.models import Cluster, ClusterKey, Run, ScaleSettings
+from localaml.domain.models import Cluster, ClusterKey, Node, Run, ScaleSettings
 from localaml.domain.names import ChildName
 from localaml.domain.states import ProvisioningState
 from localaml.domain.vm_sizes import find_vm_size
@@ -30,6 +30,12 @@ def node_runtime(cluster: Cluster) -> str:
     processes: it is this machine."""
     runtime = "process" if cluster.name.name == LOCAL_TARGET else cluster.tags.get(RUNTIME_TAG, "")
     return runtime if runtime in _RUNTIMES else ""
+
+
+def node_spec(cluster: Cluster, node: Node) -> NodeSpec:
+    """What the runtime calls a cluster's node."""
+    name = cluster.name.name
+    return NodeSpec(cluster.workspace_id, name, node.node_id, node.host_name, cluster.vm_size, node_runtime(cluster))
 
 
 def runs_in_containers(runtime: NodeRuntime, store: Store, workspace_id: str, target: str) -> bool:

@@ -9,7 +9,7 @@ from localaml.domain.names import ChildName, check_name, parse_child
 from localaml.domain.states import ProvisioningState
 from localaml.domain.vm_sizes import VM_SIZES, find_vm_size
 from localaml.errors import AlreadyExists, FailedPrecondition, InvalidArgument, LocalAmlError
-from localaml.jobs.targets import LOCAL_TARGET, RUN_BASED_TARGET, check_runtime_tag, node_runtime
+from localaml.jobs.targets import LOCAL_TARGET, RUN_BASED_TARGET, check_runtime_tag, node_runtime, node_spec
 from localaml.services.context import ServiceContext
 from localaml.services.labels import check_labels
 from localaml.services.messages import cluster_message, node_message, quota_message, vm_size_message
@@ -145,7 +145,11 @@ class ComputeService:
 
     async def list_nodes(self, request: compute_pb2.ListNodesRequest, caller: Caller) -> compute_pb2.ListNodesResponse:
         status = self._context.orchestrator.cluster_status(self._cluster(request.parent).key)
-        return compute_pb2.ListNodesResponse(nodes=[node_message(node) for node in status.nodes])
+        nodes = [
+            node_message(node, self._context.runtime.node_note(node_spec(status.cluster, node)))
+            for node in status.nodes
+        ]
+        return compute_pb2.ListNodesResponse(nodes=nodes)
 
     async def list_vm_sizes(
         self, request: compute_pb2.ListVmSizesRequest, caller: Caller

@@ -35,7 +35,7 @@ from localaml_proto.v1 import (
 if TYPE_CHECKING:
     from localaml.domain.quotas import Usage
     from localaml.domain.vm_sizes import VmSize
-    from localaml.jobs.cluster_control import ClusterStatus
+    from localaml.jobs.cluster_status import ClusterStatus
 
 # The stubs of enums say `int` where the messages want the enum's own type: names are good for both.
 RUN_STATES: Mapping[RunState, str] = {state: f"RUN_STATE_{state.name}" for state in RunState}
@@ -138,7 +138,7 @@ def cluster_message(status: ClusterStatus) -> compute_pb2.ComputeTarget:
     )
 
 
-def node_message(node: Node) -> compute_pb2.Node:
+def node_message(node: Node, note: str = "") -> compute_pb2.Node:
     return compute_pb2.Node(
         node_id=node.node_id,
         state=_NODE_STATES[node.state],
@@ -146,6 +146,7 @@ def node_message(node: Node) -> compute_pb2.Node:
         host_name=node.host_name,
         create_time=timestamp(node.created_at),
         state_transition_time=timestamp(node.state_changed_at),
+        note=note,
     )
 
 

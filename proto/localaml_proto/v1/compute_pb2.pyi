@@ -119,20 +119,22 @@ class ComputeTarget(_message.Message):
     def __init__(self, name: _Optional[str] = ..., compute_type: _Optional[str] = ..., vm_size: _Optional[str] = ..., vm_priority: _Optional[str] = ..., scale_settings: _Optional[_Union[ScaleSettings, _Mapping]] = ..., provisioning_state: _Optional[_Union[ProvisioningState, str]] = ..., allocation_state: _Optional[_Union[AllocationState, str]] = ..., current_node_count: _Optional[int] = ..., target_node_count: _Optional[int] = ..., node_state_counts: _Optional[_Union[NodeStateCounts, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., allocation_state_transition_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., provisioning_state_transition_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., errors: _Optional[_Iterable[_Union[_resources_pb2.ErrorDetail, _Mapping]]] = ..., tags: _Optional[_Mapping[str, str]] = ..., description: _Optional[str] = ...) -> None: ...
 
 class Node(_message.Message):
-    __slots__ = ("node_id", "state", "run_id", "host_name", "create_time", "state_transition_time")
+    __slots__ = ("node_id", "state", "run_id", "host_name", "create_time", "state_transition_time", "note")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     HOST_NAME_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     STATE_TRANSITION_TIME_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     state: NodeState
     run_id: str
     host_name: str
     create_time: _timestamp_pb2.Timestamp
     state_transition_time: _timestamp_pb2.Timestamp
-    def __init__(self, node_id: _Optional[str] = ..., state: _Optional[_Union[NodeState, str]] = ..., run_id: _Optional[str] = ..., host_name: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., state_transition_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    note: str
+    def __init__(self, node_id: _Optional[str] = ..., state: _Optional[_Union[NodeState, str]] = ..., run_id: _Optional[str] = ..., host_name: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., state_transition_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., note: _Optional[str] = ...) -> None: ...
 
 class VmSize(_message.Message):
     __slots__ = ("name", "family", "cores", "gpus", "memory_gb", "max_resource_volume_mb")

@@ -73,7 +73,7 @@ class ProcessRuntime:
     def network_interface(self, nodes: Sequence[NodeSpec]) -> str:
         return loopback_interface()
 
-    def watch_nodes(self, lost: Callable[[str, str], None]) -> None:
+    def watch_nodes(self, lost: Callable[[str, str], None], recovered: Callable[[], None] | None = None) -> None:
         """Nothing to watch: such a node cannot go by itself."""
 
     def node_note(self, node: NodeSpec) -> str:
