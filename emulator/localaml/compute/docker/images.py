@@ -130,14 +130,16 @@ class Images:
                     return own
         else:
             path = command
-        if path not in facts.others:
+        # Of this machine, another one may lie at the same path tomorrow.
+        key = path if prefix is None else f"{path} of {Path(path).stat().st_mtime_ns}"
+        if key not in facts.others:
             binds, scope = ((), "one") if prefix is None else ((Bind(prefix),), "borrowed")
             answer = await self._ask(image_id, path, binds, scope)
             found = answer.interpreters[0] if isinstance(answer, ImageFacts) else None
             # What else was found out meanwhile stays known.
-            facts = (await self.facts(image_id)).with_other(path, found)
+            facts = (await self.facts(image_id)).with_other(key, found)
             self._store.put(image_id, facts)
-        return facts.others[path]
+        return facts.others[key]
 
     # -- having an image --------------------------------------------------------------------------------------------
 
