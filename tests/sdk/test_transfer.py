@@ -13,7 +13,7 @@ import pytest
 from tests.sdk.fake_server import FakeServer
 
 from azureml._localaml.client import Client
-from azureml._localaml.transfer import Download, Upload
+from azureml._localaml.transfer import Download, Upload, Watcher
 from azureml.exceptions import AzureMLException
 
 CONTENT = os.urandom(3_000_001)
@@ -118,16 +118,24 @@ def test_a_file_that_shrinks_while_it_is_sent_is_told(server: FakeServer, client
 
 
 def test_many_files_travel_side_by_side(server: FakeServer, client: Client, tmp_path: Path) -> None:
-    started, done = [], []
+    started, done, at = [], [], {}
     main = threading.current_thread()
 
-    def note(index: int) -> None:
-        assert threading.current_thread() is main
-        done.append(index)
+    class Watch(Watcher):
+        def started(self, index: int) -> None:
+            started.append(index)
+
+        def moved(self, index: int, position: int, count: int) -> None:
+            at[index] = (position, count)
+
+        def done(self, index: int) -> None:
+            assert threading.current_thread() is main
+            done.append(index)
 
     uploads = [Upload(f"{server.address}/{i}", CONTENT[i : 1000 + i]) for i in range(200)]
-    assert client.transfer.upload_files(uploads, note, started.append) == 200_000
+    assert client.transfer.upload_files(uploads, Watch()) == 200_000
     assert sorted(done) == sorted(started) == list(range(200))
+    assert at == {i: (1000, 1000) for i in range(200)}
     assert server.connections <= 4
     downloads = [Download(f"{server.address}/{i}", str(tmp_path / str(i))) for i in range(200)]
     assert client.transfer.download_files(downloads) == 200_000

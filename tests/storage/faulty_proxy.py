@@ -19,6 +19,7 @@ class FaultyProxy:
         cut_after: bytes of answers on a connection after which it is lost, once; None: never.
         cut_upload_after: the same for what is sent.
         connections: how many it was asked for.
+        received: bytes of answers that were passed on.
     """
 
     def __init__(self, target: str) -> None:
@@ -31,6 +32,7 @@ class FaultyProxy:
         self.error_message = "later"
         self.errors = 0
         self.connections = 0
+        self.received = 0
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listening: socket.socket | None = None
@@ -121,6 +123,9 @@ class FaultyProxy:
                         self.cut_after = None
                     break
                 sink.sendall(data)
+                if not upwards:
+                    with self._lock:
+                        self.received += len(data)
         for sock in (source, sink):
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)

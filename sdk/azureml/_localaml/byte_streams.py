@@ -10,6 +10,9 @@ from typing import IO, Any, Iterator, Optional
 
 from azureml._localaml.connections import BLOCK_SIZE
 
+# What the kernel is told to send at once: small enough to show progress and to stop, large enough to cost nothing.
+_PIECE = 16 << 20
+
 
 class Unreadable(Exception):
     """An error of the file on this side; kept apart from a lost connection, which is an OSError, too."""
@@ -19,12 +22,19 @@ class Unreadable(Exception):
         self.cause = cause
 
 
-def send(sock: socket.socket, stream: IO[bytes], size: int) -> None:
-    """Sends `size` bytes of a stream from its position on. Raises Unreadable, or OSError of the socket."""
+def send(sock: socket.socket, stream: IO[bytes], size: int) -> Iterator[int]:
+    """Sends `size` bytes of a stream from its position on; gives the number of bytes of each piece that has left.
+
+    Raises Unreadable, or OSError of the socket.
+    """
     if _is_plain_file(stream, size):
-        sent = sock.sendfile(stream, stream.tell(), size) if size else 0
-        if sent != size:
-            raise Unreadable(_changed(sent, size))
+        start, sent = stream.tell(), 0
+        while sent < size:
+            count = sock.sendfile(stream, start + sent, min(_PIECE, size - sent))
+            if not count:
+                raise Unreadable(_changed(sent, size))
+            sent += count
+            yield count
         return
     left = size
     while left:
@@ -36,6 +46,7 @@ def send(sock: socket.socket, stream: IO[bytes], size: int) -> None:
             raise Unreadable(_changed(size - left, size))
         sock.sendall(block)
         left -= len(block)
+        yield len(block)
 
 
 def _changed(sent: int, size: int) -> Exception:

@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 
 from azureml._localaml.unsupported import unsupported
-from azureml._localaml.wire import integer
 from azureml.data.abstract_datastore import AbstractDatastore
 from azureml.data.data_reference import DataReference
 from azureml.exceptions import UserErrorException
 
 if TYPE_CHECKING:
     from azureml.core.workspace import Workspace
+    from azureml.data._datastore_files import DatastoreFiles
 
 _log = logging.getLogger(__name__)
-
-# Paths in one call for signed URLs, and the bytes behind them: the URLs must not end before the last file's turn.
-_BATCH_PATHS = 1000
-_BATCH_BYTES = 8 << 30
-
-
-class _File(NamedTuple):
-    """A file here and its path in the datastore."""
-
-    local: str
-    remote: str
-    size: int
 
 
 class AbstractAzureStorageDatastore(AbstractDatastore):
@@ -95,8 +82,12 @@ class AbstractAzureStorageDatastore(AbstractDatastore):
         Args:
             src_dir: the folder.
             target_path: where they go; the datastore's root when None.
-            overwrite: whether files that exist there are replaced; else they are left.
-            show_progress: print a line per file.
+            overwrite: whether files that exist there are replaced; else they are left. Of those that exist with the
+                same size and the same SHA-256 nothing is sent.
+            show_progress: print lines per file, as Azure's SDK does; and to standard error how far all bytes are.
+
+        Interrupted, it can be called again: a file is in the datastore when all of it has arrived, and what is there
+        is not sent again.
 
         Returns:
             A reference to `target_path`.
@@ -164,38 +155,18 @@ class AbstractAzureStorageDatastore(AbstractDatastore):
         Args:
             target_path: the folder; made when missing.
             prefix: only what lies below this path.
-            overwrite: whether files that exist here are replaced; else they are left.
-            show_progress: print a line per file.
+            overwrite: whether files that exist here are replaced; else they are left. Those that have the size and
+                the SHA-256 of the datastore's are not fetched.
+            show_progress: as for `upload`.
+
+        Interrupted, it can be called again: a file is here when all of it has arrived. Of a large one (8 MiB and more)
+        the part that has come lies beside it, hidden, and is gone on with once its SHA-256 has been compared.
 
         Returns:
-            The number of files that were copied.
+            The number of files that were copied, or found to be the same.
         """
         root = os.path.abspath(os.path.expanduser(os.fspath(target_path)))
-        wanted: List[_File] = []
-        for message in self._client_pages(prefix):
-            local = os.path.join(root, *message["path"].split("/"))
-            if os.path.commonpath([root, os.path.abspath(local)]) != root:
-                raise UserErrorException(
-                    "The path {!r} of the datastore leads out of {}.".format(message["path"], root)
-                )
-            if os.path.exists(local) and not overwrite:
-                if show_progress:
-                    print("Target already exists. Skipping download for {}".format(local))
-                continue
-            wanted.append(_File(local, message["path"], integer(message, "sizeBytes")))
-        progress = _Progress("Download", len(wanted), show_progress)
-        for batch in _batches(wanted):
-            from azureml._localaml.transfer import Download
-
-            request = {"name": self._resource_name, "paths": [file.remote for file in batch]}
-            answer = self._workspace._client.call("DatastoreService", "CreateDatastoreDownloadUrls", request)
-            urls = {url["path"]: url["url"] for url in answer.get("urls") or ()}
-            self._workspace._client.transfer.download_files(
-                [Download(urls[file.remote], file.local) for file in batch],
-                *progress.callbacks([f.remote for f in batch]),
-            )
-        progress.finish()
-        return progress.count
+        return self._files().download(root, _clean(prefix), overwrite, show_progress)
 
     @property
     def blob_service(self) -> Any:
@@ -210,31 +181,14 @@ class AbstractAzureStorageDatastore(AbstractDatastore):
     def _upload(
         self, pairs: Sequence[Tuple[str, str]], target_path: Optional[str], overwrite: bool, show_progress: bool
     ) -> DataReference:
-        from azureml._localaml.transfer import Upload
-
         target = _clean(target_path)
-        files = []
-        for local, relative in pairs:
-            remote = relative.replace(os.sep, "/")
-            files.append(_File(local, target + "/" + remote if target else remote, os.path.getsize(local)))
-        progress = _Progress("Upload", len(files), show_progress)
-        for batch in _batches(files):
-            request = {"name": self._resource_name, "paths": [file.remote for file in batch], "overwrite": overwrite}
-            answer = self._workspace._client.call("DatastoreService", "CreateDatastoreUploadUrls", request)
-            urls = {url["path"]: url["url"] for url in answer.get("urls") or ()}
-            for path in answer.get("existingPaths") or ():
-                if show_progress:
-                    print("Target already exists. Skipping upload for {}".format(path))
-            batch = [file for file in batch if file.remote in urls]
-            self._workspace._client.transfer.upload_files(
-                [Upload(urls[file.remote], file.local) for file in batch], *progress.callbacks([f.local for f in batch])
-            )
-        progress.finish()
+        self._files().upload(pairs, target, overwrite, show_progress)
         return DataReference(self, path_on_datastore=target or None)
 
-    def _client_pages(self, prefix: Optional[str]) -> Iterator[Dict[str, Any]]:
-        request = {"name": self._resource_name, "prefix": _clean(prefix)}
-        return self._workspace._client.pages("DatastoreService", "ListDatastoreFiles", request, "files")
+    def _files(self) -> DatastoreFiles:
+        from azureml.data._datastore_files import DatastoreFiles
+
+        return DatastoreFiles(self._workspace._client, self._resource_name)
 
     def _as_dict(self) -> Dict[str, Any]:
         return {
@@ -292,49 +246,6 @@ class AzureFileDatastore(AbstractAzureStorageDatastore):
         super().__init__(
             workspace, name, "AzureFile", container_name, account_name, sas_token, account_key, protocol, endpoint
         )
-
-
-class _Progress:
-    """Prints the lines that Azure's SDK prints, and counts."""
-
-    def __init__(self, verb: str, total: int, show: bool) -> None:
-        self._verb = verb
-        self._total = total
-        self._show = show
-        self.count = 0
-
-    def callbacks(self, names: List[str]) -> Tuple[Any, Any]:
-        """`done` and `started` for a batch of files."""
-
-        def done(index: int) -> None:
-            self.count += 1
-            form = "{}ed {}, {} files out of an estimated total of {}"
-            self._print(form.format(self._verb, names[index], self.count, self._total))
-
-        def started(index: int) -> None:
-            self._print("{}ing {}".format(self._verb, names[index]))
-
-        return done, started
-
-    def finish(self) -> None:
-        self._print("{}ed {} files".format(self._verb, self.count))
-
-    def _print(self, line: str) -> None:
-        if self._show:
-            sys.stdout.write(line + "\n")  # in one piece: several threads write
-
-
-def _batches(files: Sequence[_File]) -> Iterator[List[_File]]:
-    batch: List[_File] = []
-    size = 0
-    for file in files:
-        if batch and (len(batch) == _BATCH_PATHS or size + file.size > _BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(file)
-        size += file.size
-    if batch:
-        yield batch
 
 
 def _clean(path: Optional[str]) -> str:
