@@ -11,31 +11,16 @@ import shutil
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
+from localaml.cli.doctor_containers import examine_containers
 from localaml.cli.endpoint import Presence, look_up
 from localaml.cli.failure import CliError
+from localaml.cli.findings import Finding, Result
 from localaml.settings import Settings
 
 _LOW_DISK_BYTES = 2 * 1024**3
 _PROBE_SECONDS = 10
-
-
-class Result(Enum):
-    OK = "ok"
-    # Works, with a limitation that the text names.
-    NOTE = "note"
-    # LocalAML cannot do its work.
-    MISSING = "missing"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    check: str
-    result: Result
-    text: str
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -51,6 +36,7 @@ def examine(settings: Settings) -> list[Finding]:
         _folder("Cache folder", settings.cache_dir),
         *(_port(name, settings.host, port) for name, port in (("gRPC", settings.port), ("HTTP", settings.http_port))),
         _inotify(),
+        *examine_containers(settings),
         _sdk(),
     ]
 

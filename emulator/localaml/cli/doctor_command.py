@@ -21,13 +21,16 @@ def doctor(
     state_dir: StateDirOption = None,
     port: Annotated[int | None, typer.Option(help="Also check that this gRPC port is free.")] = None,
     http_port: Annotated[int | None, typer.Option(help="Also check that this HTTP port is free.")] = None,
+    compute: Annotated[
+        str | None, typer.Option(help="Whether nodes are to be process or docker; what docker needs is missing then.")
+    ] = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Check what works on this machine. Exit code 1 when something is missing that LocalAML cannot do without."""
     from localaml.cli.configuration import load_settings
     from localaml.cli.doctor import examine
 
-    findings = examine(load_settings(state_dir=state_dir, port=port, http_port=http_port))
+    findings = examine(load_settings(state_dir=state_dir, port=port, http_port=http_port, compute=compute))
     if output is Format.JSON:
         print_json([{"check": one.check, "result": one.result.value, "text": one.text} for one in findings])
     else:

@@ -12,6 +12,9 @@ from google.protobuf import json_format
 from localaml.domain.models import Asset, Workspace
 from localaml.domain.names import ChildName, check_name, parse_child
 from localaml.errors import InvalidArgument, NotFound
+from localaml.jobs.containers import wanted_container
+from localaml.jobs.targets import runs_in_containers
+from localaml.services.container_definition import container_spec
 from localaml.services.context import ServiceContext
 from localaml.services.curated_environments import CuratedEnvironment, CuratedEnvironments
 from localaml.services.messages import timestamp
@@ -117,8 +120,13 @@ class EnvironmentService:
         if request.environment_name:
             definition = self._find(workspace, request.environment_name, request.version, "").definition
         lines: asyncio.Queue[str | None] = asyncio.Queue()
+        container = None
+        if runs_in_containers(self._context.runtime, self._context.store, workspace.workspace_id, ""):
+            container = wanted_container(container_spec(run_definition_pb2.RunDefinition(environment=definition)))
         building = asyncio.ensure_future(
-            self._context.environments.prepare(python_environment(definition.python), mpi=False, log=lines.put_nowait)
+            self._context.environments.prepare(
+                python_environment(definition.python), mpi=False, log=lines.put_nowait, container=container
+            )
         )
         building.add_done_callback(lambda _: lines.put_nowait(None))
         try:
