@@ -121,7 +121,7 @@ def read_answer(output: str) -> ImageFacts | None:
     """What the probe printed; None when that is not an answer."""
     try:
         return _facts(json.loads(output.rpartition(_MARK)[2])) if _MARK in output else None
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

@@ -37,6 +37,7 @@ def without_secrets(text: str, registry: RegistryCredentials | None) -> str:
         pair = f"{registry.username}:{password}".encode()
         forms = {
             password,
+            quote(password),
             quote(password, safe=""),
             quote_plus(password),
             *(_plain(coded) for raw in (pair, password.encode()) for coded in _encoded(raw)),
