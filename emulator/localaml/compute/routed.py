@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from localaml.compute.runtime import LaunchPlan, NodeRuntime, NodeSpec, RunningJob
-from localaml.errors import Internal, LocalAmlError
+from localaml.errors import FailedPrecondition, Internal, LocalAmlError, Unavailable
 
 _LOG = logging.getLogger(__name__)
 
@@ -88,10 +88,14 @@ class RoutedRuntime:
     async def check(self, name: str) -> None:
         """Makes sure that nodes can be ``process`` or ``docker``.
 
-        Raises Unavailable ``DOCKER_ENGINE_UNAVAILABLE``, FailedPrecondition ``DOCKER_PACKAGE_MISSING``.
+        Raises FailedPrecondition ``DOCKER_ENGINE_UNAVAILABLE``, ``DOCKER_PACKAGE_MISSING``.
         """
         if name == DOCKER:
-            await self._connected()
+            try:
+                await self._connected()
+            except Unavailable as error:
+                # To a caller that would mean that the emulator is away, and be tried again.
+                raise FailedPrecondition(error.reason, error.message) from error
 
     # -- one node -----------------------------------------------------------------------------------------------------
 
