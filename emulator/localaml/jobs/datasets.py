@@ -26,7 +26,6 @@ from localaml.errors import FailedPrecondition, InvalidArgument
 from localaml.jobs.data import path_on_compute
 from localaml.jobs.dataset_files import DatasetFile, dataset_files
 from localaml.jobs.file_walk import inside
-from localaml.jobs.web_files import fetch_url
 from localaml.paths import RunPaths
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ async def _lay_out(
             if not await asyncio.to_thread(_make_room, target, wanted, paths.root):
                 kept += 1
                 continue
-            await (fetch_url(file.url, target) if file.url else objects.get_file(file.key, target))
+            await (_fetch(file.url, target) if file.url else objects.get_file(file.key, target))
             if read_only:
                 target.chmod(0o444)
 
@@ -189,3 +188,10 @@ def _not_inside(wanted: DatasetInput, paths: RunPaths) -> InvalidArgument:
         f"Input {wanted.name!r}: path_on_compute {wanted.path_on_compute!r} leads out of the run's folder "
         f"{paths.root}.",
     )
+
+
+async def _fetch(url: str, target: Path) -> None:
+    # Here, and not above: the libraries of HTTP and mail cost each start of the emulator 20 ms, and few runs need them.
+    from localaml.jobs.web_files import fetch_url
+
+    await fetch_url(url, target)
