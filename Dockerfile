@@ -18,7 +18,7 @@ RUN if [ -f /source/ca-bundle.pem ]; then export PIP_CERT=/source/ca-bundle.pem;
         /source/proto /source/sdk "/source[docker]"
 
 FROM ${BASE}
-RUN useradd --uid 1000 --create-home localaml \
+RUN useradd --uid 1000 --create-home --shell /bin/bash localaml \
     && install -d -o localaml -g localaml -m 700 /var/lib/localaml
 COPY --from=installation /opt/localaml /opt/localaml
 # 0.0.0.0 is every address of the container: docker-compose.yml gives them to 127.0.0.1 of this machine only.
