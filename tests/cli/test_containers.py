@@ -55,7 +55,7 @@ def test_nodes_are_processes_where_no_engine_answers(cli: CommandLine) -> None:
         cli.succeed("init")
         told = cli.fail("compute", "create", "cpu", "--runtime", "docker")
         assert "The Docker engine cannot be reached (No such file or directory)" in told
-        told = cli.fail("compute", "create", "cpu", "--runtime", "podman", code=2)
+        told = cli.fail("compute", "create", "cpu", "--runtime", "podman")
         assert "'podman'" in told and "'process' or 'docker'" in told
         cli.succeed("compute", "create", "cpu", "--runtime", "process")
         assert "process" in cli.succeed("compute", "show", "cpu")
