@@ -99,6 +99,26 @@ def test_fsck_finds_and_repairs(left: Left) -> None:
         check_completed(left.resubmit())
 
 
+def test_uploads_that_nobody_completed_are_aborted(left: Left, cloud: MotoCloud) -> None:
+    """moto says of every upload that it was begun in 2010."""
+    left.storage("migrate", "--to", "s3", "--s3-endpoint", cloud.endpoint, **AWS)
+    assert "Everything fits." in left.storage("fsck", **AWS)
+    client = S3Account(cloud.endpoint, access_key="test", secret_key="test").client()
+    key = f"azureml/ExperimentRun/dcid.{left.run.id}/outputs/killed.bin"
+    upload = client.create_multipart_upload(Bucket=left.container, Key=key)["UploadId"]
+    client.upload_part(Bucket=left.container, Key=key, UploadId=upload, PartNumber=1, Body=b"x" * 100)
+    client.create_bucket(Bucket="somebody-elses")
+    client.create_multipart_upload(Bucket="somebody-elses", Key="x")
+    done = left.line.run("storage", "fsck", "--state-dir", str(left.emulator.state_dir), **AWS)
+    assert done.returncode == 1
+    assert f"Uploads that nobody completed: localaml/{left.container}/{key}" in done.stdout
+    assert "1 repaired." in left.storage("fsck", "--repair", **AWS)
+    assert "Uploads" not in client.list_multipart_uploads(Bucket=left.container)
+    assert len(client.list_multipart_uploads(Bucket="somebody-elses")["Uploads"]) == 1
+    assert "Everything fits." in left.storage("fsck", **AWS)
+    client.close()
+
+
 def test_garbage_is_what_no_run_has(left: Left) -> None:
     assert "0 snapshot(s) and 0 content(s)" in left.storage("gc")
     orphan = left.contents / "ab" / ("ab" * 32)

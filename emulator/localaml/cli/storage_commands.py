@@ -31,6 +31,7 @@ _TEXTS = {
     "wrong_sizes": "Artifacts with a wrong size",
     "broken_snapshots": "Snapshots with lost contents",
     "files_of_no_model": "Files of no model",
+    "unfinished_uploads": "Uploads that nobody completed",
 }
 
 
@@ -43,10 +44,11 @@ def fsck(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Check that every record has its object, and every object its owner. Exit code 1 when something stays wrong."""
+    from localaml.clock import RealClock
     from localaml.jobs.storage_check import check_storage
 
     with _opened(state_dir) as (store, objects, _):
-        findings = asyncio.run(check_storage(store, objects, repair=repair))
+        findings = asyncio.run(check_storage(store, objects, repair=repair, now=RealClock().now()))
     if output is Format.JSON:
         print_json({**asdict(findings), "repaired": repair})
     else:

@@ -5,6 +5,7 @@
     a row that tells another size             it learns the right one
     a snapshot without one of its contents    it goes: the next submit sends the contents again
     a model's files without the model         they go
+    an upload in parts that nobody completed  after a day: aborted; see `_check_uploads`
     contents that no snapshot names           garbage: `collect_garbage` removes them
 
 In a store that is shared, objects of workspaces that are not ours are not looked at.
@@ -14,16 +15,32 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from localaml.domain.models import Artifact, Run, RunKey
-from localaml.paths import ACCOUNT, MODELS, artifact_key, content_key, datastore_prefix, default_container
+from localaml.jobs.storage_move import prefixes_of
+from localaml.paths import (
+    ACCOUNT,
+    MODELS,
+    artifact_key,
+    content_key,
+    datastore_prefix,
+    default_container,
+    default_file_share,
+    model_prefix,
+)
+from localaml.storage.remote import RemoteStore
 from localaml.store.run_filter import RunFilter
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from localaml.domain.models import Workspace
     from localaml.storage.object_store import ObjectInfo, ObjectStore
     from localaml.store import Store
+
+_UNFINISHED_FOR = timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -37,6 +54,7 @@ class Findings:
     wrong_sizes: list[str] = field(default_factory=list)
     broken_snapshots: list[str] = field(default_factory=list)
     files_of_no_model: list[str] = field(default_factory=list)
+    unfinished_uploads: list[str] = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -57,10 +75,11 @@ class Garbage:
     size_bytes: int = 0
 
 
-async def check_storage(store: Store, objects: ObjectStore, *, repair: bool) -> Findings:
+async def check_storage(store: Store, objects: ObjectStore, *, repair: bool, now: datetime | None = None) -> Findings:
     """Compares records and objects of all workspaces.
 
     Args:
+        now: time of day of the machine, to tell old uploads from young ones; None: uploads are not looked at.
         repair: make them fit, in the way that the module's text says.
 
     Raises Unavailable: the store cannot be reached; nothing is taken for lost then.
@@ -70,6 +89,8 @@ async def check_storage(store: Store, objects: ObjectStore, *, repair: bool) -> 
         await _check_artifacts(store, objects, workspace, findings, repair)
         await _check_snapshots(store, objects, workspace, findings, repair)
         await _check_models(store, objects, workspace, findings, repair)
+    if now is not None and isinstance(objects, RemoteStore):
+        await _check_uploads(store, objects, findings, repair, now)
     return findings
 
 
@@ -179,3 +200,29 @@ async def _check_models(
             findings.files_of_no_model.append(info.key)
             if repair:
                 await objects.delete(info.key)
+
+
+async def _check_uploads(store: Store, objects: RemoteStore, findings: Findings, repair: bool, now: datetime) -> None:
+    """What was begun on S3 and never completed, because an emulator was killed in the middle, is paid for till somebody
+    aborts it. (On disk it goes at the next start, and Azure forgets it after a week.)
+
+    No emulator is at work here now. But other programs may be writing to the same buckets: so what is younger than a
+    day is no finding; it is aborted with the rest only where the data are LocalAML's own.
+    """
+    own = tuple(
+        prefix
+        for workspace in store.workspaces.list()
+        for prefix in (
+            datastore_prefix(ACCOUNT, default_container(workspace.workspace_id)),
+            datastore_prefix(ACCOUNT, default_file_share(workspace.workspace_id)),
+            content_key(workspace.workspace_id, "").rstrip("/") + "/",
+            model_prefix(workspace.workspace_id),
+        )
+    )
+    for prefix in prefixes_of(store):
+        for key, upload in await objects.unfinished(prefix):
+            is_old = now - upload.begun_at > _UNFINISHED_FOR
+            if is_old or (repair and prefix in own):
+                findings.unfinished_uploads.append(key)
+                if repair:
+                    await objects.abort(key, upload)

@@ -15,7 +15,7 @@ from typing import Any
 from localaml.errors import FailedPrecondition, LocalAmlError, PermissionDenied, disk_full
 from localaml.storage.azure_marks import Marks
 from localaml.storage.bucket_names import AZURE_NAMES, BucketNames, Place
-from localaml.storage.driver import BrokenOff, Entry, Found, Opened, Page
+from localaml.storage.driver import BrokenOff, Entry, Found, Opened, Page, Unfinished
 from localaml.storage.remote import RemoteStore
 
 # The account that every Azurite has; its key is public.
@@ -216,6 +216,11 @@ class AzureDriver:
             if len(entries) >= limit or not marker:
                 break
         return Page(entries, f"{name}\n{marker}" if marker else "")
+
+    def unfinished(self, bucket: str, prefix: str) -> Sequence[Unfinished]:
+        # Azure forgets blocks that nobody has listed after a week. To do so earlier, one would have to make the blob
+        # and to remove it again: it would be seen, and a blob that is there would be lost.
+        return ()
 
     def buckets(self) -> Sequence[str]:
         return [container.name for container in self.client.list_containers()]

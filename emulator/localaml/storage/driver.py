@@ -59,6 +59,15 @@ class Page:
     next_after: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An object in parts that was begun and neither completed nor aborted. Nobody sees it, but it takes room."""
+
+    name: str
+    upload: str
+    begun_at: datetime
+
+
 class Driver(Protocol):
     """One request (or few) per call; blocks; raises the cloud's own errors, which the `is_...` methods tell apart."""
 
@@ -93,6 +102,10 @@ class Driver(Protocol):
     def delete_many(self, bucket: str, names: Sequence[str]) -> None: ...
 
     def page(self, bucket: str, prefix: str, after: str, limit: int) -> Page: ...
+
+    def unfinished(self, bucket: str, prefix: str) -> Sequence[Unfinished]:
+        """What could be aborted; nothing where the cloud sees to it itself."""
+        ...
 
     def buckets(self) -> Sequence[str]: ...
 

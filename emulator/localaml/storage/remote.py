@@ -29,7 +29,7 @@ from localaml.storage.retrying import Patience
 from localaml.storage.safe_tree import not_found
 
 if TYPE_CHECKING:
-    from localaml.storage.driver import Driver, Entry
+    from localaml.storage.driver import Driver, Entry, Unfinished
 
 _CHUNK = 1024 * 1024
 _PAGE = 1000
@@ -138,6 +138,22 @@ class RemoteStore:
 
     def local_folder(self, prefix: str) -> Path | None:
         return None
+
+    # -- uploads that nobody completed --------------------------------------------------------------------------------
+
+    async def unfinished(self, prefix: str) -> Sequence[tuple[str, Unfinished]]:
+        """Uploads in parts that were begun below a prefix of one bucket, with the keys that they were to have."""
+        return await self.in_thread(lambda: self._unfinished(prefix))
+
+    async def abort(self, key: str, upload: Unfinished) -> None:
+        """Removes the parts; an upload that is over meanwhile is fine."""
+        place = self.names.place(key)
+
+        def abort() -> None:
+            with suppress(NotFound):
+                self.ask("abort an upload", key, lambda: self.driver.abort(place, upload.upload))
+
+        await self.in_thread(abort)
 
     # -- the same, blocking: also for readers and writers -------------------------------------------------------------
 
@@ -259,6 +275,17 @@ class RemoteStore:
                 return
             after = page.next_after
             left = max(_SMALLEST_PAGE, left - len(page.entries))
+
+    def _unfinished(self, prefix: str) -> Sequence[tuple[str, Unfinished]]:
+        place = self.names.prefix_place(prefix)
+        if place is None:
+            return ()
+        base = prefix[: len(prefix) - len(place.key)]
+        try:
+            found = self.ask("list uploads", prefix, lambda: self.driver.unfinished(place.bucket, place.key))
+        except NotFound:
+            return ()
+        return [(base + each.name, each) for each in found if self.names.place(base + each.name).bucket == place.bucket]
 
     def _all_buckets(self) -> Sequence[str]:
         return self.ask("list buckets", "", self.driver.buckets)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from localaml.errors import LocalAmlError
 from localaml.storage.bucket_names import S3_NAMES, Place
-from localaml.storage.driver import BrokenOff, Entry, Found, Opened, Page
+from localaml.storage.driver import BrokenOff, Entry, Found, Opened, Page, Unfinished
 from localaml.storage.remote import RemoteStore
 from localaml.storage.s3_errors import code_of, is_missing, is_transient, refused, status_of
 
@@ -110,6 +110,12 @@ class S3Driver:
         answer = self.client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=limit, **more)
         entries = [Entry(each["Key"], each["Size"], each["LastModified"]) for each in answer.get("Contents", ())]
         return Page(entries, entries[-1].name if entries and answer.get("IsTruncated") else "")
+
+    def unfinished(self, bucket: str, prefix: str) -> Sequence[Unfinished]:
+        found: list[Unfinished] = []
+        for page in self.client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
+            found += [Unfinished(each["Key"], each["UploadId"], each["Initiated"]) for each in page.get("Uploads", ())]
+        return found
 
     def buckets(self) -> Sequence[str]:
         return [bucket["Name"] for bucket in self.client.list_buckets().get("Buckets", ())]

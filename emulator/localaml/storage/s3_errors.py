@@ -7,7 +7,7 @@ from localaml.errors import FailedPrecondition, LocalAmlError, PermissionDenied,
 # Status 500 and above is transient, but for: not implemented, no room.
 _FOR_GOOD = (501, 505, 507)
 _TRANSIENT_CODES = ("SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "TooManyRequests", "BadDigest")
-_MISSING_CODES = ("NoSuchKey", "NoSuchBucket", "NotFound", "404")
+_MISSING_CODES = ("NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NotFound", "404")
 # What LocalStack says when it has no licence for something (and 55 is the exit code of a container without a token).
 _LICENCE_WORDS = ("license", "auth token", "auth_token")
 
