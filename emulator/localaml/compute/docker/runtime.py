@@ -34,7 +34,7 @@ from localaml.compute.docker.placement import TOKEN_FILE, Containers
 from localaml.compute.docker.processes import ContainerProcesses
 from localaml.compute.docker.relay import Relay
 from localaml.compute.launch.job import LaunchedJob
-from localaml.compute.launch.launching import prepare_launch
+from localaml.compute.launch.launching import no_such_program, prepare_launch
 from localaml.compute.launch.marks import NODE_LOST, OUT_OF_MEMORY, mark
 from localaml.compute.runtime import LaunchPlan, NodeSpec
 from localaml.errors import (
@@ -189,6 +189,7 @@ class DockerRuntime:
             self._check_visible(plan.open_mpi_prefix, shape.binds)
         with _disk_errors():
             await _all(node.make_ready(shape) for node in nodes)
+            await _check_program(plan, first)
             network = await self._network_addresses(first.spec) if len(nodes) > 1 else ""
             placement = Containers(plan.container, first.spec, network)
             prepared = prepare_launch(plan, self._paths.root, placement)
@@ -210,7 +211,7 @@ class DockerRuntime:
                 output=str(prepared.messages),
             )
         except AgentGone as error:
-            raise FailedPrecondition("NODE_LOST", f"A node of the run went before it could begin: {error}.") from error
+            raise _gone_early(error) from error
         handle = {
             "pid": started["pid"],
             "start_time": started["start_time"],
@@ -252,9 +253,9 @@ class DockerRuntime:
             return names
 
         # Nodes that wait are started anew by whoever needs them.
-        mine: frozenset[str] = frozenset()
-        if keep_labels:
-            mine = frozenset(self._nodes)
+        mine = frozenset(self._nodes) if keep_labels else frozenset()
+        for node in () if keep_labels else self._nodes.values():
+            node.is_gone = node.was_stopped = True
         names = await self._engine.call(leftovers)
         await _all(self._engine.call(lambda client, name=name: remove(client, name)) for name in names)  # type: ignore[misc]
         if not keep_labels:
@@ -289,11 +290,13 @@ class DockerRuntime:
         for node, killed in zip(nodes, before, strict=True):
             try:
                 if node.is_gone:
-                    raise AgentGone
+                    raise AgentGone("the node has gone")
                 answer = await node.agent.ask("hello", timeout_seconds=_ASK_SECONDS)
                 if answer.get("killed_for_memory", 0) > killed:
                     self._mark_out_of_memory(plan, node.spec)
             except AgentGone:
+                if node.was_stopped:
+                    continue
                 if await self._ran_out_of_memory(node):
                     self._mark_out_of_memory(plan, node.spec)
                 mark(plan, NODE_LOST, node.spec.node_id)
@@ -301,7 +304,7 @@ class DockerRuntime:
 
     async def _ran_out_of_memory(self, node: Node) -> bool:
         with suppress(LocalAmlError):
-            found = await self._engine.call(lambda client: client.api.inspect_container(node.name))
+            found = await self._engine.call(lambda client: client.api.inspect_container(node.container_id))
             return bool(found["State"].get("OOMKilled"))
         return False
 
@@ -376,7 +379,7 @@ class DockerRuntime:
     async def _remove_container(self, node: Node) -> None:
         # Also a frozen one, or one without a network: nobody may wait for an answer of what is in it.
         with suppress(LocalAmlError):
-            await self._engine.call(lambda client: remove(client, node.name))
+            await node.remove_container()
 
     def _spawn(self, errand: Any) -> None:
         task = asyncio.get_running_loop().create_task(errand)
@@ -474,12 +477,27 @@ def _launcher_of(plan: LaunchPlan) -> int:
     return 0
 
 
+async def _check_program(plan: LaunchPlan, node: Node) -> None:
+    program = plan.argv[0] if plan.argv else ""
+    if os.sep in program:
+        try:
+            answer = await node.agent.ask("executable", path=program, directory=str(plan.run_dir / "work"))
+        except AgentGone as error:
+            raise _gone_early(error) from error
+        if not answer["executable"]:
+            raise no_such_program(program)
+
+
+def _gone_early(error: AgentGone) -> FailedPrecondition:
+    return FailedPrecondition("NODE_LOST", f"A node of the run went before it could begin: {error}.")
+
+
 def _copy_scripts(folder: Path) -> None:
     """What containers see must stay while they live, whatever becomes of the installation."""
     folder.mkdir(parents=True, exist_ok=True)
     launch = Path(str(resources.files("localaml.compute.launch")))
     agent = Path(str(resources.files("localaml.compute.docker"))) / "agent"
-    scripts = (agent / "agent.py", launch / "table.py", *sorted((launch / "scripts").iterdir()))
+    scripts = (*sorted(agent.glob("*.py")), launch / "table.py", *sorted((launch / "scripts").iterdir()))
     for script in scripts:
         if script.is_file():
             shutil.copy(script, folder / script.name)

@@ -23,7 +23,6 @@ import contextlib
 import hmac
 import json
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -35,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 (-I leaves it out)
 
+import temporary_files  # type: ignore[import-not-found]
 from table import ProcessTable  # type: ignore[import-not-found]
 
 if TYPE_CHECKING:
@@ -80,6 +80,10 @@ class Service:
             process = self.spawn(words, environment, directory, file)
         return {"pid": process.pid, "start_time": self.table.start_time(process.pid)}
 
+    async def executable(self, path: str, directory: str) -> dict[str, Any]:
+        """Whether a program, given by its path, can be started."""
+        return {"executable": os.access(os.path.join(directory, path), os.X_OK)}  # noqa: PTH118
+
     async def find(self, variables: Mapping[str, str], session: int) -> dict[str, Any]:
         return {"found": [one for one in self.table.find(variables, session=session) if one != os.getpid()]}
 
@@ -116,14 +120,7 @@ class Service:
 
     async def clear(self) -> dict[str, Any]:
         """Removes what a job has left in the container's folders for temporary files."""
-        for parent in ("/dev/shm", "/tmp", "/var/tmp"):  # noqa: S108
-            with contextlib.suppress(OSError):
-                for entry in os.scandir(parent):
-                    if entry.is_dir(follow_symlinks=False):
-                        shutil.rmtree(entry.path, ignore_errors=True)
-                    else:
-                        with contextlib.suppress(OSError):
-                            os.unlink(entry.path)  # noqa: PTH108
+        temporary_files.clear()
         return {}
 
     def spawn(
