@@ -116,7 +116,7 @@ def _build(
         "rm": True,
         "forcerm": True,
     }
-    steps = _Steps(arguments["BASE"])
+    steps = BuildSteps(arguments["BASE"])
     try:
         answer = post(client, "/build", parameters, data=_context(files), headers={"Content-Type": "application/x-tar"})
         # Closed at the end, whatever that is: the engine gives up a build that nobody reads.
@@ -137,13 +137,18 @@ def _build(
     return steps.image_id
 
 
-class _Steps:
-    """What a build has made so far, by what it says: an image for each step that it did not take from its cache."""
+class BuildSteps:
+    """What a build has made so far, by what it says.
+
+    Attributes:
+        made: an image for each step that was not taken from the cache.
+        image_id: the result, once it is there.
+    """
 
     def __init__(self, base_id: str) -> None:
         self.image_id = ""
         self._base_id = base_id.removeprefix("sha256:")
-        self._made: list[str] = []
+        self.made: list[str] = []
         self._container = ""
         self._is_cached = False
 
@@ -152,14 +157,14 @@ class _Steps:
         if match := _STEP_RUNS.match(line):
             self._container = match[1]
         elif (match := _STEP_MADE.match(line)) and not self._is_cached and not self._base_id.startswith(match[1]):
-            self._made.append(match[1])
+            self.made.append(match[1])
         self._is_cached = line.strip() == "---> Using cache"
 
     def remove(self, client: DockerClient) -> None:
         """Removes it, the last first."""
         if self._container:
             remove_container(client, self._container)
-        for image_id in reversed(self._made):
+        for image_id in reversed(self.made):
             remove_if_nameless(client, image_id, keep_parents=True)
 
 
