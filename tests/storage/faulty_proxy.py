@@ -19,7 +19,9 @@ class FaultyProxy:
         cut_after: bytes of answers on a connection after which it is lost, once; None: never.
         cut_upload_after: the same for what is sent.
         connections: how many it was asked for.
-        received: bytes of answers that were passed on.
+        sent, received: bytes of requests and of answers that were passed on.
+        rate: bytes per second that go through each connection, each way; None: no limit.
+        delay: seconds that each answer is kept back before its first byte is passed on.
     """
 
     def __init__(self, target: str) -> None:
@@ -32,7 +34,10 @@ class FaultyProxy:
         self.error_message = "later"
         self.errors = 0
         self.connections = 0
-        self.received = 0
+        self.sent = self.received = 0
+        self.rate: float | None = None
+        self.delay = 0.0
+        self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listening: socket.socket | None = None
@@ -45,12 +50,14 @@ class FaultyProxy:
 
     def start(self) -> None:
         """Listens (again), on the same port."""
+        self._stopping.clear()
         self._listening = socket.create_server(("127.0.0.1", self._port))
         self._port = self._listening.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
 
     def stop(self) -> None:
         """Connections are lost, new ones refused."""
+        self._stopping.set()
         listening, self._listening = self._listening, None
         if listening is not None:
             with suppress(OSError):
@@ -101,16 +108,17 @@ class FaultyProxy:
             return
         with self._lock:
             self._open |= {client, server}
-        up = threading.Thread(target=self._pump, args=(client, server, True), daemon=True)
+        asked = threading.Event()
+        up = threading.Thread(target=self._pump, args=(client, server, asked, True), daemon=True)
         up.start()
-        self._pump(server, client, False)
+        self._pump(server, client, asked, False)
         up.join()
         with self._lock:
             self._open -= {client, server}
         client.close()
         server.close()
 
-    def _pump(self, source: socket.socket, sink: socket.socket, upwards: bool) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, asked: threading.Event, upwards: bool) -> None:
         passed = 0
         with suppress(OSError):
             while data := source.recv(_BLOCK):
@@ -122,9 +130,18 @@ class FaultyProxy:
                     else:
                         self.cut_after = None
                     break
+                if upwards:
+                    asked.set()
+                elif asked.is_set():
+                    asked.clear()
+                    self._stopping.wait(self.delay)
+                if self.rate is not None:
+                    self._stopping.wait(len(data) / self.rate)
                 sink.sendall(data)
-                if not upwards:
-                    with self._lock:
+                with self._lock:
+                    if upwards:
+                        self.sent += len(data)
+                    else:
                         self.received += len(data)
         for sock in (source, sink):
             with suppress(OSError):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
-import threading
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.storage.faulty_proxy import FaultyProxy
 
-from localaml.errors import FailedPrecondition, PermissionDenied, ResourceExhausted, Unavailable
+from localaml.errors import FailedPrecondition, PermissionDenied, ResourceExhausted
 from localaml.storage.moto_cloud import MotoCloud
 from localaml.storage.s3 import S3Store
 from localaml.storage.s3_client import S3Account
@@ -137,85 +135,7 @@ async def test_a_replaced_object_is_an_error_and_not_a_mixture(store: S3Store, b
     reader.close()
 
 
-# -- faults -----------------------------------------------------------------------------------------------------------
-
-
-async def test_the_store_stops_in_the_middle_of_an_upload(
-    store: S3Store, proxy: FaultyProxy, big: Path, tmp_path: Path
-) -> None:
-    writer = await store.open_writer(KEY)
-    data = big.read_bytes()
-    await writer.write(data[: PART + 1])
-    proxy.stop()
-    back = threading.Timer(4, proxy.start)
-    back.start()
-    await writer.write(data[PART + 1 :])
-    assert await writer.commit()
-    back.join()
-    await store.get_file(KEY, tmp_path / "back")
-    assert digest(tmp_path / "back") == digest(big)
-
-
-async def test_a_store_that_stays_away_is_an_error_in_time_and_nothing_is_listed(
-    moto: MotoCloud, s3_account: S3Account, proxy: FaultyProxy, big: Path
-) -> None:
-    store = S3Store(S3Account(proxy.url, access_key="test", secret_key="test"), patience_seconds=0.5)
-    writer = await store.open_writer(KEY)
-    data = big.read_bytes()
-    await writer.write(data[: PART + 1])
-    proxy.stop()
-    with pytest.raises(Unavailable) as caught:
-        await writer.write(data[PART + 1 :])
-    assert caught.value.reason == "OBJECT_STORE_UNAVAILABLE"
-    await writer.discard()
-    proxy.start()
-    assert await keys(store) == []
-    store.close()
-
-
-@pytest.mark.parametrize("status", [500, 503])
-async def test_errors_of_the_store_are_waited_out(store: S3Store, proxy: FaultyProxy, big: Path, status: int) -> None:
-    await store.put_file(KEY, big)
-    store.driver.client.close()
-    store.driver.client = store.account.client()
-    proxy.error_status, proxy.errors = status, 8
-    assert (await store.stat(KEY)).size_bytes == big.stat().st_size
-    assert proxy.errors == 0
-
-
-async def test_a_connection_lost_half_way_through_a_download(
-    store: S3Store, proxy: FaultyProxy, big: Path, tmp_path: Path
-) -> None:
-    await store.put_file(KEY, big)
-    for cut in (100, 3_000_000, 9_000_000):
-        proxy.cut_after = cut
-        await store.get_file(KEY, tmp_path / "back")
-        assert proxy.cut_after is None, "the fault did not happen"
-        assert digest(tmp_path / "back") == digest(big)
-
-
-async def test_a_connection_lost_half_way_through_a_part(store: S3Store, proxy: FaultyProxy, big: Path) -> None:
-    proxy.cut_upload_after = 3_000_000
-    await store.put_file(KEY, big)
-    assert proxy.cut_upload_after is None, "the fault did not happen"
-    assert (await store.stat(KEY)).size_bytes == big.stat().st_size
-
-
-async def test_a_download_that_cannot_be_completed_leaves_no_file(
-    s3_account: S3Account, proxy: FaultyProxy, big: Path, tmp_path: Path
-) -> None:
-    store = S3Store(S3Account(proxy.url, access_key="test", secret_key="test"), patience_seconds=0.3)
-    await store.put_file(KEY, big)
-
-    reader = await store.open_reader(KEY)
-    proxy.stop()
-    with pytest.raises(Unavailable):
-        await asyncio.to_thread(lambda: [reader.read_into(memoryview(bytearray(PART)), at * PART) for at in range(3)])
-    reader.close()
-    with pytest.raises(Unavailable):
-        await store.get_file(KEY, tmp_path / "back")
-    assert not (tmp_path / "back").exists()
-    store.close()
+# -- refusals ---------------------------------------------------------------------------------------------------------
 
 
 async def test_refusals_are_told(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1
 AZURITE_ENDPOINT = f"http://127.0.0.1:10000/{AZURITE_ACCOUNT}"
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 60
-# Of the library itself, for what is over at once; longer waiting is `Patience`'s.
+# Of the library itself, for what is over at once and without waiting: that is `Patience`'s, which counts it.
 _RETRIES = 2
 _COPY_CHUNK = 8 * 1024 * 1024
 _TRANSIENT_STATUS = (408, 429)
@@ -40,6 +40,7 @@ class AzureAccount:
         account_name, account_key: who we are there.
         sas_token: instead of a key.
         connection_string: instead of all of them.
+        read_seconds: how long the next bytes of an answer may take.
     """
 
     endpoint: str = ""
@@ -47,11 +48,12 @@ class AzureAccount:
     account_key: str = field(default="", repr=False)
     sas_token: str = field(default="", repr=False)
     connection_string: str = field(default="", repr=False)
+    read_seconds: float = _READ_SECONDS
 
     def client(self) -> Any:
         """A `BlobServiceClient`. Raises FailedPrecondition ``EXTRA_MISSING``, ``AZURE_CREDENTIALS_INVALID``."""
         try:
-            from azure.storage.blob import BlobServiceClient, ExponentialRetry
+            from azure.storage.blob import BlobServiceClient, LinearRetry
         except ImportError:
             raise FailedPrecondition(
                 "EXTRA_MISSING",
@@ -59,11 +61,9 @@ class AzureAccount:
                 "'localaml[azure]'.",
             ) from None
         options: dict[str, Any] = {
-            "retry_policy": ExponentialRetry(
-                initial_backoff=0, increment_base=2, retry_total=_RETRIES, random_jitter_range=0
-            ),
+            "retry_policy": LinearRetry(backoff=0, retry_total=_RETRIES, random_jitter_range=0),
             "connection_timeout": _CONNECT_SECONDS,
-            "read_timeout": _READ_SECONDS,
+            "read_timeout": self.read_seconds,
             "max_single_get_size": 4 * 1024 * 1024,
             "max_chunk_get_size": 4 * 1024 * 1024,
             # Every request on its own would be written to the log.

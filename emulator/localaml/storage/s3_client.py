@@ -26,12 +26,14 @@ class S3Account:
     Attributes:
         endpoint: its URL; None: Amazon's own, for the region.
         access_key, secret_key: None: the usual chain (variables, profile, instance).
+        read_seconds: how long the next bytes of an answer may take.
     """
 
     endpoint: str | None = None
     region: str = "us-east-1"
     access_key: str | None = None
     secret_key: str | None = field(default=None, repr=False)
+    read_seconds: float = _READ_SECONDS
 
     def client(self) -> Any:
         """A boto3 client. Raises FailedPrecondition ``EXTRA_MISSING``, ``S3_ENDPOINT_INVALID``."""
@@ -43,7 +45,7 @@ class S3Account:
             # Bucket names with dots fit no certificate, and a mock cloud has no names for its buckets.
             s3={"addressing_style": "path" if self.endpoint else "auto"},
             connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_READ_SECONDS,
+            read_timeout=self.read_seconds,
             max_pool_connections=_CONNECTIONS,
             request_checksum_calculation="when_supported",
             response_checksum_validation="when_supported",
