@@ -257,6 +257,7 @@ class Emulator:
             later.push_async_callback(self._end_leftovers, self.paths)
         later.push_async_callback(self.orchestrator.close)
         await self.orchestrator.start()
+        faults.restore()
 
         gateway = Gateway(
             method_table(services, self._streams, calls.note, faults.before_call),

@@ -37,7 +37,8 @@ GOOD_EFFECTS = {
 
 
 def rule(kind: FaultKind = FaultKind.ERROR, **parts: object) -> FaultRule:
-    made = FaultRule("f1", kind, effect=GOOD_EFFECTS.get(kind, FaultEffect()))
+    when = FaultWhen(count=default_count(kind))
+    made = FaultRule("f1", kind, when=when, effect=GOOD_EFFECTS.get(kind, FaultEffect()))
     return check_rule(replace(made, **parts))  # type: ignore[arg-type]
 
 
@@ -170,6 +171,7 @@ def test_a_part_that_a_kind_never_sees_is_refused(kind: FaultKind, part: str) ->
         (FaultKind.DELAY, {"effect": FaultEffect(delay_seconds=-1)}),
         (FaultKind.DROP, {"effect": FaultEffect(after=-2)}),
         (FaultKind.CRASH, {"effect": FaultEffect(point="somewhere")}),
+        (FaultKind.CRASH, {"when": FaultWhen(count=0)}),
         (FaultKind.NODE_LOST, {"effect": FaultEffect(notice_seconds=30)}),
     ],
 )

@@ -65,7 +65,9 @@ def test_a_run_survives_a_crash_at_every_point(own: Any, tmp_path: Path, point: 
     assert run.get_status() == "Completed"
     assert "outputs/model" in run.get_file_names()
     assert len(list(Experiment(workspace, "exp").get_runs())) == 1
-    assert list(Faults(own).list()) == [], "a restart forgets faults"
+    [fault] = faults.list()
+    assert (fault.struck, fault.used_up) == (1, True), "a restart forgets no faults, nor that they have struck"
+    assert faults.clear() == 1
     client = own.client
     request = event_pb2.ListEventsRequest(filter=event_pb2.EventFilter(kind="fault"))
     causes = [event.cause for event in client.call(client.events.ListEvents, request).events]

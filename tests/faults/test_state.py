@@ -225,6 +225,7 @@ def test_hostile_archives_change_nothing(
         "CREATE TRIGGER t AFTER DELETE ON workspaces BEGIN DELETE FROM runs; END",
         "CREATE TABLE more (x)",
         "DROP TABLE events",
+        "INSERT INTO faults VALUES (1, 0, 'crash', '{}', 0, 0, 1)",
     ],
 )
 def test_hostile_records_change_nothing(own: Any, archive: Path, tmp_path: Path, statement: str) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
 
+from localaml.control.fault_book import FaultBook
 from localaml.control.fault_errors import error_of
 from localaml.domain.faults import (
     FaultKind,
@@ -24,7 +24,7 @@ from localaml.domain.faults import (
     is_in_time,
 )
 from localaml.domain.models import Cluster, Node, Run, RunKey
-from localaml.errors import FailedPrecondition, NotFound
+from localaml.errors import FailedPrecondition
 from localaml.jobs.hooks import JobHooks
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _EXIT_CODE = 86
 
 
 class FaultControl(JobHooks):
-    """The faults of one emulator. They live in memory: a restart forgets them.
+    """The faults of one emulator. A restart changes nothing about them.
 
     Args:
         clock: service time, for when rules are in force.
@@ -55,13 +55,9 @@ class FaultControl(JobHooks):
         self._clock = clock
         self._machine_clock = machine_clock
         self._crash = crash
-        self._states: list[RuleState] = []
-        self._added_at: dict[str, datetime] = {}
-        self._in_use: frozenset[Hook] = frozenset()
-        self._count = 0
+        self._book = FaultBook(store)
+        # Of rules on nodes that begin later.
         self._timers: dict[str, Timer] = {}
-        # Of rules on nodes: which nodes at work they have seen already.
-        self._seen: dict[str, set[tuple[str, str, int]]] = {}
         self._disturbances: Disturbances | None = None
         self._try_again: Callable[[], None] = lambda: None
 
@@ -82,32 +78,26 @@ class FaultControl(JobHooks):
         rule = check_rule(rule)
         if rule.kind is FaultKind.NODE_EVICTED:
             self._check_low_priority(rule)
-        self._count += 1
-        rule = replace(rule, fault_id=f"f{self._count}")
-        now = self._clock.now()
-        self._added_at[rule.fault_id] = now
-        self._states.append(RuleState(rule))
-        self._note_hooks()
-        self._history.fault(rule.fault_id, "added", rule.kind.value)
+        with self._store.transaction():
+            rule = self._book.add(rule, self._clock.now())
+            self._history.fault(rule.fault_id, "added", rule.kind.value)
         if Hook.NODE in hooks_of(rule.kind):
-            self._seen[rule.fault_id] = set()
-            if rule.when.not_before is not None and rule.when.not_before > now:
-                seconds = (rule.when.not_before - now).total_seconds()
-                self._timers[rule.fault_id] = self._clock.call_later(seconds, lambda: self._sweep(rule.fault_id))
-            else:
-                self._sweep(rule.fault_id)
+            self._begin_in_time(rule)
         return self.get(rule.fault_id)
+
+    def restore(self) -> None:
+        """After a restart, once clusters and runs are known again: rules on nodes go on waiting for their time."""
+        for rule in self._book.on_nodes():
+            if not self._book.has_begun(rule.fault_id):
+                self._begin_in_time(rule)
 
     def get(self, fault_id: str) -> RuleState:
         """Raises NotFound ``FAULT_NOT_FOUND``."""
-        for state in self._states:
-            if state.rule.fault_id == fault_id:
-                return state
-        raise NotFound("FAULT_NOT_FOUND", f"There is no fault {fault_id[:64]!r}; 'localaml fault list' shows all.")
+        return self._book.get(fault_id)
 
     def list(self) -> Sequence[tuple[RuleState, datetime]]:
         """All rules, with the times of their addition."""
-        return [(state, self._added_at[state.rule.fault_id]) for state in self._states]
+        return [(state, self._book.added_at(state.rule.fault_id)) for state in self._book.states()]
 
     def clear(self, fault_ids: Iterable[str] = ()) -> int:
         """Removes rules (none named: all); what clusters could not do because of them is tried again.
@@ -115,17 +105,16 @@ class FaultControl(JobHooks):
         Raises:
             NotFound: ``FAULT_NOT_FOUND``; nothing was removed.
         """
-        ids = list(dict.fromkeys(fault_ids)) or [state.rule.fault_id for state in self._states]
+        ids = list(dict.fromkeys(fault_ids)) or [state.rule.fault_id for state in self._book.states()]
         for fault_id in ids:
             self.get(fault_id)
+        with self._store.transaction():
+            for fault_id in ids:
+                self._history.fault(fault_id, "cleared", "cleared")
+            self._book.remove(ids)
         for fault_id in ids:
             if (timer := self._timers.pop(fault_id, None)) is not None:
                 timer.cancel()
-            self._seen.pop(fault_id, None)
-            del self._added_at[fault_id]
-            self._history.fault(fault_id, "cleared", "cleared")
-        self._states = [state for state in self._states if state.rule.fault_id not in ids]
-        self._note_hooks()
         if ids:
             self._try_again()
         return len(ids)
@@ -138,7 +127,7 @@ class FaultControl(JobHooks):
         Returns after how many messages of a stream its connection is to be lost; for a unary call, that its answer is;
         None for neither.
         """
-        if Hook.CALL not in self._in_use or path.startswith(_ADMIN):
+        if Hook.CALL not in self._book.in_use or path.startswith(_ADMIN):
             return None
         method = path.lstrip("/")
         facts = {"method": (method, method.rpartition(".")[2]), "run": _runs_of(request)}
@@ -149,7 +138,7 @@ class FaultControl(JobHooks):
 
         Returns after how many bytes the connection is to be lost, -1 for half of them; None for not at all.
         """
-        if Hook.BYTES not in self._in_use:
+        if Hook.BYTES not in self._book.in_use:
             return None
         facts = {
             "method": (f"bytes/{method}/{kind}",),
@@ -174,7 +163,7 @@ class FaultControl(JobHooks):
     def before_store(self, key: str, *, writing: bool) -> None:
         """An object (or a prefix) is about to be read or written. Raises the LocalAmlError that it is to have."""
         hook = Hook.STORE_WRITE if writing else Hook.STORE_READ
-        if hook in self._in_use:
+        if hook in self._book.in_use:
             for rule in self._decide(Occasion(hook, {"store": self._names_of(key)})):
                 raise error_of(rule)
 
@@ -197,17 +186,17 @@ class FaultControl(JobHooks):
     # -- the course of runs and nodes ---------------------------------------------------------------------------------
 
     def reached(self, point: str, run: Run) -> None:
-        if Hook.POINT in self._in_use:
+        if Hook.POINT in self._book.in_use:
             facts = {"run": (run.run_id,), "cluster": (run.target,)}
             for rule in self._decide(Occasion(Hook.POINT, facts, point), run):
                 logger.warning("fault %s: crash at %s", rule.fault_id, point)
                 self._crash(_EXIT_CODE)
-        if point == "running" and Hook.NODE in self._in_use:
+        if point == "running" and Hook.NODE in self._book.in_use:
             # Not at once: the run is just about to be watched.
             asyncio.get_running_loop().call_soon(self._sweep)
 
     def before_cluster(self, cluster: Cluster) -> None:
-        if Hook.CLUSTER_CREATE not in self._in_use:
+        if Hook.CLUSTER_CREATE not in self._book.in_use:
             return
         facts = {"cluster": (cluster.name.name,), "vm_size": (cluster.vm_size,)}
         # As with a real quota, a cluster that begins without nodes can be made.
@@ -216,7 +205,7 @@ class FaultControl(JobHooks):
             raise error_of(rule, cluster)
 
     async def before_node_start(self, cluster: Cluster, node: Node) -> None:
-        if Hook.NODE_START not in self._in_use:
+        if Hook.NODE_START not in self._book.in_use:
             return
         facts = {
             "cluster": (cluster.name.name,),
@@ -227,11 +216,24 @@ class FaultControl(JobHooks):
             raise error_of(rule, cluster)
 
     async def before_environment(self, run: Run) -> None:
-        if Hook.ENVIRONMENT not in self._in_use:
+        if Hook.ENVIRONMENT not in self._book.in_use:
             return
         facts = {"cluster": (run.target,), "run": (run.run_id,)}
         for rule in self._decide(Occasion(Hook.ENVIRONMENT, facts), run):
             raise error_of(rule)
+
+    def _begin_in_time(self, rule: FaultRule) -> None:
+        begin = rule.when.not_before
+        seconds = 0.0 if begin is None else (begin - self._clock.now()).total_seconds()
+        if seconds > 0:
+            self._timers[rule.fault_id] = self._clock.call_later(seconds, lambda: self._begin(rule.fault_id))
+        else:
+            self._begin(rule.fault_id)
+
+    def _begin(self, fault_id: str) -> None:
+        with self._store.transaction():
+            self._book.begin(fault_id)
+            self._sweep(fault_id)
 
     def _sweep(self, new: str | None = None) -> None:
         """Lets rules on nodes strike: every rule on what is at work; one that begins now on idle nodes, too."""
@@ -239,14 +241,13 @@ class FaultControl(JobHooks):
             return
         nodes = self._disturbances.nodes()
         nodes.sort(key=lambda node: node.run_id is None)
-        for fault_id in list(self._seen):
+        for rule in self._book.on_nodes():
             for node in nodes:
-                if fault_id in self._seen and (node.run_id is not None or fault_id == new):
-                    self._look_at(fault_id, node)
+                if node.run_id is not None or rule.fault_id == new:
+                    self._look_at(rule, node)
 
-    def _look_at(self, fault_id: str, node: Node) -> None:
+    def _look_at(self, rule: FaultRule, node: Node) -> None:
         assert self._disturbances is not None
-        rule = self.get(fault_id).rule
         attempt = 0
         if node.run_id is not None:
             key = RunKey(node.cluster.workspace_id, node.run_id)
@@ -257,17 +258,19 @@ class FaultControl(JobHooks):
             return
         if rule.kind is FaultKind.NODE_EVICTED and not self._disturbances.is_low_priority(node.cluster):
             return
-        seen = (node.node_id, node.run_id or "", attempt)
-        if seen in self._seen[fault_id] or not is_in_time(rule.when, self._clock.now()):
+        if self.get(rule.fault_id).is_used_up or not is_in_time(rule.when, self._clock.now()):
             return
-        self._seen[fault_id].add(seen)
         facts = {
             "cluster": (node.cluster.cluster,),
             "node": (node.node_id, node.host_name),
             "run": (node.run_id,) if node.run_id is not None else (),
         }
-        if self._decide(Occasion(Hook.NODE, facts), node=node, only=fault_id):
-            self._strike(rule, node)
+        with self._store.transaction():
+            # That it was seen, counted and struck is kept together, or not at all.
+            if self._book.look(rule.fault_id, node.node_id, node.run_id or "", attempt) and self._decide(
+                Occasion(Hook.NODE, facts), node=node, only=rule.fault_id
+            ):
+                self._strike(rule, node)
 
     def _strike(self, rule: FaultRule, node: Node) -> None:
         assert self._disturbances is not None
@@ -296,26 +299,24 @@ class FaultControl(JobHooks):
     ) -> Sequence[FaultRule]:
         """The rules that strike, noted in the history."""
         asked = [
-            state for state in self._states if state.rule.kind not in ignored and only in (None, state.rule.fault_id)
+            state
+            for state in self._book.states()
+            if state.rule.kind not in ignored and only in (None, state.rule.fault_id)
         ]
         after, striking = consider_all(asked, occasion, self._clock.now())
-        changed = {state.rule.fault_id: state for state in after}
-        self._states = [changed.get(state.rule.fault_id, state) for state in self._states]
-        for rule in striking:
-            about = "; ".join(f"{part} {names[0]}" for part, names in occasion.facts.items() if names)
-            self._history.fault(
-                rule.fault_id,
-                "struck",
-                f"{rule.kind.value}: {occasion.point or about}",
-                workspace_id=run.workspace_id if run else node.cluster.workspace_id if node else "",
-                cluster=run.target if run else node.cluster.cluster if node else "",
-                run_id=run.run_id if run else (node.run_id or "") if node else "",
-            )
+        with self._store.transaction():
+            self._book.note(after)
+            for rule in striking:
+                about = "; ".join(f"{part} {names[0]}" for part, names in occasion.facts.items() if names)
+                self._history.fault(
+                    rule.fault_id,
+                    "struck",
+                    f"{rule.kind.value}: {occasion.point or about}",
+                    workspace_id=run.workspace_id if run else node.cluster.workspace_id if node else "",
+                    cluster=run.target if run else node.cluster.cluster if node else "",
+                    run_id=run.run_id if run else (node.run_id or "") if node else "",
+                )
         return striking
-
-    def _note_hooks(self) -> None:
-        """Where nothing is to happen, nothing has to be asked."""
-        self._in_use = frozenset[Hook]().union(*(hooks_of(state.rule.kind) for state in self._states))
 
     def _check_low_priority(self, rule: FaultRule) -> None:
         named = [

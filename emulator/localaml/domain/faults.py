@@ -280,6 +280,8 @@ def check_rule(rule: FaultRule) -> FaultRule:
         raise bad("delay_seconds says how long it takes, and must be more than 0")
     if rule.kind is FaultKind.CRASH and effect.point not in CRASH_POINTS:
         raise bad(f"point must be one of {', '.join(CRASH_POINTS)}")
+    if rule.kind is FaultKind.CRASH and when.count == 0:
+        raise bad("count must be at least 1, since without a limit the emulator would never come back to be told")
     return replace(rule, effect=effect)
 
 

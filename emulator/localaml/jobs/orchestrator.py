@@ -129,15 +129,16 @@ class Orchestrator:
             AlreadyExists: ``RUN_EXISTS``.
         """
         store = self._tools.store
+        made: Cluster | None = None
+        if run.target == "amlcompute":
+            made = cluster_for_run(run, spec, vm_size, vm_priority, self._tools.clock.now())
+            self._tools.hooks.before_cluster(made)  # outside of the transaction: what it notes stays
         with store.transaction():
-            made: Cluster | None = None
             if run.target == LOCAL_TARGET:
                 control = self._local_control(run)
                 cluster = control.cluster
-            elif run.target == "amlcompute":
-                made = cluster = cluster_for_run(run, spec, vm_size, vm_priority, self._tools.clock.now())
-                self._tools.hooks.before_cluster(cluster)
-                self._cluster_book.insert(cluster)
+            elif made is not None:
+                self._cluster_book.insert(cluster := made)
                 run = replace(run, target=cluster.name.name)
             else:
                 cluster = store.clusters.get(ClusterKey(run.workspace_id, run.target))

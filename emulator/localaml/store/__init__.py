@@ -17,6 +17,7 @@ from localaml.store.database import Database
 from localaml.store.datastores import Datastores
 from localaml.store.events import EVENTS_TOPIC, EventFilter, Events
 from localaml.store.experiments import Experiments
+from localaml.store.faults import Faults
 from localaml.store.metrics import Metrics
 from localaml.store.portable import check_copy
 from localaml.store.quotas import Counters, Quotas
@@ -60,6 +61,7 @@ class Store:
         self.events = Events(database)
         self.quotas = Quotas(database)
         self.counters = Counters(database)
+        self.faults = Faults(database)
 
     @classmethod
     def open(cls, path: Path) -> Store:

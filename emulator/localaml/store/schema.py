@@ -248,7 +248,30 @@ CREATE TABLE counters (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD)
+_FOURTH = """
+-- Faults that were asked for. They belong to this emulator, not to its resources: they never travel.
+CREATE TABLE faults (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    added_at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    -- Target, when and effect.
+    rule TEXT NOT NULL,
+    seen INTEGER NOT NULL,
+    struck INTEGER NOT NULL,
+    has_begun INTEGER NOT NULL
+);
+
+-- Which nodes at work a rule on nodes has looked at: each counts once.
+CREATE TABLE fault_looks (
+    fault_seq INTEGER NOT NULL REFERENCES faults ON DELETE CASCADE,
+    node_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    PRIMARY KEY (fault_seq, node_id, run_id, attempt)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
 """SQL scripts, in order. Their count is the format version of a state dir."""
 
 FORMAT_VERSION = len(MIGRATIONS)

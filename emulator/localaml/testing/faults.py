@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from localaml.cli.failure import CliError
 from localaml.cli.fault_rules import rule
 from localaml_proto.admin.v1 import fault_pb2
 
 if TYPE_CHECKING:
     from localaml.testing.emulators import Emulator
+
+# How often the emulator may crash again before its rules are cleared after a test.
+_MOST_CRASHES = 10
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,16 @@ class Faults:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A crash on purpose took the rules with it.
-        if self._emulator.is_running:
-            self.clear()
+        # A restart does not forget rules. One that crashes the emulator strikes a limited number of times.
+        for attempt in range(_MOST_CRASHES, -1, -1):
+            try:
+                self._emulator.ensure_running()
+                self.clear()
+            except CliError:
+                if self._emulator.is_running or not attempt:
+                    raise
+            else:
+                return
 
     def add(self, kind: str, **details: Any) -> Fault:
         """Adds a rule; what it does to nodes that are there has been done when this returns.

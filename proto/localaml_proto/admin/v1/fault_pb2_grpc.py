@@ -6,8 +6,8 @@ from localaml_proto.admin.v1 import fault_pb2 as localaml_dot_admin_dot_v1_dot_f
 
 
 class FaultServiceStub(object):
-    """Making things go wrong on purpose. Rules live as long as the emulator's process: a restart forgets them. The services of
-    this package are exempt from them.
+    """Making things go wrong on purpose. Rules stay, with what they have counted, until they are cleared, also when the
+    emulator is started again. The services of this package are exempt from them.
     """
 
     def __init__(self, channel):
@@ -34,8 +34,8 @@ class FaultServiceStub(object):
 
 
 class FaultServiceServicer(object):
-    """Making things go wrong on purpose. Rules live as long as the emulator's process: a restart forgets them. The services of
-    this package are exempt from them.
+    """Making things go wrong on purpose. Rules stay, with what they have counted, until they are cleared, also when the
+    emulator is started again. The services of this package are exempt from them.
     """
 
     def AddFault(self, request, context):
@@ -86,8 +86,8 @@ def add_FaultServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FaultService(object):
-    """Making things go wrong on purpose. Rules live as long as the emulator's process: a restart forgets them. The services of
-    this package are exempt from them.
+    """Making things go wrong on purpose. Rules stay, with what they have counted, until they are cleared, also when the
+    emulator is started again. The services of this package are exempt from them.
     """
 
     @staticmethod
