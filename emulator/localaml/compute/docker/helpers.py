@@ -147,8 +147,8 @@ class Helpers:
     ) -> int:
         from docker.errors import APIError
 
-        # Both before the start: nothing of what it prints is lost, nor its exit code when it is removed at once.
-        waiting = post(client, f"/containers/{identity}/wait", {"condition": "next-exit"})
+        # Both before the start: nothing of what it prints is lost, nor its exit code, which comes when it is gone.
+        waiting = post(client, f"/containers/{identity}/wait", {"condition": "removed"})
         with interruption.reading(waiting):
             params = {"stdout": 1, "stderr": 1, "stream": 1}
             attached = post(client, f"/containers/{identity}/attach", params)
