@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from localaml.clock import RealClock
-from localaml.compute.docker.containers import container_name
+from localaml.compute.docker.containers import node_labels
 from localaml.compute.docker.engine import Engine
 from localaml.compute.docker.images import Images, with_binds
 from localaml.compute.docker.runtime import DockerRuntime
@@ -63,6 +63,8 @@ class Machine:
         self.visible = tuple(visible)
         self.runtime = self._make_runtime(isolation)
         self.nodes = tuple(NodeSpec("w1", "cpu", f"node-{i}", f"cpu-{i}", "STANDARD_D2_V2") for i in range(2))
+        # For runs beside those on the two.
+        self.third = NodeSpec("w1", "cpu", "node-2", "cpu-2", "STANDARD_D2_V2")
         self.table = ProcessTable()
         self.container: ContainerPlan | None = None
 
@@ -156,8 +158,9 @@ class DockerMachine(Machine):
         self.container = with_binds(await self.images.default(), [Bind(path) for path in self.visible])
 
     def on_this_machine(self, node: int, process_id: int) -> int:
-        name = container_name(self.paths.root, self.nodes[node])
-        first = self.engine.call_here(lambda client: client.api.inspect_container(name)["State"]["Pid"])
+        labels = [f"{name}={value}" for name, value in node_labels(self.paths.root, self.nodes[node]).items()]
+        (found,) = self.engine.call_here(lambda client: client.api.containers(filters={"label": labels}))
+        first = self.engine.call_here(lambda client: client.api.inspect_container(found["Id"])["State"]["Pid"])
         namespace = Path(f"/proc/{first}/ns/pid").readlink()
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):

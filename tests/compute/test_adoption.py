@@ -7,20 +7,22 @@ import json
 import os
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.compute.machine import FOREVER, KINDS, PYTHON, WHICH, Machine, all_printed, ended, printed, until
 
-# Starts a run (standard input: state dir, kind, script), prints the handle, and waits to be killed.
+# Starts a run (standard input: runtime, state dir, kind, script), prints the handle, and waits to be killed.
 _EMULATOR = """
 import asyncio, json, sys
 from pathlib import Path
-from tests.compute.machine import Machine, PYTHON
+from tests.compute.machine import MACHINES, PYTHON
 
 async def main():
-    state_dir, kind, script = json.loads(sys.stdin.read())
-    machine = Machine(Path(state_dir))
+    runtime, state_dir, kind, script = json.loads(sys.stdin.read())
+    machine = MACHINES[runtime](Path(state_dir))
+    await machine.start()
     job = await machine.runtime.launch(machine.plan_of(kind, "adopted", PYTHON, "-uc", script))
     print(json.dumps(dict(job.handle)), flush=True)
     await job.wait()
@@ -36,7 +38,7 @@ def _start(machine: Machine, kind: str, script: str) -> tuple[subprocess.Popen[s
         [PYTHON, "-c", _EMULATOR], cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdin and process.stdout
-    process.stdin.write(json.dumps([str(machine.paths.root), kind, script]))
+    process.stdin.write(json.dumps([machine.kind, str(machine.paths.root), kind, script]))
     process.stdin.close()
     return process, json.loads(process.stdout.readline())
 
@@ -66,7 +68,7 @@ async def test_a_run_goes_on_and_is_adopted(machine: Machine, kind: str, with_ha
     _kill(emulator)
     assert await machine.runtime.end_leftovers(frozenset({"adopted"})) == 0
     job = await machine.runtime.adopt(plan, handle if with_handle else {})
-    assert machine.launcher(job) == handle["pid"]
+    assert job.handle["pid"] == handle["pid"]
     waiting = asyncio.ensure_future(ended(job))
     (plan.run_dir / "work" / "go").touch()
     result = await waiting
@@ -130,7 +132,7 @@ async def test_somebody_elses_process_is_not_taken_for_the_run(machine: Machine)
 @pytest.mark.parametrize("kind", ["mpi", "ps", "rendezvous"])
 async def test_leftovers_are_ended_but_for_the_labels_to_keep(machine: Machine, kind: str) -> None:
     emulator, handle = _start(machine, kind, f"print('ready'); {FOREVER}")
-    kept = machine.plan("kept", PYTHON, "-uc", f"print('ready'); {FOREVER}")
+    kept = replace(machine.plan("kept", PYTHON, "-uc", f"print('ready'); {FOREVER}"), nodes=(machine.third,))
     kept_job = await machine.runtime.launch(kept)
     left = machine.plan_of(kind, "adopted")
     await printed(machine, kept, "ready")
@@ -139,7 +141,7 @@ async def test_leftovers_are_ended_but_for_the_labels_to_keep(machine: Machine, 
     # A shell in which somebody has exported the variable of the state dir is no leftover.
     shell = subprocess.Popen(["sleep", "600"], env={"LOCALAML_STATE_DIR": str(machine.paths.root)})
     try:
-        assert await machine.runtime.end_leftovers(frozenset({"kept"})) >= left.process_count
+        assert await machine.runtime.end_leftovers(frozenset({"kept"})) >= len(left.nodes)
         assert not machine.processes(left) and machine.processes(kept)
         assert shell.poll() is None
     finally:
@@ -147,7 +149,7 @@ async def test_leftovers_are_ended_but_for_the_labels_to_keep(machine: Machine, 
         shell.wait()
     # What is left of it is its folder; its end is known.
     result = await ended(await machine.runtime.adopt(left, handle))
-    assert result.reason == "PROCESS_KILLED"
+    assert result.reason == {"process": "PROCESS_KILLED", "docker": "NODE_LOST"}[machine.kind]
     await kept_job.terminate(grace_seconds=0)
 
 
@@ -156,7 +158,8 @@ async def test_closing_lets_the_run_go_on(machine: Machine) -> None:
     job = await machine.runtime.launch(plan)
     await printed(machine, plan, "ready")
     await machine.runtime.close()
-    again = Machine(machine.paths.root)
+    again = machine.another(machine.paths.root)
+    await again.start()
     adopted = await again.runtime.adopt(plan, job.handle)
     (plan.run_dir / "work" / "go").touch()
     assert (await ended(adopted)).succeeded

@@ -88,6 +88,7 @@ def test_finding_processes(sleeper: int, table: ProcessTable, tmp_path: Path) ->
     assert table.find({}, session=sleeper) == []
 
 
+@pytest.mark.parametrize("machine", ["process"], indirect=True)
 async def test_runs_without_pidfds(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "pidfd_open")
     assert (await ended(await machine.runtime.launch(machine.plan("short", PYTHON, "-c", "")))).succeeded

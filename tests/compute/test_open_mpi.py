@@ -90,11 +90,13 @@ async def test_the_environment_reaches_every_rank_and_no_command_line(machine: M
         assert variables["OMPI_MCA_btl_base_verbose"] == "0"
 
 
-async def test_a_state_dir_with_spaces_and_a_long_name(tmp_path: Path) -> None:
-    machine = Machine(tmp_path / "it's a \u00e4 folder" / ("long" * 30))
+async def test_a_state_dir_with_spaces_and_a_long_name(machine: Machine, tmp_path: Path) -> None:
+    machine = machine.another(tmp_path / "it's a \u00e4 folder" / ("long" * 30))
+    await machine.start()
     plan = machine.mpi_plan("report", PYTHON, "-c", REPORT)
     assert (await ended(await machine.runtime.launch(plan))).succeeded
     assert "cpu-1" in _rank_log(machine, plan, 3)
+    await machine.runtime.end_leftovers(frozenset())
     await machine.runtime.close()
     assert not machine.left_behind()
 
@@ -118,7 +120,7 @@ async def test_a_rank_and_its_wrapper_are_killed(machine: Machine) -> None:
     plan = machine.mpi_plan("no-record", PYTHON, "-c", _RANK + FOREVER)
     job = await machine.runtime.launch(plan)
     await _all_ready(machine, plan)
-    wrapper = int((plan.run_dir / "control" / "rank_3.pid").read_text())
+    wrapper = machine.on_this_machine(1, int((plan.run_dir / "control" / "rank_3.pid").read_text()))
     os.killpg(os.getpgid(wrapper), signal.SIGKILL)
     result = await ended(job)
     assert not result.succeeded and 3 not in {record.rank for record in result.ranks}

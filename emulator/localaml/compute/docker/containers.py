@@ -24,6 +24,7 @@ WORKSPACE_LABEL = "localaml.workspace"
 CLUSTER_LABEL = "localaml.cluster"
 NODE_LABEL = "localaml.node"
 _GIB = 1024**3
+_REMOVALS = 3
 # What root may do in its container: have files and processes of several users. Neither raw sockets nor devices.
 _CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "NET_BIND_SERVICE")
 
@@ -60,8 +61,9 @@ def digest(*words: str) -> str:
     return hashlib.sha256("\0".join(words).encode()).hexdigest()[:12]
 
 
-def container_name(state_dir: Path, node: NodeSpec) -> str:
-    return f"localaml-{digest(str(state_dir))}-{digest(node.workspace_id, node.cluster, node.node_id)}"
+def container_name(state_dir: Path, node: NodeSpec, suffix: str) -> str:
+    """A name that no other container has: one that is going may still be there when the next comes."""
+    return f"localaml-{digest(str(state_dir))}-{digest(node.workspace_id, node.cluster, node.node_id)}-{suffix}"
 
 
 def network_name(state_dir: Path, node: NodeSpec) -> str:
@@ -121,10 +123,11 @@ class NodeContainer:
     node_folder: Path
     scripts: Path
     relay: Path
+    suffix: str
 
 
 def create(client: DockerClient, wanted: NodeContainer, settings: DockerSettings, facts: EngineFacts) -> str:
-    """Makes and starts the container; its id. One of the same name that is there goes."""
+    """Makes and starts the container; its id."""
     from docker.errors import NotFound
     from docker.types import DeviceRequest, EndpointConfig, Mount, Ulimit
 
@@ -157,14 +160,12 @@ def create(client: DockerClient, wanted: NodeContainer, settings: DockerSettings
     )
     network = network_name(wanted.state_dir, node)
     networking: Any = {"EndpointsConfig": {network: EndpointConfig(api.api_version, aliases=[node.host_name])}}
-    name = container_name(wanted.state_dir, node)
-    remove(client, name)
     made = api.create_container(
         shape.image,
         # All of it is the entry point: the image's own one and its command are not wanted.
         entrypoint=[shape.python, "-I", "-S", "-X", "utf8", str(layout.SCRIPTS / "agent.py")],
         command=["serve", str(layout.NODE / "config.json")],
-        name=name,
+        name=container_name(wanted.state_dir, node, wanted.suffix),
         hostname=node.host_name,
         user="0:0",
         working_dir="/",
@@ -184,18 +185,34 @@ def create(client: DockerClient, wanted: NodeContainer, settings: DockerSettings
     return identity
 
 
-def remove(client: DockerClient, name: str) -> None:
+def remove_all_of(client: DockerClient, state_dir: Path, node: NodeSpec) -> None:
+    """Ends and removes every container of a node."""
+    labels = [f"{name}={value}" for name, value in node_labels(state_dir, node).items()]
+    for container in client.api.containers(all=True, quiet=True, filters={"label": labels}):
+        remove(client, container["Id"])
+
+
+def remove(client: DockerClient, identity: str) -> None:
     """Ends and removes a container; a missing one is fine."""
     from docker.errors import APIError, NotFound
 
-    try:
-        client.api.remove_container(name, force=True, v=True)
-    except NotFound:
-        return
-    except APIError as error:
-        # Somebody else is at it: then it goes all the same.
-        if "is already in progress" not in str(error):
-            raise
+    for attempt in range(_REMOVALS):
+        # What is frozen does not hear that it is to end (cgroup v1), not even when it is killed.
+        with suppress(APIError):
+            client.api.unpause(identity)
+        try:
+            client.api.remove_container(identity, force=True, v=True)
+        except NotFound:
+            return
+        except APIError as error:
+            # Somebody else is at it: then it goes all the same.
+            if "is already in progress" in str(error):
+                return
+            # It was frozen in between.
+            if "did not receive an exit event" not in str(error) or attempt == _REMOVALS - 1:
+                raise
+        else:
+            return
 
 
 def _ordered(shape: Shape) -> list[Bind]:

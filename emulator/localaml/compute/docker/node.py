@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from localaml.clock import Clock
 from localaml.compute.docker import layout
 from localaml.compute.docker.agents import Agent, AgentGone
-from localaml.compute.docker.containers import NodeContainer, Shape, container_name, create, remove
+from localaml.compute.docker.containers import NodeContainer, Shape, create, remove, remove_all_of
 from localaml.compute.runtime import NodeSpec
 from localaml.errors import LocalAmlError, NotFound, Unavailable
 
@@ -26,6 +27,8 @@ _LOG = logging.getLogger(__name__)
 _READY_SECONDS = 30.0
 # File in the node's folder with the label of the run that works on it.
 _RUN = "run"
+# ... and with its container's id.
+_CONTAINER = "container"
 # What comes and goes there is cleared, or the system's own.
 _CLEARED = ("/tmp", "/var/tmp", "/var", "/run", "/dev", "/dev/shm")  # noqa: S108
 
@@ -56,6 +59,8 @@ class Node:
         self.container_id = ""
         # It has gone by itself, or is to go: nothing is started in it any more.
         self.is_gone = False
+        # ... since somebody wanted it to.
+        self.was_stopped = False
         self._folder = folder
         self._state_dir = state_dir
         self._scripts = scripts
@@ -69,10 +74,6 @@ class Node:
         self._lock = asyncio.Lock()
         self._refreshing: asyncio.Task[None] | None = None
 
-    @property
-    def name(self) -> str:
-        return container_name(self._state_dir, self.spec)
-
     async def start(self, shape: Shape) -> None:
         """Makes the container, and has it wait for a run. One that is there stays."""
         async with self._lock:
@@ -84,14 +85,19 @@ class Node:
         """Finds the container of an earlier emulator; whether it lives."""
         async with self._lock:
             try:
-                found = await self._engine.call(lambda client: client.api.inspect_container(self.name))
-            except NotFound:
+                name = (self._folder / _CONTAINER).read_text()
+                found = await self._engine.call(lambda client: client.api.inspect_container(name))
+            except (OSError, NotFound):
                 return False
-            self.container_id = str(found["Id"])
+            self.container_id = name
+            if found["State"].get("Paused"):
+                # Its run had ended, and it waited for the next: there is something to look at once more.
+                await self._engine.call(lambda client: client.api.unpause(name))
             return bool(found["State"]["Running"])
 
     async def make_ready(self, shape: Shape) -> None:
         """Has a container of that shape that runs: the one that waits, or a new one."""
+        await self.settle()
         async with self._lock:
             if self.is_gone:
                 raise Unavailable("NODE_LOST", f"Node {self.spec.node_id} has gone.")
@@ -118,14 +124,18 @@ class Node:
 
     async def stop(self) -> None:
         """Ends everything on it and removes it."""
-        self.is_gone = True
+        self.is_gone = self.was_stopped = True
         # It must not wait for the lock: what holds it may wait for the container.
-        await self._engine.call(lambda client: remove(client, self.name))
+        await self.remove_container()
         await self.settle()
         async with self._lock:
             # What was being made in this moment.
-            await self._engine.call(lambda client: remove(client, self.name))
+            await self.remove_container()
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    async def remove_container(self) -> None:
+        """Ends everything in it at once."""
+        await self._engine.call(lambda client: remove_all_of(client, self._state_dir, self.spec))
 
     async def settle(self) -> None:
         """Waits for what goes on in the background."""
@@ -138,7 +148,9 @@ class Node:
             self._refreshing.cancel()
 
     async def _create(self, shape: Shape) -> None:
-        self.container_id, self._shape, self.is_paused = "", None, False
+        before, self.container_id, self._shape, self.is_paused = self.container_id, "", None, False
+        if before:
+            await self._engine.call(lambda client: remove(client, before))
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         config = {
             "socket": str(layout.NODE / "agent.sock"),
@@ -150,7 +162,9 @@ class Node:
         for bind in shape.binds:
             if not bind.path.exists():
                 bind.path.mkdir(parents=True, exist_ok=True)
-        wanted = NodeContainer(self.spec, shape, self._state_dir, self._folder, self._scripts, self._relay.folder)
+        wanted = NodeContainer(
+            self.spec, shape, self._state_dir, self._folder, self._scripts, self._relay.folder, secrets.token_hex(4)
+        )
         creating = asyncio.ensure_future(
             self._engine.call(lambda client: create(client, wanted, self._settings, self._facts))
         )
@@ -158,11 +172,12 @@ class Node:
         self.container_id = await _to_its_end(creating)
         self._shape = shape
         try:
+            (self._folder / _CONTAINER).write_text(self.container_id)
             await self.agent.wait_until_ready(_READY_SECONDS)
             self._fresh = await self._changes()
         except BaseException as error:
             said = await self._last_words() if isinstance(error, Unavailable) else ""
-            await _to_its_end(asyncio.ensure_future(self._engine.call(lambda client: remove(client, self.name))))
+            await _to_its_end(asyncio.ensure_future(self.remove_container()))
             self.container_id, self._shape = "", None
             if said:
                 raise Unavailable("NODE_START_FAILED", f"{error} It says: {said}") from error

@@ -197,7 +197,9 @@ class DockerRuntime:
             _write_private(plan.run_dir / "work" / TOKEN_FILE, token)
         user = self._user()
         try:
-            answers = await _all(node.agent.ask("expect", token=token, user=user) for node in nodes)
+            answers = await _all(
+                node.agent.ask("expect", timeout_seconds=_ASK_SECONDS, token=token, user=user) for node in nodes
+            )
             if user is not None:
                 owned = [str(plan.run_dir), *(str(bind.path) for bind in plan.container.binds if bind.writable)]
                 await first.agent.ask("own", paths=owned, user=user)
@@ -205,6 +207,7 @@ class DockerRuntime:
                 node.begin(plan.label)
             started = await first.agent.ask(
                 "start",
+                timeout_seconds=_ASK_SECONDS,
                 words=prepared.words,
                 environment=prepared.environment,
                 directory=str(prepared.working_dir),
@@ -234,10 +237,12 @@ class DockerRuntime:
         with suppress(AgentGone):
             if not known["pid"]:
                 known["pid"] = _launcher_of(plan)
-                known["start_time"] = (await first.agent.ask("start_time", process_id=known["pid"]))["start_time"]
+                known["start_time"] = (
+                    await first.agent.ask("start_time", timeout_seconds=_ASK_SECONDS, process_id=known["pid"])
+                )["start_time"]
                 lives = bool(known["start_time"])
             elif first.container_id == known.get("containers", {}).get(first.spec.node_id, first.container_id):
-                answer = await first.agent.ask("start_time", process_id=known["pid"])
+                answer = await first.agent.ask("start_time", timeout_seconds=_ASK_SECONDS, process_id=known["pid"])
                 lives = answer["start_time"] == known["start_time"] != ""
         return self._begin(plan, known, nodes, launcher_lives=lives)
 
@@ -254,8 +259,9 @@ class DockerRuntime:
 
         # Nodes that wait are started anew by whoever needs them.
         mine = frozenset(self._nodes) if keep_labels else frozenset()
-        for node in () if keep_labels else self._nodes.values():
+        for node in () if keep_labels else list(self._nodes.values()):
             node.is_gone = node.was_stopped = True
+            await node.settle()
         names = await self._engine.call(leftovers)
         await _all(self._engine.call(lambda client, name=name: remove(client, name)) for name in names)  # type: ignore[misc]
         if not keep_labels:
@@ -481,7 +487,9 @@ async def _check_program(plan: LaunchPlan, node: Node) -> None:
     program = plan.argv[0] if plan.argv else ""
     if os.sep in program:
         try:
-            answer = await node.agent.ask("executable", path=program, directory=str(plan.run_dir / "work"))
+            answer = await node.agent.ask(
+                "executable", timeout_seconds=_ASK_SECONDS, path=program, directory=str(plan.run_dir / "work")
+            )
         except AgentGone as error:
             raise _gone_early(error) from error
         if not answer["executable"]:

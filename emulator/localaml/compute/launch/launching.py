@@ -142,11 +142,16 @@ def _check(plan: LaunchPlan, placement: Placement) -> None:
             )
     program = plan.argv[0]
     if os.sep in program and not placement.has_program(plan, program):
-        raise FailedPrecondition(
-            "LAUNCH_FAILED",
-            f"The program {program} does not exist or may not be executed; check the run's interpreter.",
-            {"program": program},
-        )
+        raise no_such_program(program)
+
+
+def no_such_program(program: str) -> FailedPrecondition:
+    """The error for a program, given by its path, that cannot be executed."""
+    return FailedPrecondition(
+        "LAUNCH_FAILED",
+        f"The program {program} does not exist or may not be executed; check the run's interpreter.",
+        {"program": program},
+    )
 
 
 def _open_mpi_prefix(plan: LaunchPlan) -> Path:
