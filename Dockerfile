@@ -8,6 +8,7 @@
 ARG BASE=python:3.11-slim
 
 FROM ${BASE} AS installation
+LABEL localaml.emulator-installation=true
 # A package index in place of pip's own. Where it is signed by an authority of your own, put its certificates beside this
 # file, as ca-bundle.pem. Nothing of this stage but the installation gets into the image.
 ARG PIP_INDEX_URL=
