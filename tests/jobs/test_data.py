@@ -72,6 +72,14 @@ async def test_a_reference_wins_over_a_variable_of_the_users(files: RunFiles) ->
 # -- mount --------------------------------------------------------------------------------------------------------
 
 
+async def test_what_containers_have_to_see_are_whole_datastores(files: RunFiles) -> None:
+    data = await _prepare(files, DataReference("x", "data", MOUNT, "a"), DataReference("y", "data", MOUNT, "b/c.txt"))
+    assert data.folders == (files.datastore,)
+    _fill(files.datastore, {"a/b": "x"})
+    data = await _prepare(files, DataReference("x", "data", DOWNLOAD, "a"), DataReference("y", "data", UPLOAD, "b"))
+    assert data.folders == ()
+
+
 async def test_a_mount_is_the_datastores_folder_and_writes_are_objects_at_once(files: RunFiles) -> None:
     _fill(files.datastore, {"set/a.csv": "1"})
     data = await _prepare(files, DataReference("x", "data", MOUNT, "set"))

@@ -61,7 +61,7 @@ class World:
             clock=clock,
             connection=lambda key: Connection("http://127.0.0.1:1", self.paths.endpoint, f"token-{key.run_id}"),
             job_sdk=Path("/sdk"),
-            base_environment={"HOME": "/root", "SECRET": "x"},
+            base_environment={"HOME": "/root", "LANG": "of the machine", "SECRET": "x"},
             hooks=self.hooks,
         )
         return Orchestrator(

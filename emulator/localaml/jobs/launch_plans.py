@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -48,9 +49,14 @@ def launch_plan(
 ) -> LaunchPlan:
     """The plan of a launch. Raises ResourceExhausted ``NO_FREE_PORTS``."""
     container = environment.container
+    base = inherited(tools.base_environment)
+    if container is not None:
+        # As whoever logs in: root has a home in every image, others have theirs where they may write.
+        user = tools.settings.docker.user.partition(":")[0] or str(os.getuid())
+        base = {"HOME": "/root" if user == "0" else str(paths.tmp), **container_variables(spec.container, container)}
     variables = job_variables(
         run,
-        base=inherited(tools.base_environment) if container is None else container_variables(spec.container, container),
+        base=base,
         connection=tools.connection(run.key),
         bin_dir=environment.bin_dir,
         python_path=(tools.job_sdk, paths.work),
