@@ -132,6 +132,10 @@ class Machine:
         """Ids of a run's living processes."""
         return self.table.find({RUN_LABEL: plan.label, STATE_DIR: str(self.paths.root)})
 
+    def own_processes(self, plan: LaunchPlan) -> list[int]:
+        """Those of them that do the run's work, or wait for it: not what stands for a process of another node."""
+        return [each for each in self.processes(plan) if "LOCALAML_AGENT_CALL" not in self.table.environment(each)]
+
     def left_behind(self) -> dict[str, Any]:
         """What should not be there when no run goes on."""
         left = {

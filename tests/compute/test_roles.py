@@ -56,7 +56,7 @@ async def test_no_variable_is_on_a_command_line_or_in_a_file_of_everybody(machin
     job = await machine.runtime.launch(replace(plan, processes=processes))
     await all_printed(machine, plan, "ready")
     lines = [Path(f"/proc/{number}/cmdline").read_bytes() for number in machine.processes(plan)]
-    assert len(lines) == 5 and not any(b"hunter2" in line for line in lines)
+    assert len(lines) >= 5 and not any(b"hunter2" in line for line in lines)
     assert (plan.run_dir / "control" / "processes.json").stat().st_mode & 0o077 == 0
     await job.terminate(grace_seconds=10)
 
@@ -160,7 +160,7 @@ async def test_records_survive_a_signal_to_the_launcher(machine: Machine) -> Non
     # It was told to end, and waits for the others to be told, too.
     done, _ = await asyncio.wait({asyncio.ensure_future(job.wait())}, timeout=0.2)
     assert not done
-    machine.table.send(machine.processes(plan), signal.SIGTERM)
+    machine.table.send(machine.own_processes(plan), signal.SIGTERM)
     assert (await ended(job)).succeeded
 
 

@@ -70,6 +70,8 @@ class Node:
         self._settings = settings
         self._shape: Shape | None = None
         self.is_paused = False
+        # Of our own making, that the engine has not told of yet: it tells late.
+        self.awaited_pauses = 0
         self._fresh: frozenset[tuple[int, str]] = frozenset()
         self._lock = asyncio.Lock()
         self._refreshing: asyncio.Task[None] | None = None
@@ -149,6 +151,7 @@ class Node:
 
     async def _create(self, shape: Shape) -> None:
         before, self.container_id, self._shape, self.is_paused = self.container_id, "", None, False
+        self.awaited_pauses = 0
         if before:
             await self._engine.call(lambda client: remove(client, before))
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -186,6 +189,7 @@ class Node:
     async def _pause(self) -> None:
         """A frozen container costs no time and wakes up at once."""
         self.is_paused = True
+        self.awaited_pauses += 1
         await self._engine.call(lambda client: client.api.pause(self.container_id))
 
     async def _refresh(self) -> None:

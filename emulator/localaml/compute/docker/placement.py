@@ -49,7 +49,8 @@ class Containers:
 
     def on_node(self, node: NodeSpec, words: Sequence[str]) -> list[str]:
         if node.node_id == self._first.node_id:
-            return list(words)
+            # By way of a shell, as elsewhere: it sets PWD.
+            return ["/bin/sh", "-c", 'exec "$@"', "sh", *words]
         # The variable is there for whoever looks at the caller's processes; it is not handed on.
         mark = ["/bin/sh", "-c", 'LOCALAML_AGENT_CALL=1 exec "$@"', "sh"]
         agent = [self.python, "-I", "-S", "-X", "utf8", str(SCRIPTS / "agent.py"), "call"]

@@ -445,7 +445,9 @@ class DockerRuntime:
                 self._gone(node, f"its container ended with exit code {attributes.get('exitCode', '?')}")
             case "disconnect" if is_network:
                 self._gone(node, "its container was cut off the cluster's network")
-            case "pause" if not is_network and not node.is_paused:
+            case "pause" if not is_network and node.awaited_pauses:
+                node.awaited_pauses -= 1
+            case "pause" if not is_network:
                 self._gone(node, "its container was paused from outside")
             case "oom" if not is_network:
                 for plan in self._plans.values():
