@@ -181,6 +181,7 @@ class Emulator:
         cloud = await open_cloud(settings.storage, self.paths, is_new=lambda: not self.store.workspaces.list())
         later.push_async_callback(asyncio.to_thread, cloud.close)
         faults = FaultControl(self.store, History(self.store, clock), clock, self._machine_clock, self._crash)
+        later.callback(faults.close)
         patience = settings.storage.store_patience_seconds
         routed = RoutedStore(cloud.objects, account_finder(self.store), patience_seconds=patience)
         later.push_async_callback(asyncio.to_thread, routed.close)

@@ -1,4 +1,4 @@
-"""Anything in any order: runs, clusters, evictions, crashes and restarts, against what must always hold.
+"""Anything in any order: runs, clusters, evictions, faults, crashes and restarts, against what must always hold.
 
 Over the runtime without processes and a virtual clock, so that a step takes milliseconds. More by hand:
 
@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,20 +21,34 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.jobs.world import World
+from tests.support.fake_runtime import FakeRuntime
 
+from localaml.clock import RealClock
 from localaml.control.clock import VirtualClock
-from localaml.domain.faults import CRASH_POINTS
-from localaml.domain.models import ClusterKey, Node, Run, ScaleSettings
+from localaml.control.faults import FaultControl
+from localaml.domain.faults import CRASH_POINTS, FaultEffect, FaultKind, FaultRule, FaultTarget, FaultWhen
+from localaml.domain.models import Cluster, ClusterKey, Node, Run, ScaleSettings
 from localaml.domain.run_lifecycle import PLACED, WAITING
 from localaml.domain.states import NodeState, RunState
 from localaml.errors import FailedPrecondition, InvalidArgument
+from localaml.jobs.history import History
 from localaml.jobs.hooks import JobHooks
+from localaml.store import EventFilter, Store
 
 _T = TypeVar("_T")
 _MOST_NODES = 3
 _SIZE = 2  # cores of Standard_D2_v2
 _UNLIMITED = 10_000
 _START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+_FAULTS = (
+    FaultKind.CRASH,
+    FaultKind.IMAGE_BUILD_FAILED,
+    FaultKind.NODE_EVICTED,
+    FaultKind.NODE_LOST,
+    FaultKind.OUT_OF_MEMORY,
+    FaultKind.PROVISIONING_FAILED,
+)
+_ON_NODES = (FaultKind.NODE_EVICTED, FaultKind.NODE_LOST, FaultKind.OUT_OF_MEMORY)
 _HERE = (NodeState.PREPARING, NodeState.IDLE, NodeState.RUNNING)
 
 
@@ -42,18 +56,36 @@ class Crash(BaseException):
     """The emulator ends here. No `except Exception` of its own may go on after it."""
 
 
-class CrashingHooks(JobHooks):
-    """Crashes once, at the point that was armed."""
+class Hooks(JobHooks):
+    """The faults of the emulator that runs now. Crashes, too, once at the point that was armed."""
 
     def __init__(self) -> None:
         self.armed = ""
         self.crashed = False
+        self.faults: FaultControl | None = None
+
+    def crash(self, code: int = 0) -> None:
+        self.crashed = True
+        raise Crash
 
     def reached(self, point: str, run: Run) -> None:
+        if self.faults is not None:
+            self.faults.reached(point, run)
         if point == self.armed:
             self.armed = ""
-            self.crashed = True
-            raise Crash(point)
+            self.crash()
+
+    def before_cluster(self, cluster: Cluster) -> None:
+        if self.faults is not None:
+            self.faults.before_cluster(cluster)
+
+    async def before_node_start(self, cluster: Cluster, node: Node) -> None:
+        if self.faults is not None:
+            await self.faults.before_node_start(cluster, node)
+
+    async def before_environment(self, run: Run) -> None:
+        if self.faults is not None:
+            await self.faults.before_environment(run)
 
 
 class Machine(RuleBasedStateMachine):
@@ -64,11 +96,12 @@ class Machine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.folder = Path(tempfile.mkdtemp(prefix="localaml-machine-"))
         self.numbers = iter(range(10_000))
-        self.hooks = CrashingHooks()
+        self.hooks = Hooks()
         self.scale = ScaleSettings(0, 2, 60)
         self.quota = _UNLIMITED
         self.stories: dict[str, tuple[object, ...]] = {}
         self.ends: dict[str, set[RunState]] = {}
+        self.struck: dict[str, int] = {}
 
     def do(self, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T | None:
         """Does something and lets everything that follows from it happen; None when the emulator crashed meanwhile."""
@@ -79,13 +112,40 @@ class Machine(RuleBasedStateMachine):
                 result = await work()
             await self.settle()
             if self.hooks.crashed:
-                self.hooks.crashed = False
-                await self.world.restart()
-                await self.settle()
+                await self.come_back()
                 return None
             return result
 
         return self.runner.run(act())
+
+    async def come_back(self) -> None:
+        """Restarts the emulator, which knows no more than what it has stored; as often as faults crash it again."""
+        while True:
+            self.hooks.crashed = False
+            world = self.world
+            await world.orchestrator.close()
+            self.faults.close()
+            world.store.close()
+            world.store = Store.open(world.paths.metadata)
+            world.runtime = FakeRuntime(world.runtime)
+            faults = self.hooks.faults = self.control()
+            world.orchestrator = world._orchestrator()
+            faults.attach(world.orchestrator.disturbances, world.orchestrator.try_again)
+            with suppress(Crash):
+                await world.orchestrator.start()
+                faults.restore()
+            await self.settle()
+            if not self.hooks.crashed:
+                return
+
+    def control(self) -> FaultControl:
+        store = self.world.store
+        return FaultControl(store, History(store, self.clock), self.clock, RealClock(), self.hooks.crash)
+
+    @property
+    def faults(self) -> FaultControl:
+        assert self.hooks.faults is not None
+        return self.hooks.faults
 
     async def settle(self) -> None:
         await self.clock.advance(0)
@@ -96,6 +156,8 @@ class Machine(RuleBasedStateMachine):
         async def make() -> None:
             self.clock = VirtualClock(_START)
             self.world = World(self.folder, self.clock, self.hooks)
+            faults = self.hooks.faults = self.control()
+            faults.attach(self.world.orchestrator.disturbances, self.world.orchestrator.try_again)
             await self.world.orchestrator.start()
             self.key: ClusterKey = self.world.cluster(0, 2, priority="lowpriority")
 
@@ -104,6 +166,7 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         async def stop() -> None:
             await self.world.orchestrator.close()
+            self.faults.close()
             self.world.store.close()
 
         if hasattr(self, "world"):
@@ -222,12 +285,57 @@ class Machine(RuleBasedStateMachine):
 
         self.do(act)
 
-    @rule()
-    def restart(self) -> None:
+    def leaving_times(self) -> list[datetime]:
+        """When idle nodes will have idled for long enough."""
+        patience = timedelta(seconds=self.scale.idle_seconds_before_scaledown)
+        nodes = self.world.orchestrator.cluster_status(self.key).nodes
+        return sorted(node.state_changed_at + patience for node in nodes if node.state is NodeState.IDLE)
+
+    @precondition(lambda self: self.leaving_times())
+    @rule(last=st.booleans(), offset=st.sampled_from([-1, 0, 1]))
+    def advance_to_the_brink(self, last: bool, offset: int) -> None:
+        """To about when the first, or the last, of the idle nodes goes."""
+        moment = self.leaving_times()[-1 if last else 0] + timedelta(seconds=offset)
+
         async def act() -> None:
-            await self.world.restart()
+            await self.clock.advance(max(0.0, (moment - self.clock.now()).total_seconds()))
 
         self.do(act)
+
+    @rule()
+    def restart(self) -> None:
+        self.runner.run(self.come_back())
+
+    @rule(
+        kind=st.sampled_from(_FAULTS),
+        count=st.integers(1, 3),
+        skip=st.integers(0, 2),
+        every=st.integers(1, 2),
+        point=st.sampled_from(CRASH_POINTS),
+        later=st.sampled_from([0, 0, 100]),
+    )
+    def add_a_fault(self, kind: FaultKind, count: int, skip: int, every: int, point: str, later: int) -> None:
+        begin = self.clock.now() + timedelta(seconds=later) if later else None
+        effect = FaultEffect(point=point) if kind is FaultKind.CRASH else FaultEffect()
+        when = FaultWhen(count=count, skip=skip, every=every, not_before=begin)
+
+        async def act() -> None:
+            self.faults.add(FaultRule("", kind, FaultTarget(cluster="cpu"), when, effect))
+
+        self.do(act)
+
+    @precondition(lambda self: hasattr(self, "world") and self.faults.list())
+    @rule(data=st.data(), everything=st.booleans())
+    def clear_faults(self, data: st.DataObject, everything: bool) -> None:
+        known = [state.rule.fault_id for state, _ in self.faults.list()]
+        cleared = [] if everything else [data.draw(st.sampled_from(known))]
+
+        async def act() -> None:
+            self.faults.clear(cleared)
+
+        self.do(act)
+        left = [state.rule.fault_id for state, _ in self.faults.list()]
+        assert left == [] if everything else left == [name for name in known if name not in cleared]
 
     @rule(point=st.sampled_from(CRASH_POINTS))
     def arm_a_crash(self, point: str) -> None:
@@ -287,6 +395,41 @@ class Machine(RuleBasedStateMachine):
             first = min(fitting, key=lambda run: self.world.store.runs.row_number(run.key))
             working = sum(node.state is NodeState.RUNNING for node in status.nodes)
             assert working + self.world.specs[first.run_id].node_count > self.scale.max_node_count
+
+    @invariant()
+    def no_node_idles_for_too_long(self) -> None:
+        if not hasattr(self, "world") or any(run.state in WAITING for run in self.runs()):
+            return
+        nodes = self.world.orchestrator.cluster_status(self.key).nodes
+        here = [node.state for node in nodes if node.state in _HERE]
+        if any(moment <= self.clock.now() for moment in self.leaving_times()):
+            assert len(here) <= max(self.scale.min_node_count, here.count(NodeState.RUNNING))
+
+    @invariant()
+    def faults_are_kept_and_count_what_the_history_tells(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        known = self.faults.list()
+        stored = self.world.store.faults.list()
+        assert [(fault.state, fault.added_at) for fault in stored] == known
+        events = self.world.store.events.list(EventFilter(kind="fault"), limit=100_000)
+        for state, _ in known:
+            fault_id, when = state.rule.fault_id, state.rule.when
+            told = sum(event.subject == fault_id and event.new_state == "struck" for event in events)
+            assert told == state.struck == min(when.count, max(0, state.seen - when.skip) // when.every)
+            assert self.struck.get(fault_id, 0) <= state.struck
+            self.struck[fault_id] = state.struck
+
+    @invariant()
+    def a_fault_on_nodes_strikes_what_is_at_work(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        at_work = {node.run_id for node in self.targets() if node.run_id is not None} & set(self.jobs())
+        for state, _ in self.faults.list():
+            when = state.rule.when
+            begun = when.not_before is None or when.not_before <= self.clock.now()
+            if state.rule.kind in _ON_NODES and begun and when.skip == 0 and when.every == 1 and state.struck == 0:
+                assert not at_work
 
     @invariant()
     def nothing_is_left_of_what_has_ended(self) -> None:

@@ -85,6 +85,12 @@ class FaultControl(JobHooks):
             self._begin_in_time(rule)
         return self.get(rule.fault_id)
 
+    def close(self) -> None:
+        """What was to begin later begins with the next emulator."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
     def restore(self) -> None:
         """After a restart, once clusters and runs are known again: rules on nodes go on waiting for their time."""
         for rule in self._book.on_nodes():
