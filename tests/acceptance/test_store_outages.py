@@ -28,17 +28,14 @@ from localaml.storage.s3_client import S3Account
 OUTAGE_SECONDS = 20.0
 SIZE = 24_000_000
 # Leaves much to be sent at its end: on a mount, and in outputs.
-TRAIN = (
-    """
+TRAIN = f"""
 import os, sys
 results = sys.argv[2]
 for folder, name, letter in ((results, "result.bin", b"r"), ("outputs", "model.bin", b"m")):
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, name), "wb") as file:
-        file.write(letter * %d)
+        file.write(letter * {SIZE})
 """
-    % SIZE
-)  # noqa: UP031 - the text is full of braces
 
 
 class Store:
