@@ -164,7 +164,7 @@ def create(client: DockerClient, wanted: NodeContainer, settings: DockerSettings
         shape.image,
         # All of it is the entry point: the image's own one and its command are not wanted.
         entrypoint=[shape.python, "-I", "-S", "-X", "utf8", str(layout.SCRIPTS / "agent.py")],
-        command=["serve", str(layout.NODE / "config.json")],
+        command=[str(layout.NODE / "config.json")],
         name=container_name(wanted.state_dir, node, wanted.suffix),
         hostname=node.host_name,
         user="0:0",

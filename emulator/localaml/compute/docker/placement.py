@@ -53,7 +53,7 @@ class Containers:
             return ["/bin/sh", "-c", 'exec "$@"', "sh", *words]
         # The variable is there for whoever looks at the caller's processes; it is not handed on.
         mark = ["/bin/sh", "-c", 'LOCALAML_AGENT_CALL=1 exec "$@"', "sh"]
-        agent = [self.python, "-I", "-S", "-X", "utf8", str(SCRIPTS / "agent.py"), "call"]
+        agent = [self.python, "-I", "-S", "-X", "utf8", str(SCRIPTS / "call.py")]
         return [*mark, *agent, node.host_name, str(AGENT_PORT), TOKEN_FILE, *words]
 
     def make_scratch(self, plan: LaunchPlan) -> Path | None:

@@ -19,40 +19,31 @@ from localaml.clock import Clock
 from localaml.compute.docker import layout
 from localaml.compute.docker.agents import AgentGone
 from localaml.compute.docker.containers import (
-    NODE_LABEL,
-    STATE_DIR_LABEL,
-    Limits,
-    network_labels,
-    network_name,
-    node_limits,
-    remove,
     shape_of,
 )
 from localaml.compute.docker.events import EngineEvents
-from localaml.compute.docker.node import Node, run_on
+from localaml.compute.docker.networks import ClusterNetworks
+from localaml.compute.docker.node import Node
+from localaml.compute.docker.nodes import Nodes
+from localaml.compute.docker.outcomes import all_of, disk_errors
 from localaml.compute.docker.placement import TOKEN_FILE, Containers
 from localaml.compute.docker.processes import ContainerProcesses
 from localaml.compute.docker.relay import Relay
+from localaml.compute.docker.run_ends import RunEnds
 from localaml.compute.launch.job import LaunchedJob
 from localaml.compute.launch.launching import no_such_program, prepare_launch
-from localaml.compute.launch.marks import NODE_LOST, OUT_OF_MEMORY, mark
 from localaml.compute.runtime import LaunchPlan, NodeSpec
 from localaml.errors import (
     FailedPrecondition,
     Internal,
     InvalidArgument,
     LocalAmlError,
-    NotFound,
-    disk_full,
-    is_disk_full,
 )
 from localaml.paths import StatePaths
 from localaml.settings import DockerSettings
 
 if TYPE_CHECKING:
-    from docker import DockerClient
-
-    from localaml.compute.docker.engine import Engine, EngineFacts
+    from localaml.compute.docker.engine import Engine
     from localaml.compute.docker.images import Images
 
 _LOG = logging.getLogger(__name__)
@@ -95,41 +86,36 @@ class DockerRuntime:
         self._folder = paths.root / "docker-nodes"
         self._scripts = self._folder / "scripts"
         self._relay: Relay | None = None
-        self._facts: EngineFacts | None = None
         self._events: EngineEvents | None = None
-        self._nodes: dict[str, Node] = {}
         self._jobs: set[LaunchedJob] = set()
-        self._plans: dict[str, LaunchPlan] = {}
-        self._networks: dict[str, asyncio.Lock] = {}
-        self._tell_lost: Callable[[str, str], None] = _nobody
-        self._tell_recovered: Callable[[], None] = _nothing
+        self._networks = ClusterNetworks(engine, paths.root)
+        self._nodes = Nodes(engine, paths, self._scripts, settings, clock)
+        self._ends = RunEnds(engine, self._nodes)
         self._next_port = count()
-        self._was_away = False
-        self._errands: set[asyncio.Task[None]] = set()
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
     def watch_nodes(self, lost: Callable[[str, str], None], recovered: Callable[[], None] | None = None) -> None:
-        self._tell_lost = lost
-        self._tell_recovered = recovered or _nothing
+        self._nodes.watch(lost, recovered)
 
     async def start(self) -> None:
         """Raises Unavailable ``DOCKER_ENGINE_UNAVAILABLE``, FailedPrecondition ``DOCKER_PACKAGE_MISSING``."""
-        self._facts = await self._engine.facts(_ENGINE_SECONDS)
+        facts = await self._engine.facts(_ENGINE_SECONDS)
         await asyncio.to_thread(_copy_scripts, self._scripts)
         relay = Relay(self._folder / "relay", self._relay_ports())
         await relay.start()
         self._relay = relay
-        self._events = EngineEvents(self._engine, self._happened, self._connected)
+        self._nodes.begin(facts, relay, self._ends.noticed_out_of_memory)
+        self._events = EngineEvents(self._engine, self._nodes.happened, self._nodes.connected)
 
     async def close(self) -> None:
+        """Jobs go on, and so do their nodes. Those that wait for a run go: nobody would look after them."""
         for job in self._jobs:
             job.detach()
         self._jobs.clear()
-        for node in self._nodes.values():
-            node.detach()
-        for errand in self._errands:
-            errand.cancel()
+        with suppress(LocalAmlError):
+            await self._nodes.close()
+            await self._networks.remove_empty()
         if self._events is not None:
             await self._events.close()
         if self._relay is not None:
@@ -142,7 +128,7 @@ class DockerRuntime:
         return True
 
     def node_note(self, node: NodeSpec) -> str:
-        return self._limits(node).note
+        return self._nodes.limits(node).note
 
     def free_addresses(self, nodes: Sequence[NodeSpec]) -> list[str]:
         """Every node has all ports for itself; two runs after each other do not get the same."""
@@ -162,49 +148,50 @@ class DockerRuntime:
             return
         plan = await self._images.default()
         shape = shape_of(plan, self._run_folders(node), self._settings)
-        await self._ensure_network(node)
-        made = self._nodes[node.node_id] = self._node(node)
+        await self._networks.ensure(node)
+        made = self._nodes.add(node)
         try:
-            with _disk_errors():
+            with disk_errors():
                 await made.start(shape)
         except BaseException:
-            self._nodes.pop(node.node_id, None)
+            self._nodes.drop(node)
             raise
 
     async def stop_node(self, node: NodeSpec) -> None:
-        known = self._nodes.pop(node.node_id, None) or self._node(node)
+        known = self._nodes.get(node.node_id) or self._nodes.add(node)
+        self._nodes.drop(node)
         await known.stop()
-        if not any(_same_cluster(each.spec, node) for each in self._nodes.values()):
-            await self._remove_network(node)
+        if not self._nodes.of_cluster(node):
+            await self._networks.remove(node)
 
     # -- runs ---------------------------------------------------------------------------------------------------------
 
     async def launch(self, plan: LaunchPlan) -> LaunchedJob:
         if plan.container is None:
             raise Internal("LAUNCH_FAILED", "The run has no container to start in; this is a defect of LocalAML.")
-        nodes = [await self._known(spec) for spec in plan.nodes]
+        nodes = [await self._started(spec) for spec in plan.nodes]
         first = nodes[0]
         shape = shape_of(plan.container, self._run_folders(first.spec), self._settings)
         if plan.open_mpi_prefix is not None:
             self._check_visible(plan.open_mpi_prefix, shape.binds)
-        with _disk_errors():
-            await _all(node.make_ready(shape) for node in nodes)
+        with disk_errors():
+            await all_of(node.make_ready(shape) for node in nodes)
             await _check_program(plan, first)
-            network = await self._network_addresses(first.spec) if len(nodes) > 1 else ""
+            network = await self._networks.addresses(first.spec) if len(nodes) > 1 else ""
             placement = Containers(plan.container, first.spec, network)
             prepared = prepare_launch(plan, self._paths.root, placement)
             token = secrets.token_hex(32)
             _write_private(plan.run_dir / "work" / TOKEN_FILE, token)
         user = self._user()
         try:
-            answers = await _all(
+            for node in nodes:
+                node.begin(plan.label)
+            answers = await all_of(
                 node.agent.ask("expect", timeout_seconds=_ASK_SECONDS, token=token, user=user) for node in nodes
             )
             if user is not None:
                 owned = [str(plan.run_dir), *(str(bind.path) for bind in plan.container.binds if bind.writable)]
                 await first.agent.ask("own", paths=owned, user=user)
-            for node in nodes:
-                node.begin(plan.label)
             started = await first.agent.ask(
                 "start",
                 timeout_seconds=_ASK_SECONDS,
@@ -213,8 +200,12 @@ class DockerRuntime:
                 directory=str(prepared.working_dir),
                 output=str(prepared.messages),
             )
-        except AgentGone as error:
-            raise _gone_early(error) from error
+        except BaseException as error:
+            for node in nodes:
+                node.refresh()
+            if isinstance(error, AgentGone):
+                raise _gone_early(error) from error
+            raise
         handle = {
             "pid": started["pid"],
             "start_time": started["start_time"],
@@ -227,11 +218,10 @@ class DockerRuntime:
     async def adopt(self, plan: LaunchPlan, handle: Mapping[str, Any]) -> LaunchedJob:
         """As the protocol says. An empty handle is fine: the launcher has left its process id itself."""
         known: dict[str, Any] = {"pid": 0, "start_time": "", "launched_at": self._clock.now().isoformat(), **handle}
-        nodes = [self._nodes.get(spec.node_id) or self._node(spec) for spec in plan.nodes]
+        nodes = [self._nodes.get(spec.node_id) or self._nodes.add(spec) for spec in plan.nodes]
         for node in nodes:
-            self._nodes[node.spec.node_id] = node
             if not await node.take_over():
-                self._gone(node, "its container ended while no emulator was there")
+                self._nodes.lose(node, "its container ended while no emulator was there")
         first = nodes[0]
         lives = False
         with suppress(AgentGone):
@@ -247,27 +237,20 @@ class DockerRuntime:
         return self._begin(plan, known, nodes, launcher_lives=lives)
 
     async def end_leftovers(self, keep_labels: frozenset[str]) -> int:
-        def leftovers(client: DockerClient) -> list[str]:
-            found = client.api.containers(all=True, filters={"label": [f"{STATE_DIR_LABEL}={self._paths.root}"]})
-            names = []
-            for container in found:
-                labels = container["Labels"]
-                folder = self._paths.node(labels["localaml.workspace"], labels["localaml.cluster"], labels[NODE_LABEL])
-                if labels[NODE_LABEL] not in mine and run_on(folder) not in keep_labels:
-                    names.append(container["Id"])
-            return names
+        count = await self._nodes.end_leftovers(keep_labels)
+        await self._networks.remove_empty()
+        return count
 
-        # Nodes that wait are started anew by whoever needs them.
-        mine = frozenset(self._nodes) if keep_labels else frozenset()
-        for node in () if keep_labels else list(self._nodes.values()):
-            node.is_gone = node.was_stopped = True
-            await node.settle()
-        names = await self._engine.call(leftovers)
-        await _all(self._engine.call(lambda client, name=name: remove(client, name)) for name in names)  # type: ignore[misc]
-        if not keep_labels:
-            self._nodes.clear()
-        await self._engine.call(self._remove_empty_networks)
-        return len(names)
+    async def _started(self, spec: NodeSpec) -> Node:
+        node = self._nodes.get(spec.node_id)
+        if node is None or node.is_gone:
+            # A run may be launched on nodes that nobody has started.
+            await self._networks.ensure(spec)
+            node = self._nodes.add(spec)
+        return node
+
+    def _run_folders(self, node: NodeSpec) -> Path:
+        return self._paths.runs / node.workspace_id
 
     # -- inside: runs -------------------------------------------------------------------------------------------------
 
@@ -275,57 +258,19 @@ class DockerRuntime:
         self, plan: LaunchPlan, handle: Mapping[str, Any], nodes: Sequence[Node], *, launcher_lives: bool
     ) -> LaunchedJob:
         async def look_around() -> None:
-            await self._look_around(plan, handle, nodes)
+            await self._ends.look_around(plan, handle, nodes)
 
         async def clear_up() -> None:
-            del self._plans[plan.label]
-            await self._hand_back(plan, nodes)
+            await self._ends.hand_back(plan, nodes)
             for node in nodes:
                 node.refresh()
 
         processes = ContainerProcesses([node.agent for node in nodes])
         job = LaunchedJob(plan, handle, self._paths.root, processes, self._clock, clear_up, look_around)
-        self._plans[plan.label] = plan
+        self._ends.going_on(plan)
         self._jobs.add(job)
         job.begin(launcher_lives, self._jobs.discard)
         return job
-
-    async def _look_around(self, plan: LaunchPlan, handle: Mapping[str, Any], nodes: Sequence[Node]) -> None:
-        """Marks what the nodes know about the end of a run's processes."""
-        before = handle.get("killed_for_memory") or [0] * len(nodes)
-        for node, killed in zip(nodes, before, strict=True):
-            try:
-                if node.is_gone:
-                    raise AgentGone("the node has gone")
-                answer = await node.agent.ask("hello", timeout_seconds=_ASK_SECONDS)
-                if answer.get("killed_for_memory", 0) > killed:
-                    self._mark_out_of_memory(plan, node.spec)
-            except AgentGone:
-                if node.was_stopped:
-                    continue
-                if await self._ran_out_of_memory(node):
-                    self._mark_out_of_memory(plan, node.spec)
-                mark(plan, NODE_LOST, node.spec.node_id)
-                self._gone(node, "its container has ended")
-
-    async def _ran_out_of_memory(self, node: Node) -> bool:
-        with suppress(LocalAmlError):
-            found = await self._engine.call(lambda client: client.api.inspect_container(node.container_id))
-            return bool(found["State"].get("OOMKilled"))
-        return False
-
-    def _mark_out_of_memory(self, plan: LaunchPlan, node: NodeSpec) -> None:
-        limit = self._limits(node).memory_bytes / _GIB
-        mark(plan, OUT_OF_MEMORY, f"node {node.host_name} (limit {limit:.1f} GiB)")
-
-    async def _hand_back(self, plan: LaunchPlan, nodes: Sequence[Node]) -> None:
-        """Files that processes of other users wrote become the emulator's."""
-        if os.getuid() == 0:
-            return
-        for node in nodes:
-            with suppress(AgentGone, LocalAmlError):
-                await node.agent.ask("own", paths=[str(plan.run_dir)], user=[os.getuid(), os.getgid()])
-                return
 
     def _user(self) -> list[int] | None:
         """As whom a job's processes run; None for root."""
@@ -339,144 +284,6 @@ class DockerRuntime:
             raise Internal(
                 "LAUNCH_FAILED", f"Open MPI in {prefix} is not mounted into the run's containers; a defect of LocalAML."
             )
-
-    # -- inside: nodes ------------------------------------------------------------------------------------------------
-
-    def _node(self, spec: NodeSpec) -> Node:
-        if self._relay is None or self._facts is None:
-            raise Internal("NOT_STARTED", "The runtime of containers was not started.")
-        return Node(
-            spec,
-            folder=self._paths.node(spec.workspace_id, spec.cluster, spec.node_id),
-            state_dir=self._paths.root,
-            scripts=self._scripts,
-            relay=self._relay,
-            engine=self._engine,
-            facts=self._facts,
-            settings=self._settings,
-            clock=self._clock,
-        )
-
-    async def _known(self, spec: NodeSpec) -> Node:
-        node = self._nodes.get(spec.node_id)
-        if node is None or node.is_gone:
-            # A run may be launched on nodes that nobody has started.
-            await self._ensure_network(spec)
-            node = self._nodes[spec.node_id] = self._node(spec)
-        return node
-
-    def _limits(self, node: NodeSpec) -> Limits:
-        if self._facts is None:
-            return Limits(0, 0)
-        return node_limits(node.vm_size, self._facts)
-
-    def _run_folders(self, node: NodeSpec) -> Path:
-        return self._paths.runs / node.workspace_id
-
-    def _gone(self, node: Node, why: str) -> None:
-        """A node went by itself: told once; what is left of it is removed."""
-        if node.is_gone:
-            return
-        node.is_gone = True
-        _LOG.warning("node %s has gone: %s", node.spec.node_id, why)
-        self._spawn(self._remove_container(node))
-        self._tell_lost(node.spec.node_id, why)
-
-    async def _remove_container(self, node: Node) -> None:
-        # Also a frozen one, or one without a network: nobody may wait for an answer of what is in it.
-        with suppress(LocalAmlError):
-            await node.remove_container()
-
-    def _spawn(self, errand: Any) -> None:
-        task = asyncio.get_running_loop().create_task(errand)
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
-
-    # -- inside: networks ---------------------------------------------------------------------------------------------
-
-    async def _ensure_network(self, node: NodeSpec) -> None:
-        name = network_name(self._paths.root, node)
-        labels = network_labels(self._paths.root, node)
-
-        def ensure(client: DockerClient) -> None:
-            from docker.errors import NotFound as Missing
-
-            try:
-                client.api.inspect_network(name)
-            except Missing:
-                client.api.create_network(name, driver="bridge", labels=labels)
-
-        async with self._networks.setdefault(name, asyncio.Lock()):
-            await self._engine.call(ensure)
-
-    async def _remove_network(self, node: NodeSpec) -> None:
-        name = network_name(self._paths.root, node)
-        async with self._networks.setdefault(name, asyncio.Lock()):
-            # It may be gone, or have another node by now.
-            with suppress(NotFound, FailedPrecondition):
-                await self._engine.call(lambda client: client.api.remove_network(name))
-
-    def _remove_empty_networks(self, client: DockerClient) -> None:
-        from docker.errors import APIError
-
-        for network in client.api.networks(filters={"label": [f"{STATE_DIR_LABEL}={self._paths.root}"]}):
-            with suppress(APIError):
-                client.api.remove_network(network["Id"])
-
-    async def _network_addresses(self, node: NodeSpec) -> str:
-        """The addresses of the cluster's network."""
-        found = await self._engine.call(lambda client: client.api.inspect_network(network_name(self._paths.root, node)))
-        for configuration in found["IPAM"]["Config"] or ():
-            if ":" not in configuration["Subnet"]:
-                return str(configuration["Subnet"])
-        return ""
-
-    # -- inside: what the engine tells --------------------------------------------------------------------------------
-
-    def _happened(self, event: Mapping[str, Any]) -> None:
-        actor = event.get("Actor") or {}
-        attributes = actor.get("Attributes") or {}
-        is_network = event.get("Type") == "network"
-        node = self._node_of(attributes.get("container", "") if is_network else actor.get("ID", ""))
-        if node is None or node.is_gone:
-            return
-        match event.get("Action"):
-            case "die" if not is_network:
-                self._gone(node, f"its container ended with exit code {attributes.get('exitCode', '?')}")
-            case "disconnect" if is_network:
-                self._gone(node, "its container was cut off the cluster's network")
-            case "pause" if not is_network and node.awaited_pauses:
-                node.awaited_pauses -= 1
-            case "pause" if not is_network:
-                self._gone(node, "its container was paused from outside")
-            case "oom" if not is_network:
-                for plan in self._plans.values():
-                    if any(spec.node_id == node.spec.node_id for spec in plan.nodes):
-                        self._mark_out_of_memory(plan, node.spec)
-
-    def _node_of(self, container_id: str) -> Node | None:
-        return next((node for node in self._nodes.values() if container_id and node.container_id == container_id), None)
-
-    def _connected(self) -> None:
-        self._spawn(self._look_after_nodes())
-
-    async def _look_after_nodes(self) -> None:
-        """After a time without the engine's word: which containers are still there."""
-        with suppress(LocalAmlError):
-            found = await self._engine.call(
-                lambda client: client.api.containers(filters={"label": [f"{STATE_DIR_LABEL}={self._paths.root}"]})
-            )
-            running = {container["Id"] for container in found}
-            for node in list(self._nodes.values()):
-                if node.container_id and node.container_id not in running:
-                    self._gone(node, "its container ended with the Docker engine")
-            if self._was_away:
-                self._tell_recovered()
-            self._was_away = True
-
-
-def _same_cluster(one: NodeSpec, other: NodeSpec) -> bool:
-    return (one.workspace_id, one.cluster) == (other.workspace_id, other.cluster)
 
 
 def _launcher_of(plan: LaunchPlan) -> int:
@@ -517,30 +324,3 @@ def _write_private(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     path.write_text(text, encoding="ascii")
-
-
-async def _all(work: Iterable[Any]) -> list[Any]:
-    """All results; when one fails the others are waited for before that is told."""
-    done = await asyncio.gather(*work, return_exceptions=True)
-    for each in done:
-        if isinstance(each, BaseException):
-            raise each
-    return list(done)
-
-
-class _disk_errors:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            if is_disk_full(error):
-                raise disk_full() from error
-            raise FailedPrecondition(
-                "LAUNCH_FAILED", f"The run's processes cannot be started: {error.strerror} ({error.filename})."
-            ) from error
-
-
-def _nobody(node_id: str, cause: str) -> None: ...
-
-
-def _nothing() -> None: ...

@@ -1,15 +1,12 @@
-"""Process 1 of a node that is a container; and the launch agent through which Open MPI reaches the other nodes.
+"""Process 1 of a node that is a container.
 
-usage: python -I -S -X utf8 agent.py serve CONFIG
-       python -I -S -X utf8 agent.py call HOST PORT TOKEN_FILE WORD...
+usage: python -I -S -X utf8 agent.py CONFIG
 
-`serve` answers two kinds of callers. The emulator, over a unix socket in a folder that only it and root in the
-container can enter: one JSON object in a line each way (`Service`). And, with the job's token, the agents of the
-cluster's other nodes over TCP: they start one program, get its output and its exit code, and hand signals on
-(`_serve_call`). It takes orphans' corpses away, and leads connections to the emulator's addresses, which are the
-container's own loopback address here, to the emulator's sockets.
-
-`call` starts a program on another node as if it were here: output, exit code, SIGTERM; the program dies with it.
+It answers two kinds of callers. The emulator, over a unix socket in a folder that only it and root in the container can
+enter: one JSON object in a line each way (`Service`). And, with the job's token, the cluster's other nodes over TCP
+(`call.py`): they start one program, get its output and its exit code, and hand signals on (`_serve_call`). It takes
+orphans' corpses away, and leads connections to the emulator's addresses, which are the container's own loopback address
+here, to the emulator's sockets.
 
 CONFIG: {"socket": path, "port": number, "relays": {"port": path of a unix socket}}.
 
@@ -29,7 +26,6 @@ import struct
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 (-I leaves it out)
@@ -46,10 +42,10 @@ if TYPE_CHECKING:
 CALL = "LOCALAML_AGENT_CALL"
 _LINE_LIMIT = 64 * 1024 * 1024
 _CHUNK = 64 * 1024
+# Kinds of frames of an answer to a call; `call.py` knows them, too.
 _OUTPUT, _EXIT, _REFUSED = b"o", b"x", b"r"
 # Where the kernel does not tell of a process' end, it is looked for this often.
 _POLL_SECONDS = 0.01
-_CONNECT_SECONDS = 20.0
 _OOM_SCORE_ADJUSTMENT = "500"
 
 
@@ -383,53 +379,11 @@ def _to(path: str) -> _Serve:
     return lambda reader, writer: _relay(path, reader, writer)
 
 
-def call(host: str, port: int, token: str, words: Sequence[str]) -> int:
-    """Starts a program on another node and stays until it has ended; its exit code."""
-    environment = dict(os.environ)
-    environment.pop(CALL, None)
-    try:
-        connection = socket.create_connection((host, port), _CONNECT_SECONDS)
-    except OSError as error:
-        print(f"LocalAML: node {host} cannot be reached: {error.strerror or error}", file=sys.stderr)
-        return 255
-    connection.settimeout(None)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # A node that goes without a word is missed after some ten seconds.
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3)):
-        if hasattr(socket, option):
-            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, lambda received, _: connection.sendall(bytes([received])))
-    request = {"token": token, "words": list(words), "environment": environment, "directory": str(Path.cwd())}
-    connection.sendall(json.dumps(request).encode("ascii") + b"\n")
-    stream = connection.makefile("rb")
-    while True:
-        head = stream.read(5)
-        data = stream.read(struct.unpack(">I", head[1:])[0]) if len(head) == 5 else b""
-        kind = head[:1]
-        if kind == _OUTPUT:
-            os.write(1, data)
-        elif kind == _EXIT:
-            return int(struct.unpack(">I", data)[0])
-        else:
-            why = data.decode(errors="replace") or "the connection was lost"
-            print(f"LocalAML: node {host}: {why}", file=sys.stderr)
-            return 255
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Exit code of the command."""
-    if arguments[:1] == ["serve"]:
-        with open(arguments[1], encoding="ascii") as file:  # noqa: PTH123
-            config = json.load(file)
-        asyncio.run(_serve(config))
-        return 0
-    host, port, token_file = arguments[1:4]
-    with open(token_file, encoding="ascii") as file:  # noqa: PTH123
-        token = file.read()
-    return call(host, int(port), token, arguments[4:])
+def main(config: str) -> None:
+    """Serves until it is told to end."""
+    with open(config, encoding="ascii") as file:  # noqa: PTH123
+        asyncio.run(_serve(json.load(file)))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1])
