@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,6 @@ from azureml.core.runconfig import MpiConfiguration
 from azureml.exceptions import ComputeTargetException
 from localaml.testing import wait_for_state
 
-WORK = """
-import os, pathlib, time
-rank = os.environ.get("OMPI_COMM_WORLD_RANK", "0")
-checkpoint = pathlib.Path("outputs", f"step-{rank}")
-start = int(checkpoint.read_text()) if checkpoint.exists() else 0
-print(f"rank {rank} begins at step {start}", flush=True)
-for step in range(start, 100):
-    if step == 50 and start == 0:
-        while True:
-            time.sleep(0.01)
-    checkpoint.write_text(str(step + 1))
-print(f"rank {rank} is done", flush=True)
-"""
 WAIT = "import time, pathlib\npathlib.Path('outputs/there').write_text('x')\ntime.sleep(600)"
 
 
@@ -44,30 +30,6 @@ def until_written(run: Any, faults: Any, *names: str) -> None:
         return all((folder / name).exists() and (folder / name).read_text() in ("50", "x") for name in names)
 
     wait_until(there, 20, f"{names} of {run.id}", on_timeout=lambda: str(run.get_details()))
-
-
-def test_an_evicted_mpi_job_goes_on_from_its_checkpoint(
-    workspace: Workspace, amlcompute: Callable[..., Any], submit: Any, faults: Any
-) -> None:
-    cluster = amlcompute(max_nodes=2, min_nodes=2, vm_priority="lowpriority")
-    run = submit(WORK, cluster, node_count=2, communicator="OpenMpi", mpi=MpiConfiguration())
-    wait_for_state(run, "Running")
-    until_written(run, faults, "step-0", "step-1")
-    before = {each["nodeId"] for each in cluster.list_nodes()}
-    begin = time.monotonic()
-    fault = faults.add("node-evicted", cluster=cluster.name, node=f"{cluster.name}-1")
-    assert fault.struck == 1
-    run.wait_for_completion(show_output=False)
-    assert run.get_status() == "Completed"
-    assert time.monotonic() - begin < 5
-    assert len(before & {each["nodeId"] for each in cluster.list_nodes()}) == 1
-    log = workspace._client.call(
-        "RunService", "GetRun", {"name": f"{workspace._resource_name}/experiments/exp/runs/{run.id}"}
-    )
-    assert log["attempt"] == 2
-    states = [change["state"].removeprefix("RUN_STATE_") for change in log["stateChanges"]]
-    assert states.count("RUNNING") == 2 and states.count("QUEUED") == 2 and states[-1] == "COMPLETED"
-    faults.clear()
 
 
 def test_a_rule_waits_for_a_run_that_comes(amlcompute: Callable[..., Any], submit: Any, faults: Any) -> None:
