@@ -223,6 +223,26 @@ def test_a_missing_mmdebstrap_is_named(command_line: CommandLine) -> None:
     assert "Traceback" not in said
 
 
+def test_a_user_whom_mmdebstrap_cannot_help_is_told_what_to_install(
+    docker_engine: DockerClient, tag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As mmdebstrap says it without newuidmap(1); and nothing is left."""
+    program = tmp_path / "mmdebstrap"
+    program.write_text("#!/bin/sh\necho 'E: unable to pick chroot mode automatically' >&2; exit 25\n")
+    program.chmod(0o755)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    for is_root in (False, True):
+        monkeypatch.setattr("localaml.images.debian._is_root", lambda is_root=is_root: is_root)
+        with pytest.raises(LocalAmlError) as caught:
+            build_debian(docker_engine, [tag], force=True)
+        assert "unable to pick chroot mode" in caught.value.message
+        assert ("uidmap" in caught.value.message) is not is_root
+    assert not [path for path in (tmp_path / "tmp").iterdir() if path.name != f"localaml-images-{os.getuid()}"]
+    assert find(docker_engine, tag) is None
+
+
 def test_images_are_listed_and_removed(docker_engine: DockerClient, tag: str, command_line: CommandLine) -> None:
     build_skeleton(docker_engine, [tag], force=True)
     record = next(record for record in command_line.json("image", "list") if record["tag"] == tag)

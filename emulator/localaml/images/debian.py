@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localaml.errors import FailedPrecondition
+from localaml.errors import FailedPrecondition, LocalAmlError
 from localaml.images.containers import build_container, remove_leftovers, run_to_end
 from localaml.images.importing import (
     SEARCH_PATH,
@@ -164,12 +164,20 @@ def _import_root(client: DockerClient, options: DebianOptions, folder: Path, log
     log(f"Making Debian {options.suite} of its packages ...")
     tar = folder / "root.tar"
     # Mounts of its own, for root, too: whatever happens to it, none stays. Others get what it can do for them.
-    mode = "unshare" if os.getuid() == 0 else "auto"
+    mode = "unshare" if _is_root() else "auto"
     mirrors = [options.mirror] if options.mirror else []
     words = ["mmdebstrap", f"--mode={mode}", *_OPTIONS, f"--include={','.join(_PACKAGES)}"]
     # Where it may not read the folder, apt could not drop its rights there.
     folder.chmod(0o755)
-    run_program([*words, options.suite, str(tar), *mirrors], log, environment={"TMPDIR": str(folder), "LC_ALL": "C"})
+    try:
+        run_program(
+            [*words, options.suite, str(tar), *mirrors], log, environment={"TMPDIR": str(folder), "LC_ALL": "C"}
+        )
+    except LocalAmlError as error:
+        if _is_root():
+            raise
+        hint = "Who is not root needs the package uidmap, and a line in /etc/subuid and in /etc/subgid."
+        raise FailedPrecondition(error.reason, f"{error.message}\n{hint}") from None
     log(f"Importing {tar.stat().st_size // 1024**2} MiB ...")
     with tar.open("rb") as file:
         environment = {"PATH": SEARCH_PATH, "LANG": "C.UTF-8"}
@@ -201,6 +209,10 @@ def _add_python(
         changes = [f"LABEL {name}={value}" for name, value in labels.items()]
         image = container.commit(message=maker_mark(labels), changes=[*changes, 'CMD ["/bin/bash"]'])
     return str(image.id)
+
+
+def _is_root() -> bool:
+    return os.getuid() == 0
 
 
 def _hash(value: object) -> str:
