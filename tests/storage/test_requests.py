@@ -82,9 +82,14 @@ async def test_folders_with_very_many_files_are_still_looked_at(s3_account: S3Ac
         await store.put_file(f"acc/con/d/{name}", tmp_path / "file")
     store.close()
     store = S3Store(s3_account)
+    driver = counted(store)
+    for number in range(20):
+        await store.put_file(f"acc/con/d/after-{number}", tmp_path / "file")
+        await store.put_file(f"acc/con/d/{number:04}", tmp_path / "file")
+    assert driver.calls["put"] == 40
+    assert driver.calls["page"] <= 3
     with pytest.raises(FailedPrecondition):
         await store.put_file("acc/con/d/zz", tmp_path / "file")
-    await store.put_file("acc/con/d/new", tmp_path / "file")
     store.close()
 
 

@@ -12,20 +12,39 @@ import time
 from collections import OrderedDict
 from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from localaml.errors import NotFound
 from localaml.storage.safe_tree import conflict
 
 if TYPE_CHECKING:
+    from localaml.storage.bucket_names import Place
     from localaml.storage.remote import RemoteStore
 
 # Folders that are known to be no objects, so that not every write has to look.
 _KNOWN_FOLDERS = 20_000
-# Folders whose sub-folders are known, all of them, because they fitted into one page of a listing.
+# Folders of which a part of the listing is known, and how many parts of each.
 _KNOWN_PARENTS = 1_000
+_STRETCHES = 50
 _PAGE = 1000
 _TRUST_SECONDS = 30.0
+
+
+class _Stretch(NamedTuple):
+    """A part of the listing below a folder: what comes behind `after` up to and with `last` (None: up to its end).
+
+    Attributes:
+        until: machine time up to which it counts.
+        folders: the names of the sub-folders in it.
+    """
+
+    after: str
+    last: str | None
+    until: float
+    folders: frozenset[str]
+
+    def covers(self, word: str) -> bool:
+        return self.after < word and (self.last is None or word <= self.last)
 
 
 class RemoteFolders:
@@ -35,8 +54,7 @@ class RemoteFolders:
         self._store = store
         self._lock = threading.Lock()
         self._known: OrderedDict[str, None] = OrderedDict()
-        # Parent -> until when it counts, and the names of its sub-folders; None: it has too much to know them all.
-        self._below: OrderedDict[str, tuple[float, frozenset[str] | None]] = OrderedDict()
+        self._listings: OrderedDict[str, list[_Stretch]] = OrderedDict()
 
     def check(self, key: str) -> None:
         """Raises FailedPrecondition ``OBJECT_PATH_CONFLICT`` when what is there would make the key a file and a folder
@@ -53,9 +71,7 @@ class RemoteFolders:
             with suppress(NotFound):
                 self._store.head(above)
                 raise conflict(key, above, "a file or a link")
-        if not self._is_surely_no_folder(key, place.bucket, place.key) and self._has_something(
-            place.bucket, place.key + "/"
-        ):
+        if self._may_be_folder(key, place) and self._has_something(place.bucket, place.key + "/"):
             raise conflict(key, key, "a folder")
 
     def written(self, key: str) -> None:
@@ -68,30 +84,43 @@ class RemoteFolders:
             while len(self._known) > _KNOWN_FOLDERS:
                 self._known.popitem(last=False)
 
-    def _is_surely_no_folder(self, key: str, bucket: str, path: str) -> bool:
+    def _may_be_folder(self, key: str, place: Place) -> bool:
         with self._lock:
             if key in self._known:
-                return False
-        parent, _, name = path.rpartition("/")
-        names = self._folders_below(key[: len(key) - len(name)], bucket, f"{parent}/" if parent else "")
-        return names is not None and name not in names
+                return True
+        parent, _, name = place.key.rpartition("/")
+        return name in self._stretch(key[: len(key) - len(name)], place.bucket, f"{parent}/" if parent else "", name)
 
-    def _folders_below(self, parent: str, bucket: str, prefix: str) -> frozenset[str] | None:
-        """The names of all sub-folders of a folder, as they were lately; None when they are not known."""
-        now = time.monotonic()
+    def _stretch(self, parent: str, bucket: str, prefix: str, name: str) -> frozenset[str]:
+        """The names of the sub-folders around a name, as they were lately.
+
+        The objects in a folder `x` come behind `x/`. So a stretch that begins before `x/` and goes on to it or beyond
+        has at least one of them, if there are any: it ends with another object, or with the listing.
+        """
+        word, now = name + "/", time.monotonic()
         with self._lock:
-            until, names = self._below.get(parent, (0.0, None))
-            if now < until:
-                return names
-        seen = [entry.name[len(prefix) :] for entry in islice(self._store.entries(bucket, prefix, "", _PAGE), _PAGE)]
-        if len(seen) < _PAGE:
-            names = frozenset(name.partition("/")[0] for name in seen if "/" in name)
+            stretches = [each for each in self._listings.get(parent, ()) if now < each.until]
+        for each in stretches:
+            if each.covers(word):
+                return each.folders
+        # First from the front: most folders are small. Then from the name on: who writes many does so in their order.
+        after = name if stretches else ""
+        found = self._list(bucket, prefix, after)
+        if not found.covers(word):
+            found = self._list(bucket, prefix, name)
         with self._lock:
-            self._below[parent] = (now + _TRUST_SECONDS, names if len(seen) < _PAGE else None)
-            self._below.move_to_end(parent)
-            while len(self._below) > _KNOWN_PARENTS:
-                self._below.popitem(last=False)
-            return self._below[parent][1]
+            self._listings[parent] = [*stretches[-_STRETCHES:], found]
+            self._listings.move_to_end(parent)
+            while len(self._listings) > _KNOWN_PARENTS:
+                self._listings.popitem(last=False)
+        return found.folders
+
+    def _list(self, bucket: str, prefix: str, after: str) -> _Stretch:
+        until = time.monotonic() + _TRUST_SECONDS
+        entries = self._store.entries(bucket, prefix, prefix + after if after else "", _PAGE)
+        names = [entry.name[len(prefix) :] for entry in islice(entries, _PAGE)]
+        folders = frozenset(name.partition("/")[0] for name in names if "/" in name)
+        return _Stretch(after, names[-1] if len(names) == _PAGE else None, until, folders)
 
     def _has_something(self, bucket: str, prefix: str) -> bool:
         return next(self._store.entries(bucket, prefix, "", 1), None) is not None
