@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from localaml.domain.models import ErrorInfo, Run, RunKey, StateChange
 from localaml.domain.run_lifecycle import RunEvent, next_state
 from localaml.domain.states import RunState
+from localaml.jobs.children import end_of_forsaken, forsaken
 from localaml.jobs.history import History
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class RunBook:
         return stored
 
     def advance(self, key: RunKey, event: RunEvent, cause: str, **changes: Any) -> Run:
-        """Applies `event` and stores the run with `changes` to its other fields.
+        """Applies `event` and stores the run with `changes` to its other fields. With a job end the runs that only its
+        processes could have ended.
 
         Raises:
             FailedPrecondition: ``ILLEGAL_RUN_TRANSITION``.
@@ -73,12 +75,15 @@ class RunBook:
             changed = self.change(run, **changes)
             if state is not run.state:
                 self.history.run(run, changed, cause)
+            for child in forsaken(self._store, changed) if state.is_terminal and run.submitted else ():
+                end = end_of_forsaken(changed)
+                self.advance(child.key, end.event, end.cause, error=end.error)
         return changed
 
     def requeue(self, key: RunKey, cause: str) -> Run:
         """Sends a run back to the queue. What it had of nodes and processes is forgotten; its attempts are counted."""
         run = self.get(key)
-        gone = ("handle", "nodes", "evicted", "failed_by_script")
+        gone = ("handle", "nodes", "runtime", "evicted", "failed_by_script")
         execution = {name: value for name, value in run.execution.items() if name not in gone}
         if "handle" in run.execution:
             # Its processes were there: the next ones go on from what they have written.

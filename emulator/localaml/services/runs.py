@@ -11,6 +11,7 @@ from localaml.domain.names import RunName, check_name, parse_child
 from localaml.domain.run_lifecycle import RunEvent
 from localaml.domain.states import RunState
 from localaml.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from localaml.jobs.children import performed_by
 from localaml.jobs.run_book import RunBook
 from localaml.jobs.targets import runs_in_containers
 from localaml.services.container_definition import sealed_password
@@ -102,15 +103,20 @@ class RunService:
             properties=request.properties,
             request_id=request.request_id,
         )
-        run = replace(run, run_type=request.run_type, display_name=request.display_name)
+        run = replace(
+            run,
+            run_type=request.run_type,
+            display_name=request.display_name,
+            execution=performed_by(caller.run),
+        )
         if (existing := self._same_request(run)) is not None:
             return run_message(existing)
         if request.snapshot_id:
             context.store.snapshots.get(workspace.workspace_id, request.snapshot_id)
         with context.store.transaction():
             ensure_experiment(context, workspace, experiment)
-            born = RunBook(context.store, context.clock).born(run, RunEvent.BEGIN, "performed by its caller")
-            run = context.store.runs.insert(born)
+            book, cause = RunBook(context.store, context.clock), "performed by its caller"
+            run = book.insert(book.born(run, RunEvent.BEGIN, cause), cause)
         return run_message(run)
 
     def _parent(self, name: str) -> tuple[Workspace, str]:
