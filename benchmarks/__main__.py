@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import logs, runs, startup, stores, transfer
+from benchmarks import datastores, logs, runs, startup, stores, transfer
 from benchmarks.emulator import EmulatorProcess
 from benchmarks.report import show
 
@@ -17,6 +17,7 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, a shorter queue, smaller files")
     parser.add_argument("--only", choices=["startup", "runs", "logs", "transfer", "stores"], action="append")
+    parser.add_argument("--large-mib", type=int, help="size of the large file on disk; default 4096, quick: 256")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--check", action="store_true", help="exit 1 when a goal is missed")
     options = parser.parse_args()
@@ -28,7 +29,7 @@ def main() -> int:
         figures += startup.measure(cache, repetitions)
     if "stores" in parts:
         figures += stores.measure(1000 if options.quick else 10_000, 128 if options.quick else 1024)
-    if set(parts) - {"startup", "stores"}:
+    if set(parts) - {"startup"}:
         emulator = EmulatorProcess(cache)
         try:
             emulator.select()
@@ -39,6 +40,9 @@ def main() -> int:
                 figures += runs.measure(emulator, workspace, repetitions, 100 if options.quick else 1000)
             if "logs" in parts:
                 figures += logs.measure(workspace, runs.cluster(workspace, "log-nodes", 2))
+            if "stores" in parts:
+                large = options.large_mib or (256 if options.quick else 4096)
+                figures += datastores.measure(emulator, workspace, 1000 if options.quick else 10_000, large)
             if "transfer" in parts:
                 figures += transfer.measure(emulator, workspace, 256 if options.quick else 1024)
         finally:

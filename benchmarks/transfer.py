@@ -14,7 +14,7 @@ from benchmarks.emulator import EmulatorProcess
 from benchmarks.report import Figure
 
 
-class _Peak:
+class Peak:
     """The highest resident memory of the emulator while something goes on."""
 
     def __init__(self, emulator: EmulatorProcess) -> None:
@@ -27,7 +27,7 @@ class _Peak:
         while not self._stop.wait(0.02):
             self.mib = max(self.mib, self._emulator.memory_mib)
 
-    def __enter__(self) -> _Peak:
+    def __enter__(self) -> Peak:
         self._thread.start()
         return self
 
@@ -36,13 +36,13 @@ class _Peak:
         self._thread.join()
 
 
-def _touch_memory(source: Path, folder: Path) -> None:
+def touch_memory(source: Path, folder: Path, copies_of_it: int = 4) -> None:
     """Fills, once, as much of the page cache as a round needs at most.
 
     A virtual machine gets memory from its host when it first touches it, which is several times slower than to write to
     it. Else whoever happened to come last in a round (always the download) paid for that.
     """
-    copies = [folder / f"memory-{number}" for number in range(4)]
+    copies = [folder / f"memory-{number}" for number in range(copies_of_it)]
     for copy in copies:
         subprocess.run(["cp", str(source), str(copy)], check=True)
     for copy in copies:
@@ -60,10 +60,10 @@ def measure(emulator: EmulatorProcess, workspace: Any, size_mib: int) -> list[Fi
             block = bytes(range(256)) * 4096
             for _ in range(size_mib):
                 file.write(block)
-        _touch_memory(source / "big.bin", folder)
+        touch_memory(source / "big.bin", folder)
         before = emulator.memory_mib
         copies, uploads, downloads = [], [], []
-        with _Peak(emulator) as peak:
+        with Peak(emulator) as peak:
             for _ in range(5):
                 started = time.perf_counter()
                 subprocess.run(["cp", str(source / "big.bin"), str(folder / "copy.bin")], check=True)
