@@ -69,18 +69,9 @@ def _small(emulator: EmulatorProcess, workspace: Any, folder: Path, count: int) 
         ("through a mount", looked, copied, _CP, "cp -r out of the mounted folder"),
         ("down", down, copied, _CP, ""),
     )
+    what = f"disk: {count} files of 4 KiB"
     return [
-        Figure(
-            f"disk: {count} files of 4 KiB {name}",
-            count / ours,
-            "files/s",
-            count / floor,
-            told,
-            _NO_GOAL,
-            True,
-            "",
-            more,
-        )
+        Figure(f"{what} {name}", count / ours, "files/s", count / floor, told, _NO_GOAL, True, "", more)
         for name, ours, floor, told, more in rows
     ]
 

@@ -1,7 +1,7 @@
-"""Objects on S3 against plain boto3, and datastores on disk through the SDK against `cp -r`: many files, and a large one.
+"""Objects on S3 against plain boto3: many small files, and a large one.
 
-moto serves in a process of its own. Ours and the floor take turns with the same work, so that both meet the same load of
-the machine, and buckets of the same size.
+moto serves in a process of its own. Ours and the floor take turns with the same work, so that both meet the same load
+of the machine, and buckets of the same size.
 """
 
 from __future__ import annotations
