@@ -81,6 +81,18 @@ def test_a_forced_build_leaves_nothing_of_the_one_before(docker_engine: DockerCl
     assert docker_engine.images.get(tag).id == second
 
 
+def test_one_that_a_container_uses_goes_with_the_next_build(docker_engine: DockerClient, tag: str) -> None:
+    first = build_skeleton(docker_engine, [tag], force=True)
+    container = docker_engine.containers.create(first, ["/bin/true"])
+    try:
+        build_skeleton(docker_engine, [tag], force=True)
+        assert find(docker_engine, first) is not None
+    finally:
+        container.remove()
+    build_skeleton(docker_engine, [tag])
+    assert find(docker_engine, first) is None
+
+
 def test_builds_take_turns(docker_engine: DockerClient, tag: str) -> None:
     ids: list[str] = []
     threads = [

@@ -80,12 +80,12 @@ def find_current(client: DockerClient, inputs: str) -> str | None:
 
 
 def move_tags(client: DockerClient, image_id: str, tags: Sequence[str]) -> None:
-    """Gives tags to an image. An image made here that loses its last name by that goes, unless containers use it."""
-    earlier = [image for tag in tags if (image := find(client, tag)) is not None and image.id != image_id]
+    """Gives tags to an image. Images made here that have no name (any more) go, unless containers use them: then the
+    next build takes them away."""
     for tag in tags:
         repository, _, version = tag.rpartition(":")
         client.api.tag(image_id, repository, version)
-    for image in earlier:
+    for image in client.images.list(filters={"dangling": True, "label": FORM_LABEL}):
         if is_made_here(image):
             remove_if_nameless(client, str(image.id))
 
