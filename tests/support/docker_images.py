@@ -26,6 +26,6 @@ def host_filesystem_image(docker_engine: DockerClient) -> str:
 
 @pytest.fixture(scope="session")
 def debian_image(docker_engine: DockerClient) -> str:
-    """Tag of the default base image, made of Debian packages: Python, pip, Open MPI, mpi4py (a minute, when missing)."""
+    """Tag of the default base image, made of Debian packages: Python, pip, Open MPI, mpi4py (a minute, once)."""
     build_debian(docker_engine, [DEBIAN_TAG], log=print)
     return DEBIAN_TAG
