@@ -66,6 +66,23 @@ async def test_processes_of_a_container_have_its_variables_and_not_the_machine_s
     assert asked == ContainerSpec(image="a/b", arguments=("--cpus=1.000000000",))
 
 
+async def test_a_run_goes_on_in_its_container_though_nodes_are_processes_by_now(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.cluster()
+    monkeypatch.setattr(type(world.runtime), "runs_in_containers", lambda runtime, node: node.runtime != "process")
+    world.submit("r")
+    await world.state("r", S.RUNNING)
+    assert world.runtime.jobs["r"].plan.nodes[0].runtime == ""
+    monkeypatch.setattr(type(world.runtime), "runs_in_containers", lambda runtime, node: node.runtime == "docker")
+    await world.restart()
+    await world.until(lambda: "r" in world.runtime.jobs, "it is adopted")
+    [node] = world.runtime.jobs["r"].plan.nodes
+    assert node.runtime == "docker"
+    world.runtime.jobs["r"].end()
+    await world.state("r", S.COMPLETED)
+
+
 async def test_a_node_that_goes_by_itself_fails_its_run_and_is_replaced(world: World) -> None:
     key = _cluster(world)
     world.submit("r", 2)

@@ -28,7 +28,7 @@ from localaml.jobs.quota_keeper import QuotaKeeper
 from localaml.jobs.remove_tree import remove_tree
 from localaml.jobs.run_folders import RunFolders
 from localaml.jobs.run_tasks import RunTasks
-from localaml.jobs.targets import LOCAL_TARGET, check_fits, cluster_for_run, local_cluster
+from localaml.jobs.targets import LOCAL_TARGET, as_placed, check_fits, cluster_for_run, local_cluster, placement
 from localaml.paths import StatePaths
 from localaml.settings import LatencySettings
 
@@ -295,17 +295,17 @@ class Orchestrator:
         return self._clusters.get(cluster.key) or self._add_control(cluster, local=True)
 
     def _place(self, key: RunKey, control: ClusterControl, nodes: tuple[Node, ...]) -> None:
-        told = [[node.node_id, node.host_name] for node in nodes]
+        specs = [control.spec(node) for node in nodes]
         run = self._tools.book.get(key)
         run = self._tools.book.advance(
             key,
             RunEvent.PLACE,
             f"placed on {', '.join(node.host_name for node in nodes)}",
             node_ids=tuple(node.node_id for node in nodes),
-            execution={**run.execution, "nodes": told},
+            execution={**run.execution, **placement(specs, self._tools.runtime)},
         )
         self._tools.hooks.reached("placed", run)
-        self._perform(run, [control.spec(node) for node in nodes])
+        self._perform(run, specs)
 
     def _perform(self, run: Run, nodes: list[NodeSpec]) -> None:
         execution = JobExecution(run, self._spec_of(run), nodes, self._paths.run(run.key), self._tools)
@@ -379,7 +379,7 @@ class Orchestrator:
             for node_id, host_name in run.execution["nodes"]
         ]
         control.keep_for_run(nodes)
-        self._perform(run, [control.spec(node) for node in nodes])
+        self._perform(run, [as_placed(control.spec(node), run) for node in nodes])
 
     def _release_forgotten_nodes(self) -> None:
         """Gives back nodes of runs that had ended when the earlier emulator was killed, before it noted that."""

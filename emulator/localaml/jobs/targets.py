@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from localaml.compute.runtime import NodeRuntime, NodeSpec
 from localaml.domain.job import JobSpec
@@ -36,6 +37,17 @@ def node_spec(cluster: Cluster, node: Node) -> NodeSpec:
     """What the runtime calls a cluster's node."""
     name = cluster.name.name
     return NodeSpec(cluster.workspace_id, name, node.node_id, node.host_name, cluster.vm_size, node_runtime(cluster))
+
+
+def placement(nodes: Sequence[NodeSpec], runtime: NodeRuntime) -> dict[str, Any]:
+    """What is noted of the nodes that a run has got, to know them again."""
+    kind = "docker" if runtime.runs_in_containers(nodes[0]) else "process"
+    return {"nodes": [[node.node_id, node.host_name] for node in nodes], "runtime": kind}
+
+
+def as_placed(node: NodeSpec, run: Run) -> NodeSpec:
+    """A node of a run as it was when the run got it, though the emulator's default may be another one now."""
+    return replace(node, runtime=run.execution.get("runtime", node.runtime))
 
 
 def runs_in_containers(runtime: NodeRuntime, store: Store, workspace_id: str, target: str) -> bool:
