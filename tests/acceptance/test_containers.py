@@ -237,12 +237,14 @@ def test_a_container_that_is_killed_fails_its_run_and_is_replaced(scene: Scene) 
     assert replaced.labels["localaml.node"] != container.labels["localaml.node"]
 
 
-def test_a_run_goes_on_while_its_emulator_is_killed(scene: Scene) -> None:
+@pytest.mark.parametrize("next_default", ["docker", "process"])
+def test_a_run_goes_on_while_its_emulator_is_killed(scene: Scene, next_default: str) -> None:
     store = scene.workspace.get_default_datastore()
     run = scene.submit("gate.py", store.path("gate").as_mount())
     scene.at_the_gate(run)
     before = [container.id for container in scene.containers()]
     scene.emulator.kill()
+    scene.emulator.settings["compute"] = next_default
     scene.emulator.start()
     assert run.get_status() == "Running"
     (scene.datastore / "gate" / "go").touch()
