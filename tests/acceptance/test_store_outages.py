@@ -61,11 +61,15 @@ class Store:
         self.scene.datastore.upload(str(self.folder / "up"), "before", show_progress=False)
         self.events: list[str] = []
 
-    def begin(self, threads: ThreadPoolExecutor) -> None:
-        """A run that is about to end, an upload and a download, all so slow that they take long."""
+    def submit(self) -> None:
+        """A run; from now on everything is so slow that it takes long."""
+        self.proxy.rate = 1_000_000.0
+        self._sent, self._received = self.proxy.sent, self.proxy.received
         self.run = self.scene.submit(TRAIN, self.scene.mount("results"))
+
+    def begin(self, threads: ThreadPoolExecutor) -> None:
+        """The run is about to end; an upload and a download begin."""
         wait_until(lambda: self.run.get_status() == "Finalizing", 60, "the job's end", self.emulator.log)
-        self.proxy.rate = 1_500_000.0
         self.upload = threads.submit(
             lambda: self.scene.datastore.upload(str(self.folder / "up"), "during", show_progress=False)
         )
@@ -75,16 +79,7 @@ class Store:
 
     def is_busy(self) -> bool:
         """Whether bytes are on their way in both directions."""
-        return self._moved_up() and self._moved_down()
-
-    def _moved_up(self) -> bool:
-        return self.proxy.sent > self._sent + 6_000_000
-
-    def _moved_down(self) -> bool:
-        return self.proxy.received > self._received + 2_000_000
-
-    def watch(self) -> None:
-        self._sent, self._received = self.proxy.sent, self.proxy.received
+        return self.proxy.sent > self._sent + 4_000_000 and self.proxy.received > self._received + 2_000_000
 
     def present(self) -> dict[str, int]:
         """What is in the bucket, as a client sees it that does not go through the proxy."""
@@ -135,7 +130,8 @@ def test_stores_that_stop_for_20_real_seconds_while_a_run_ends_and_data_travel(
             azurite = stack.enter_context(Azurite(program, tmp_path / "azurite"))
             stores.append(Store("azure", azurite.endpoint, tmp_path, cache_dir, stack, monkeypatch))
         for store in stores:
-            store.watch()
+            store.submit()
+        for store in stores:
             store.begin(threads)
         for store in stores:
             wait_until(store.is_busy, 60, f"transfers of {store.name}", store.emulator.log)
