@@ -166,6 +166,25 @@ async def test_a_node_that_cannot_be_had_is_said_so(world: World) -> None:
     world.runtime.jobs["r"].end()
 
 
+async def test_what_could_not_be_had_holds_up_nothing_once_it_is_not_wanted_any_more(world: World) -> None:
+    key = world.cluster(low=1, high=2)
+
+    def nodes() -> list[str]:
+        return [node.node_id for node in world.orchestrator.cluster_status(key).nodes if node.state is NodeState.IDLE]
+
+    await world.until(lambda: len(nodes()) == 1, "its minimum")
+    world.runtime.broken = True
+    world.submit("r", 2)
+    await world.until(lambda: bool(world.orchestrator.cluster_status(key).cluster.errors), "error")
+    await world.orchestrator.cancel_run(world.key("r"))
+    await world.until(lambda: not world.orchestrator.cluster_status(key).cluster.errors, "no error")
+    world.runtime.broken = False
+    [first] = nodes()
+    world.orchestrator.disturbances.lose_node(key, first)
+    # At once: the pause after a failure was for nodes that nobody wants now, and nothing would tell of it.
+    await world.until(lambda: bool(nodes()) and nodes() != [first], "another node")
+
+
 async def test_bad_targets_and_counts_are_refused_and_nothing_is_stored(world: World) -> None:
     world.cluster(high=2)
     with pytest.raises(InvalidArgument, match="3 nodes") as caught:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,26 @@ class FaultBook:
     """What is asked at every call is answered from memory; what changes is committed when a method returns."""
 
     def __init__(self, store: Store) -> None:
+        self._transaction = store.transaction
         self._store = store.faults
+        self._load()
+
+    def _load(self) -> None:
         stored = self._store.list()
         self._states = {fault.state.rule.fault_id: fault.state for fault in stored}
         self._added_at = {fault.state.rule.fault_id: fault.added_at for fault in stored}
         self._waiting = {fault.state.rule.fault_id for fault in stored if not fault.has_begun}
         self._note_hooks()
+
+    @contextmanager
+    def as_a_whole(self) -> Iterator[None]:
+        """What is done inside is kept as a whole or not at all, in memory, too. Do not await inside."""
+        try:
+            with self._transaction():
+                yield
+        except BaseException:
+            self._load()
+            raise
 
     @property
     def in_use(self) -> frozenset[Hook]:

@@ -78,7 +78,7 @@ class FaultControl(JobHooks):
         rule = check_rule(rule)
         if rule.kind is FaultKind.NODE_EVICTED:
             self._check_low_priority(rule)
-        with self._store.transaction():
+        with self._book.as_a_whole():
             rule = self._book.add(rule, self._clock.now())
             self._history.fault(rule.fault_id, "added", rule.kind.value)
         if Hook.NODE in hooks_of(rule.kind):
@@ -114,7 +114,7 @@ class FaultControl(JobHooks):
         ids = list(dict.fromkeys(fault_ids)) or [state.rule.fault_id for state in self._book.states()]
         for fault_id in ids:
             self.get(fault_id)
-        with self._store.transaction():
+        with self._book.as_a_whole():
             for fault_id in ids:
                 self._history.fault(fault_id, "cleared", "cleared")
             self._book.remove(ids)
@@ -237,9 +237,9 @@ class FaultControl(JobHooks):
             self._begin(rule.fault_id)
 
     def _begin(self, fault_id: str) -> None:
-        with self._store.transaction():
-            self._book.begin(fault_id)
-            self._sweep(fault_id)
+        # In this order: after a kill between the two it looks again, and counts nothing twice.
+        self._sweep(fault_id)
+        self._book.begin(fault_id)
 
     def _sweep(self, new: str | None = None) -> None:
         """Lets rules on nodes strike: every rule on what is at work; one that begins now on idle nodes, too."""
@@ -249,7 +249,8 @@ class FaultControl(JobHooks):
         nodes.sort(key=lambda node: node.run_id is None)
         for rule in self._book.on_nodes():
             for node in nodes:
-                if node.run_id is not None or rule.fault_id == new:
+                # Another rule, or this one at another node, may have changed it in the meantime.
+                if (node.run_id is not None or rule.fault_id == new) and node in self._disturbances.nodes():
                     self._look_at(rule, node)
 
     def _look_at(self, rule: FaultRule, node: Node) -> None:
@@ -271,8 +272,8 @@ class FaultControl(JobHooks):
             "node": (node.node_id, node.host_name),
             "run": (node.run_id,) if node.run_id is not None else (),
         }
-        with self._store.transaction():
-            # That it was seen, counted and struck is kept together, or not at all.
+        # That it was seen, counted and struck is kept together, or not at all.
+        with self._book.as_a_whole():
             if self._book.look(rule.fault_id, node.node_id, node.run_id or "", attempt) and self._decide(
                 Occasion(Hook.NODE, facts), node=node, only=rule.fault_id
             ):
@@ -310,7 +311,7 @@ class FaultControl(JobHooks):
             if state.rule.kind not in ignored and only in (None, state.rule.fault_id)
         ]
         after, striking = consider_all(asked, occasion, self._clock.now())
-        with self._store.transaction():
+        with self._book.as_a_whole():
             self._book.note(after)
             for rule in striking:
                 about = "; ".join(f"{part} {names[0]}" for part, names in occasion.facts.items() if names)

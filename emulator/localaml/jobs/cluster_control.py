@@ -259,7 +259,8 @@ class ClusterControl:
             seconds = (ask_again_at - now).total_seconds()
             self._timer = self._clock.call_later(seconds, self.replan)
         if not wants_more and self._target and self.cluster.errors:
-            # It has the nodes that it wanted: what was wrong is over.
+            # It has the nodes that it wanted: what was wrong is over, and holds up nothing more.
+            self._retry_after = None
             self._save(replace(self.cluster, errors=()))
         self._note_allocation()
 
