@@ -15,6 +15,7 @@
     emulator.log              log of `localaml start -d`
     objects/                  the disk object store, one folder per container (keys below)
     incoming/                 objects being written
+    disk-reserve              room for records when a job has filled the disk
     runs/<workspace id>/<run id>/{work,logs,control,tmp,mounts,datasets}
     nodes/<workspace id>/<cluster>/<node id>/   folders of logical nodes
 
@@ -130,6 +131,10 @@ class StatePaths:
     @property
     def runs(self) -> Path:
         return self.root / "runs"
+
+    @property
+    def disk_reserve(self) -> Path:
+        return self.root / "disk-reserve"
 
     @property
     def nodes(self) -> Path:

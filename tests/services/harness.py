@@ -16,6 +16,7 @@ from tests.support.fake_runtime import FakeEnvironments, FakeRuntime
 
 from localaml.clock import RealClock
 from localaml.domain.models import RunKey
+from localaml.jobs.disk_reserve import DiskReserve
 from localaml.jobs.identifiers import Identifiers
 from localaml.jobs.job_tools import JobTools
 from localaml.jobs.job_variables import Connection
@@ -61,6 +62,7 @@ class Emulated:
             clock=clock,
             connection=lambda key: Connection("http://127.0.0.1:1", self.paths.endpoint, f"token-{key.run_id}"),
             job_sdk=Path("/sdk"),
+            reserve=DiskReserve(self.paths.disk_reserve),
             base_environment={},
         )
         identifiers = Identifiers(random.Random(1))

@@ -13,6 +13,7 @@ from localaml.clock import RealClock
 from localaml.compute.runtime import NodeRuntime
 from localaml.domain.job import JobSpec
 from localaml.domain.models import Run, RunKey
+from localaml.jobs.disk_reserve import DiskReserve
 from localaml.jobs.environments.contract import EnvironmentBuilder
 from localaml.jobs.hooks import JobHooks
 from localaml.jobs.identifiers import Identifiers
@@ -64,6 +65,7 @@ def build_orchestrator(
         job_sdk=job_sdk_folder(),
         base_environment=own_environment(),
         hooks=hooks or JobHooks(),
+        reserve=DiskReserve(StatePaths(settings.state_dir).disk_reserve),
     )
     return Orchestrator(
         tools,

@@ -127,6 +127,8 @@ class JobExecution:
             self._log.line(f"The run failed before its processes were started: {error}")
         finally:
             self._job = None
+            # What comes has to be noted, also when the job has filled the disk.
+            self._tools.reserve.ease()
         stop = self._wish
         if stop is not None and self._is_evicted(stop, end):
             if self._data is not None:

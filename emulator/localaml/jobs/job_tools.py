@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from localaml.clock import RealClock
 from localaml.compute.runtime import NodeRuntime
 from localaml.domain.models import RunKey
+from localaml.jobs.disk_reserve import DiskReserve
 from localaml.jobs.environments.contract import EnvironmentBuilder
 from localaml.jobs.hooks import JobHooks
 from localaml.jobs.job_variables import Connection
@@ -32,6 +33,7 @@ class JobTools:
         clock: service time, for what a run shows.
         machine_clock: machine time, for processes and files.
         images: which environments have had their image built.
+        reserve: room for the emulator's own records.
         job_sdk: folder with the `azureml` package for jobs.
         base_environment: the emulator's own environment variables.
         hooks: told how far runs and nodes are, before they go on.
@@ -46,6 +48,7 @@ class JobTools:
     clock: Clock
     connection: Callable[[RunKey], Connection]
     job_sdk: Path
+    reserve: DiskReserve
     base_environment: Mapping[str, str]
     machine_clock: Clock = field(default_factory=RealClock)
     images: set[tuple[str, Path]] = field(default_factory=set)

@@ -70,7 +70,7 @@ class Orchestrator:
         self._executions: dict[RunKey, JobExecution] = {}
         self._cluster_book = ClusterBook(tools.store, tools.book.history)
         self._tasks = RunTasks(tools.clock)
-        self._folders = RunFolders(paths)
+        self._folders = RunFolders(paths, tools.reserve)
         self.disturbances = Disturbances(self._clusters, self._executions)
         self.quotas = QuotaKeeper(tools.store, self._clusters)
         self._closing = False

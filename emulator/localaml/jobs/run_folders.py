@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from localaml.domain.models import RunKey
+from localaml.jobs.disk_reserve import DiskReserve
 from localaml.jobs.remove_tree import remove_tree
 from localaml.paths import RunPaths, StatePaths
 
@@ -18,16 +19,21 @@ CARRIED = ("outputs", "logs")
 
 
 class RunFolders:
-    """Removes what ended runs leave."""
+    """Removes what ended runs leave.
 
-    def __init__(self, paths: StatePaths) -> None:
+    Args:
+        reserve: is held when there is room for it.
+    """
+
+    def __init__(self, paths: StatePaths, reserve: DiskReserve) -> None:
         self._paths = paths
+        self._reserve = reserve
         self._removals: set[asyncio.Future[None]] = set()
 
     def remove(self, key: RunKey) -> None:
         """Removes an ended run's folder, beside everything else; `settle` waits for it."""
         root = self._paths.run(key).root
-        removal = asyncio.ensure_future(asyncio.to_thread(remove_tree, root))
+        removal = asyncio.ensure_future(asyncio.to_thread(self._remove, root))
         self._removals.add(removal)
         removal.add_done_callback(self._removals.discard)
 
@@ -43,6 +49,11 @@ class RunFolders:
             for folder in workspace.glob("*"):
                 if RunKey(workspace.name, folder.name) not in keep:
                     remove_tree(folder)
+        self._reserve.hold()
+
+    def _remove(self, root: Path) -> None:
+        remove_tree(root)
+        self._reserve.hold()
 
 
 def make_folders(paths: RunPaths, attempt: int) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from localaml.compute.docker import layout
 from localaml.compute.docker.engine import EngineFacts
 from localaml.compute.runtime import Bind, ContainerPlan, NodeSpec
-from localaml.domain.docker_arguments import parse_docker_arguments
+from localaml.domain.docker_arguments import DockerArguments, parse_docker_arguments
 from localaml.domain.vm_sizes import find_vm_size
 from localaml.errors import InvalidArgument
 from localaml.settings import DockerSettings
@@ -54,6 +54,11 @@ def node_limits(vm_size: str, facts: EngineFacts) -> Limits:
             f"{available / _GIB:.1f} GiB, which is what this machine has."
         )
     return Limits(float(cpus), available, note)
+
+
+def memory_limit(limits: Limits, arguments: DockerArguments) -> int:
+    """What a run's container may use, in bytes."""
+    return min(arguments.memory_bytes or limits.memory_bytes, limits.memory_bytes)
 
 
 def digest(*words: str) -> str:
@@ -134,7 +139,7 @@ def create(client: DockerClient, wanted: NodeContainer, settings: DockerSettings
     shape, node = wanted.shape, wanted.node
     arguments = parse_docker_arguments(shape.arguments)
     limits = node_limits(node.vm_size, facts)
-    memory = min(arguments.memory_bytes or limits.memory_bytes, limits.memory_bytes)
+    memory = memory_limit(limits, arguments)
     cpus = min(arguments.cpus or limits.cpus, limits.cpus)
     api = client.api
     mounts = [

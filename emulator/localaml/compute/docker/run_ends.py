@@ -8,8 +8,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from localaml.compute.docker.agents import AgentGone
+from localaml.compute.docker.containers import memory_limit
 from localaml.compute.launch.marks import NODE_LOST, OUT_OF_MEMORY, mark
 from localaml.compute.runtime import LaunchPlan, NodeSpec
+from localaml.domain.docker_arguments import parse_docker_arguments
 from localaml.errors import LocalAmlError
 
 if TYPE_CHECKING:
@@ -64,7 +66,8 @@ class RunEnds:
         return False
 
     def _mark_out_of_memory(self, plan: LaunchPlan, node: NodeSpec) -> None:
-        limit = self._nodes.limits(node).memory_bytes / _GIB
+        arguments = plan.container.arguments if plan.container is not None else ()
+        limit = memory_limit(self._nodes.limits(node), parse_docker_arguments(arguments)) / _GIB
         mark(plan, OUT_OF_MEMORY, f"node {node.host_name} (limit {limit:.1f} GiB)")
 
     async def hand_back(self, plan: LaunchPlan, nodes: Sequence[Node]) -> None:

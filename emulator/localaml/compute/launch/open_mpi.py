@@ -30,6 +30,10 @@ RANK = "OMPI_COMM_WORLD_RANK"
 # mpirun's exit code when it lost contact with a node.
 LOST_CONTACT = 205
 
+# What follows `orted`. Where the user's login shell is sh, mpirun wraps it: `( test ! -r ./.profile || …;  orted … )`.
+# Only the shell's own parameters are used: a job's environment may hold any name.
+_ARGUMENTS = 'set -- "$*"; set -- "${1#* orted }"; set -- "${1% )}"; eval "set -- $1"'
+
 
 def mpi_environment(prefix: Path) -> dict[str, str]:
     """Variables for mpirun and the ranks. What the job sets itself wins over them."""
@@ -91,4 +95,4 @@ def _agent_arm(plan: LaunchPlan, node: NodeSpec, prefix: Path, placement: Placem
     exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
     start = placement.on_node(node, [str(prefix / "bin" / "orted")])
     name = shlex.quote(node.host_name)
-    return f'{name}) export {exports}; shift 2; eval "set -- $*"; exec {shlex.join(start)} "$@" ;;'
+    return f'{name}) export {exports}; shift; {_ARGUMENTS}; exec {shlex.join(start)} "$@" ;;'
