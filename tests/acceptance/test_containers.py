@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support.docker_images import host_filesystem_image
+from tests.support.docker_images import debian_image, host_filesystem_image
 from tests.support.emulator_process import EmulatorProcess
 from tests.support.waiting import wait_until
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from azureml.core import Run, Workspace
     from azureml.core.compute import ComputeTarget
 
-__all__ = ["host_filesystem_image"]
+__all__ = ["debian_image", "host_filesystem_image"]
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 RANKS = """
 import socket
+import six
 from mpi4py import MPI
 from azureml.core import Run
 world = MPI.COMM_WORLD
@@ -122,20 +123,21 @@ class Scene:
 
 @pytest.fixture
 def scene(
+    request: pytest.FixtureRequest,
     tmp_path: Path,
     cache_dir: Path,
     docker_engine: DockerClient,
-    host_filesystem_image: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Scene]:
-    """Also checks that nothing is left of it on the engine."""
+    """Also checks that nothing is left of it on the engine. The image is one of the fixtures of images."""
+    image: str = request.getfixturevalue(getattr(request, "param", "host_filesystem_image"))
     (tmp_path / "source").mkdir()
     emulator = EmulatorProcess(
         tmp_path / "state",
         cache_dir,
         {"LANG_OF_THE_EMULATOR": "x"},
         compute="docker",
-        docker={"base_image": host_filesystem_image, "image_map": {"microsoft/mmlspark:*": host_filesystem_image}},
+        docker={"base_image": image, "image_map": {"microsoft/mmlspark:*": image}},
     )
     made = Scene(emulator, docker_engine, tmp_path / "source")
     with emulator:
@@ -157,9 +159,12 @@ def _finish(run: Run, scene: Scene, status: str = "Completed") -> dict[str, Any]
     return details
 
 
+@pytest.mark.parametrize("scene", ["host_filesystem_image", "debian_image"], indirect=True)
 def test_the_seed_s_estimator_runs_over_two_containers(scene: Scene) -> None:
     run = scene.submit(
         "ranks.py",
+        # Installed for the image's own Python, or for this machine's.
+        pip_packages=["six"],
         node_count=2,
         process_count_per_node=2,
         distributed_backend="mpi",

@@ -230,8 +230,17 @@ async def test_no_open_mpi(machine: Machine, tmp_path: Path) -> None:
     "words",
     [
         (" orted", "-mca", "ess", '"env"', "-mca", "x", "'a b'"),
-        ("(", "test", "!", "-r", "./.profile", "||", ".", "./.profile;", " orted", "-mca", "ess", '"env"', "-mca")
-        + ("x", "'a b'", ")"),
+        (
+            *("(", "test", "!", "-r", "./.profile", "||", ".", "./.profile;"),
+            " orted",
+            "-mca",
+            "ess",
+            '"env"',
+            "-mca",
+            "x",
+            "'a b'",
+            ")",
+        ),
     ],
     ids=["bash", "sh"],
 )
