@@ -158,3 +158,21 @@ def test_what_is_asked_of_an_image() -> None:
     plan = ContainerPlan("sha256:1", "/p", environment={"A": "0", "B": "0"})
     assert container_variables(spec, plan) == {"A": "1", "B": "0"}
     assert wanted_container(replace(spec, arguments=())).shm_size_bytes == 1024
+
+
+async def test_a_defect_in_starting_a_node_is_told_and_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = _cluster(world)
+
+    async def defect(*_: object) -> None:
+        raise KeyError("what")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(world.runtime), "start_node", defect)
+        world.submit("r")
+        await world.until(lambda: bool(world.orchestrator.cluster_status(key).cluster.errors), "the error is told")
+    [error] = world.orchestrator.cluster_status(key).cluster.errors
+    assert error.code == "NODE_START_FAILED" and "what" in error.message
+    world.orchestrator.try_again()
+    await world.state("r", S.RUNNING)

@@ -301,7 +301,8 @@ class ClusterControl:
                 await self._hooks.before_node_start(self.cluster, self._nodes[node_id])
             spec = self.spec(self._nodes[node_id])
             await self._runtime.start_node(spec)
-        except (LocalAmlError, OSError) as error:
+        except Exception as error:
+            # Also a defect of ours must not leave a node that is neither there nor gone.
             self._node_failed("started", error)
             event, cause = NodeEvent.START_FAILED, str(error)
         else:
@@ -341,7 +342,8 @@ class ClusterControl:
     def _node_failed(self, verb: str, error: Exception) -> None:
         reason = error.reason if isinstance(error, LocalAmlError) else "NODE_START_FAILED"
         told = ErrorInfo(reason, f"A node could not be {verb}: {error}")
-        logger.warning("cluster %s: %s", self.cluster.name.name, told.message)
+        defect = None if isinstance(error, (LocalAmlError, OSError)) else error
+        logger.warning("cluster %s: %s", self.cluster.name.name, told.message, exc_info=defect)
         self._fail(told)
 
     def _fail(self, error: ErrorInfo) -> None:
