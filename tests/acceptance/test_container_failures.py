@@ -252,3 +252,36 @@ def test_an_engine_that_is_stopped_and_started_again(
             _finish(waiting, scene)
             scene.workspace.delete()
             assert not scene.containers() and not scene.networks()
+
+
+WHO = """
+import os, sys
+print("user", os.getuid(), os.getgid())
+for folder in ("outputs", sys.argv[2]):
+    path = os.path.join(folder, "mine.txt")
+    with open(path, "w") as file:
+        file.write("mine")
+    os.chmod(path, 0o600)
+"""
+
+
+def test_jobs_of_a_user_of_their_own(
+    tmp_path: Path, cache_dir: Path, docker_engine: Any, debian_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "source").mkdir()
+    docker = {"base_image": debian_image, "user": "12345:23456"}
+    emulator = EmulatorProcess(tmp_path / "state", cache_dir, compute="docker", docker=docker)
+    scene = Scene(emulator, docker_engine, tmp_path / "source")
+    with emulator:
+        for name, value in emulator.variables().items():
+            monkeypatch.setenv(name, value)
+        scene.connect()
+        mount = scene.workspace.get_default_datastore().path("m").as_mount()
+        run = scene.submit(_write(scene, "who.py", WHO), mount)
+        _finish(run, scene)
+        run.download_file("azureml-logs/80_driver_log.txt", str(tmp_path / "log.txt"))
+        assert (tmp_path / "log.txt").read_text() == "user 12345 23456\n"
+        run.download_file("outputs/mine.txt", str(tmp_path / "got.txt"))
+        assert (tmp_path / "got.txt").read_text() == (scene.datastore / "m" / "mine.txt").read_text() == "mine"
+        scene.workspace.delete()
+        assert not scene.containers() and not scene.networks()

@@ -70,12 +70,13 @@ class RunEnds:
         limit = memory_limit(self._nodes.limits(node), parse_docker_arguments(arguments)) / _GIB
         mark(plan, OUT_OF_MEMORY, f"node {node.host_name} (limit {limit:.1f} GiB)")
 
-    async def hand_back(self, plan: LaunchPlan, nodes: Sequence[Node]) -> None:
-        """Files that processes of other users wrote become the emulator's."""
+    async def hand_back(self, plan: LaunchPlan, owned: Sequence[str], nodes: Sequence[Node]) -> None:
+        """Files that processes of other users wrote become the emulator's: those of the run, and in the datastores that
+        it had mounted."""
         self._plans.pop(plan.label, None)
         if os.getuid() == 0:
             return
         for node in nodes:
             with suppress(AgentGone, LocalAmlError):
-                await node.agent.ask("own", paths=[str(plan.run_dir)], user=[os.getuid(), os.getgid()])
+                await node.agent.ask("own", paths=list(owned), user=[os.getuid(), os.getgid()])
                 return

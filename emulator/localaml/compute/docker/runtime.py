@@ -183,6 +183,7 @@ class DockerRuntime:
             token = secrets.token_hex(32)
             _write_private(plan.run_dir / "work" / TOKEN_FILE, token)
         user = self._user()
+        owned = [str(plan.run_dir), *(str(bind.path) for bind in plan.container.binds if bind.writable)]
         try:
             for node in nodes:
                 node.begin(plan.label)
@@ -190,7 +191,6 @@ class DockerRuntime:
                 node.agent.ask("expect", timeout_seconds=_ASK_SECONDS, token=token, user=user) for node in nodes
             )
             if user is not None:
-                owned = [str(plan.run_dir), *(str(bind.path) for bind in plan.container.binds if bind.writable)]
                 await first.agent.ask("own", paths=owned, user=user)
             started = await first.agent.ask(
                 "start",
@@ -211,6 +211,7 @@ class DockerRuntime:
             "start_time": started["start_time"],
             "containers": {node.spec.node_id: node.container_id for node in nodes},
             "killed_for_memory": [answer.get("killed_for_memory", 0) for answer in answers],
+            "owned": owned,
             "launched_at": self._clock.now().isoformat(),
         }
         return self._begin(plan, handle, nodes, launcher_lives=bool(started["start_time"]))
@@ -261,7 +262,7 @@ class DockerRuntime:
             await self._ends.look_around(plan, handle, nodes)
 
         async def clear_up() -> None:
-            await self._ends.hand_back(plan, nodes)
+            await self._ends.hand_back(plan, handle.get("owned") or [str(plan.run_dir)], nodes)
             for node in nodes:
                 node.refresh()
 
