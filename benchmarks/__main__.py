@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import datastores, logs, runs, startup, stores, transfer
+from benchmarks import containers, datastores, logs, runs, startup, stores, transfer
 from benchmarks.emulator import EmulatorProcess
 from benchmarks.report import show
+
+_PARTS = ["startup", "runs", "containers", "logs", "transfer", "stores"]
 
 
 def main() -> int:
@@ -16,12 +18,12 @@ def main() -> int:
         prog="scripts/bench", description="Measures LocalAML against floors of this machine."
     )
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, a shorter queue, smaller files")
-    parser.add_argument("--only", choices=["startup", "runs", "logs", "transfer", "stores"], action="append")
+    parser.add_argument("--only", choices=_PARTS, action="append")
     parser.add_argument("--large-mib", type=int, help="size of the large file on disk; default 4096, quick: 256")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--check", action="store_true", help="exit 1 when a goal is missed")
     options = parser.parse_args()
-    parts = options.only or ["startup", "runs", "logs", "transfer", "stores"]
+    parts = options.only or _PARTS
     repetitions = 5 if options.quick else 15
     cache = runs.environment_cache()
     figures = []
@@ -29,7 +31,9 @@ def main() -> int:
         figures += startup.measure(cache, repetitions)
     if "stores" in parts:
         figures += stores.measure(1000 if options.quick else 10_000, 128 if options.quick else 1024)
-    if set(parts) - {"startup"}:
+    if "containers" in parts and (engine := containers.connect()) is not None:
+        figures += containers.measure(engine, cache, repetitions)
+    if set(parts) - {"startup", "containers"}:
         emulator = EmulatorProcess(cache)
         try:
             emulator.select()

@@ -12,6 +12,7 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -20,12 +21,16 @@ ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHON
 
 
 class EmulatorProcess:
-    """An emulator in a process of its own, with a temporary state dir and the user's environment cache."""
+    """An emulator in a process of its own, with a temporary state dir and the user's environment cache.
 
-    def __init__(self, cache_dir: Path) -> None:
+    Args:
+        more: further settings.
+    """
+
+    def __init__(self, cache_dir: Path, **more: Any) -> None:
         self.state_dir = Path(tempfile.mkdtemp(prefix="localaml-bench-"))
         self.ready_seconds = 0.0
-        settings = {"state_dir": str(self.state_dir), "cache_dir": str(cache_dir)}
+        settings = {"state_dir": str(self.state_dir), "cache_dir": str(cache_dir), **more}
         started = time.perf_counter()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "localaml.server", "--settings-json", "-"],
