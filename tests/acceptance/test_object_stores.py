@@ -126,15 +126,32 @@ def check_completed(run: Any) -> None:
     assert details["status"] == "Completed", details
 
 
+# What nodes are: mounts of a store elsewhere are the same in both.
+on_both_runtimes = pytest.mark.parametrize(
+    "scene", ["process", pytest.param("docker", marks=pytest.mark.docker)], indirect=True
+)
+
+
 @pytest.fixture
-def scene(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    emulator = EmulatorProcess(tmp_path / "state", cache_dir, storage={"cloud": "moto"}).start()
+def scene(
+    request: pytest.FixtureRequest, tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Scene]:
+    settings: dict[str, Any] = {}
+    if getattr(request, "param", "process") == "docker":
+        image = request.getfixturevalue("host_filesystem_image")
+        settings = {"compute": "docker", "docker": {"base_image": image}}
+    emulator = EmulatorProcess(tmp_path / "state", cache_dir, storage={"cloud": "moto"}, **settings).start()
     try:
         yield Scene(emulator, tmp_path, monkeypatch)
     finally:
         emulator.stop()
         for pid in processes_of(emulator.state_dir):
             os.kill(pid, signal.SIGKILL)
+    if settings:
+        engine = request.getfixturevalue("docker_engine")
+        label = f"localaml.state-dir={emulator.state_dir}"
+        assert not engine.containers.list(all=True, filters={"label": label})
+        assert not engine.networks.list(filters={"label": label})
 
 
 def account_of(emulator: EmulatorProcess) -> S3Account:
@@ -143,6 +160,7 @@ def account_of(emulator: EmulatorProcess) -> S3Account:
     return S3Account(record["endpoint"], access_key="test", secret_key="test")
 
 
+@on_both_runtimes
 @pytest.mark.parametrize("nodes", [1, 2])
 def test_the_main_job_over_moto(scene: Scene, nodes: int, tmp_path: Path) -> None:
     scene.upload()
@@ -178,6 +196,7 @@ def test_the_main_job_over_moto(scene: Scene, nodes: int, tmp_path: Path) -> Non
     assert (tmp_path / "down/outside/hello.txt").read_bytes() == b"from outside"
 
 
+@on_both_runtimes
 def test_a_jobs_own_boto3_meets_the_same_cloud(scene: Scene, tmp_path: Path) -> None:
     scene.upload()
     check_completed(scene.submit(BOTO))
