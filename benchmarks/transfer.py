@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -69,6 +70,8 @@ def measure(emulator: EmulatorProcess, workspace: Any, size_mib: int) -> list[Fi
                 subprocess.run(["cp", str(source / "big.bin"), str(folder / "copy.bin")], check=True)
                 copies.append(time.perf_counter() - started)
                 (folder / "copy.bin").unlink()
+                with (source / "big.bin").open("r+b") as file:
+                    file.write(os.urandom(16))  # what is the same would not travel
                 started = time.perf_counter()
                 store.upload(str(source), target_path="bench", overwrite=True, show_progress=False)
                 uploads.append(time.perf_counter() - started)
