@@ -22,6 +22,7 @@ from localaml.cli.configuration import Configuration, load_settings
 from localaml.cli.endpoint import is_healthy, read_endpoint
 from localaml.cli.failure import CliError
 from localaml.clock import RealClock
+from localaml.errors import LocalAmlError
 from localaml.paths import StatePaths
 from localaml.settings import EnvironmentSettings, Settings
 from localaml.settings_json import settings_to_json
@@ -34,7 +35,10 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
 _LOOK_SECONDS = 0.005
 # What the user's environment decides, also in tests: where environments of jobs come from.
-_OF_THE_MACHINE = {field.name for field in dataclasses.fields(EnvironmentSettings)} | {"cache_dir"}
+_OF_THE_MACHINE = {
+    *(field.name for field in dataclasses.fields(EnvironmentSettings)),
+    *("cache_dir", "docker_host", "docker_base_image", "images"),
+}
 _VARIABLES = (
     "LOCALAML_ENDPOINT",
     "LOCALAML_GRPC_ENDPOINT",
@@ -105,7 +109,7 @@ class OwnEmulator(Emulator):
     Args:
         keep: leave the state dir there (its path is `state_dir`); else it goes with the emulator.
         settings: as the variables `LOCALAML_*` of docs/configuration.md, in lower case: ``clock="virtual"``. Of the
-            variables themselves only those that say where environments of jobs come from are heeded.
+            variables themselves only those that say where environments and images of jobs come from are heeded.
 
     Raises:
         TypeError: there is no such setting.
@@ -216,7 +220,7 @@ class OwnEmulator(Emulator):
         self._reap()
         if self.state_dir.exists():
             # It was killed, or could not do it itself.
-            _end_jobs(self.state_dir)
+            _end_jobs(self.settings)
             if not self._keep:
                 shutil.rmtree(self.state_dir, ignore_errors=True)
         self._log.close()
@@ -321,11 +325,13 @@ def _child_environment() -> dict[str, str]:
     }
 
 
-def _end_jobs(state_dir: Path) -> None:
-    from localaml.compute.process import ProcessRuntime
+def _end_jobs(settings: Settings) -> None:
+    from localaml.compute.assembly import remove_leftovers
 
     def end() -> None:
-        asyncio.run(ProcessRuntime(StatePaths(state_dir), RealClock()).end_leftovers(frozenset()))
+        # An engine that has gone took its containers along.
+        with suppress(LocalAmlError):
+            asyncio.run(remove_leftovers(StatePaths(settings.state_dir), RealClock(), settings))
 
     # In a thread: the test may have an event loop of its own in this one.
     thread = threading.Thread(target=end)
