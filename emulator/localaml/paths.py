@@ -17,6 +17,7 @@
     incoming/                 objects being written
     disk-reserve              room for records when a job has filled the disk
     runs/<workspace id>/<run id>/{work,logs,control,tmp,mounts,datasets}
+    marks/<workspace id>/<run id>/              notes on a run's end, which no job sees
     nodes/<workspace id>/<cluster>/<node id>/   folders of logical nodes
 
 Keys in the object store:
@@ -131,6 +132,10 @@ class StatePaths:
     @property
     def runs(self) -> Path:
         return self.root / "runs"
+
+    @property
+    def marks(self) -> Path:
+        return self.root / "marks"
 
     @property
     def disk_reserve(self) -> Path:

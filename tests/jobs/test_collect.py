@@ -259,3 +259,44 @@ async def test_a_watched_folder_outside_of_the_work_folder_is_refused_with_a_not
     assert len(notes) == 2
     assert "../control" in notes[0]
     assert "/etc" in notes[1]
+
+
+@pytest.mark.parametrize("replaced", ["logs", "work", "run"])
+async def test_a_folder_replaced_by_a_link_takes_nothing_from_elsewhere(
+    files: RunFiles, tmp_path: Path, replaced: str
+) -> None:
+    """Neither copied nor, which would be worse, moved away."""
+    outside = tmp_path / "outside"
+    for name in ("shadow", "outputs/shadow", "logs/shadow", "work/outputs/shadow"):
+        _write(outside / name, b"secret")
+    folder = {"logs": files.paths.logs, "work": files.paths.work, "run": files.paths.root}[replaced]
+    if folder.exists():
+        folder.rename(tmp_path / "aside")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.symlink_to(outside)
+    collector = _collector(files)
+    notes = await collector.finish()
+    assert files.store.artifacts.list(files.key) == []
+    assert notes and all("link" in note for note in notes), notes
+    assert len([path for path in outside.rglob("*") if path.is_file()]) == 4
+
+
+async def test_a_folder_that_becomes_a_link_after_the_look(
+    files: RunFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others of the workspace go on while a run's files are taken."""
+    _write(tmp_path / "outside" / "file", b"secret")
+    _write(files.paths.work / "outputs" / "folder" / "file", b"mine")
+    found = OutputCollector._find_all
+
+    def then_replaced(self: OutputCollector, notes: list[str]) -> object:
+        result = found(self, notes)
+        (files.paths.work / "outputs" / "folder").rename(tmp_path / "aside")
+        (files.paths.work / "outputs" / "folder").symlink_to(tmp_path / "outside")
+        return result
+
+    monkeypatch.setattr(OutputCollector, "_find_all", then_replaced)
+    notes = await _collector(files).finish()
+    assert len(notes) == 1 and "outputs/folder/file" in notes[0]
+    assert files.store.artifacts.list(files.key) == []
+    assert (tmp_path / "outside" / "file").exists()

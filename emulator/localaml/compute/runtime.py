@@ -10,6 +10,10 @@ Files of a run (made by the job layer, one folder per run, the same path on ever
                             of several processes with _rank_<n>, _worker_<n>, _ps_<n> before the dot
     <run folder>/control    for the runtime: launcher scripts, process ids, exit records
     <run folder>/tmp        TMPDIR of the processes, one sub-folder per node
+    <state dir>/marks/<workspace id>/<run>   what the emulator alone notes; no job sees it
+
+The run's processes can write to all of the run folder; in containers to those of all runs of the workspace, and as
+root: see `localaml.job_files`.
 """
 
 from __future__ import annotations
@@ -114,6 +118,16 @@ class LaunchPlan:
     open_mpi_prefix: Path | None = None
     launch_timeout_seconds: float = 60.0
     container: ContainerPlan | None = None
+
+    @property
+    def base(self) -> Path:
+        """The folder of all runs of the workspace, which no process of theirs can replace."""
+        return self.run_dir.parent
+
+    @property
+    def marks(self) -> Path:
+        """The folder of the emulator's own notes on the run, which its processes do not see."""
+        return self.base.parent.parent / "marks" / self.base.name / self.run_dir.name
 
     @property
     def process_count(self) -> int:

@@ -21,6 +21,7 @@ from localaml.gateway.connect import error_response
 from localaml.gateway.digests import content_digest, wants_digest
 from localaml.gateway.lost_transfers import lose_download, lose_upload
 from localaml.gateway.messages import ClientGone, FileBody, Request, Response
+from localaml.job_files import pinned
 from localaml.paths import artifact_key, content_key, datastore_prefix, model_prefix
 from localaml.services.tokens import BYTES_ROOT, UrlSigner
 from localaml.storage.disk import open_plain_file
@@ -229,8 +230,10 @@ class BytePlane:
         live = self._log_path(run, path) if kind == "log" else None
         if live is not None:
             try:
-                return open_plain_file(live)
-            except (FileNotFoundError, NotFound):
+                # A job can put a link in the place of any folder below that of all runs.
+                with pinned(live.parents[2], live) as path:
+                    return open_plain_file(path)
+            except (OSError, NotFound):
                 pass  # it became an artifact just now
         artifact = self._store.artifacts.find(run, path)
         if artifact is None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localaml import job_files
 from localaml.clock import RealClock
 from localaml.domain.models import Artifact, RunKey
 from localaml.domain.names import check_relative_path
@@ -68,6 +69,9 @@ class OutputCollector:
     ) -> None:
         self._key = key
         self._paths = paths
+        self._base = paths.root.parent
+        # Where no job sees them, on the same file system.
+        self._second_names = self._base.parent.parent / "marks" / key.workspace_id / key.run_id
         self._store = store
         self._objects = objects
         self._clock = clock
@@ -137,19 +141,28 @@ class OutputCollector:
         found: list[tuple[str, FoundFile]] = []
         # Driver logs last: whoever looks for the run's end in them finds the rest in place.
         folders = [*dict.fromkeys(["outputs", "logs", *self._watched])] if self._collect_outputs else []
+        if folders and not self._is_own(self._paths.work, notes):
+            folders = []
         for folder in folders:
             for file in walk_files(self._paths.work / folder, self._paths.work, notes):
                 # A watched "folder" may be a file.
                 is_folder = (self._paths.work / folder).is_dir()
                 found.append((f"{folder}/{file.relative}" if is_folder else folder, file))
-        for file in walk_files(self._paths.logs, self._paths.logs, notes):
+        for file in (
+            walk_files(self._paths.logs, self._paths.logs, notes) if self._is_own(self._paths.logs, notes) else ()
+        ):
             found.append((f"{DRIVER_LOG_FOLDER}/{file.relative}", file))
         # Copies before moves: a link may lead to a file that is to be moved.
         found.sort(key=lambda item: item[1].movable)
         return found
 
     async def _take(self, name: str, file: FoundFile) -> Artifact:
-        source, move = file.path, file.movable
+        # Nothing on the way may have become a link since it was found: others of the workspace can still do that.
+        with job_files.pinned(self._base, file.path) as pinned:
+            return await self._take_pinned(name, pinned, file.movable)
+
+    async def _take_pinned(self, name: str, path: Path, move: bool) -> Artifact:
+        source = path
         if move and name.startswith(DRIVER_LOG_FOLDER + "/"):
             # Those who follow the live log must not find it gone before its artifact is there: a second name is moved.
             # (A log with two names was taken before; moving a third onto the second would leave both.)
@@ -158,19 +171,26 @@ class OutputCollector:
         try:
             info = await self._objects.put_file(artifact_key(self._key, name), source, move=move)
         finally:
-            if source != file.path:
+            if source != path:
                 source.unlink(missing_ok=True)
         return self._artifact(name, info)
 
     def _second_name(self, source: Path) -> Path | None:
-        second = self._paths.control / f"collect-{source.name}"
+        second = self._second_names / source.name
         try:
             second.parent.mkdir(parents=True, exist_ok=True)
             second.unlink(missing_ok=True)
-            os.link(source, second)
+            os.link(source, second, follow_symlinks=False)
         except OSError:
             return None
         return second
+
+    def _is_own(self, folder: Path, notes: list[str]) -> bool:
+        """Whether it is where it should be: a job can put a link there, and the walk knows only what is below it."""
+        if not os.path.lexists(folder) or job_files.is_folder(self._base, folder):
+            return True
+        notes.append(f"{folder.name}: the folder is a link or lies behind one now; nothing of it was kept.")
+        return False
 
     async def _add_lost_rows(self) -> None:
         """Makes the rows of bytes that were stored just before an emulator was killed."""
@@ -197,8 +217,8 @@ class OutputCollector:
     async def _look(self) -> None:
         for name, file in await asyncio.to_thread(self._changed):
             started = self._machine_clock.monotonic()
-            with suppress(FileNotFoundError):
-                info = await self._objects.put_file(artifact_key(self._key, name), file.path)
+            with suppress(OSError), job_files.pinned(self._base, file.path) as pinned:
+                info = await self._objects.put_file(artifact_key(self._key, name), pinned)
                 self._put([self._artifact(name, info)])
             ended = self._machine_clock.monotonic()
             not_before = ended + (ended - started) / _COPY_SHARE
@@ -207,6 +227,8 @@ class OutputCollector:
     def _changed(self) -> list[tuple[str, FoundFile]]:
         changed = []
         now = self._machine_clock.monotonic()
+        if not self._is_own(self._paths.work, []):
+            return changed
         for folder in self._watched:
             path = self._paths.work / folder
             is_folder = path.is_dir()

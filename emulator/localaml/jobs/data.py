@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localaml import job_files
 from localaml.clock import RealClock
 from localaml.domain.job import DataMode, DataReference, JobSpec
 from localaml.domain.names import check_relative_path
@@ -299,7 +300,7 @@ def _place_for_upload(reference: DataReference, paths: RunPaths) -> Path:
 async def _upload(objects: ObjectStore, upload: _Upload, root: Path) -> list[str]:
     reference, source = upload.reference, upload.source
     what = f"Data reference {reference.name!r}"
-    if not await asyncio.to_thread(inside, source, root):
+    if not job_files.is_folder(root.parent, root) or not await asyncio.to_thread(inside, source, root):
         return [f"{what}: {source} is a link that leads out of the run's folder; nothing was uploaded."]
     notes: list[str] = []
     files = await asyncio.to_thread(_files_to_upload, source, root, notes)
@@ -313,7 +314,9 @@ async def _upload(objects: ObjectStore, upload: _Upload, root: Path) -> list[str
             kept += 1
             continue
         try:
-            await objects.put_file(key, found.path)
+            # Nothing on the way may have become a link since it was found.
+            with job_files.pinned(root.parent, found.path) as pinned:
+                await objects.put_file(key, pinned)
         except FileNotFoundError:
             notes.append(f"{what}: {found.relative} went away while it was uploaded.")
     if kept:

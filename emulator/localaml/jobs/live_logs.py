@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from localaml import job_files
 from localaml.domain.models import RunKey
+from localaml.domain.names import check_relative_path
+from localaml.errors import InvalidArgument
 from localaml.paths import StatePaths
 
 
@@ -16,10 +20,15 @@ class LiveLogs:
 
     def names(self, key: RunKey) -> list[str]:
         """Names (``azureml-logs/...``) of the logs in a run's folder now; those of an ended run are artifacts."""
-        folder = self._paths.run(key).logs
+        logs = self._paths.run(key).logs
         try:
-            return sorted(f"azureml-logs/{entry.name}" for entry in folder.iterdir() if entry.is_file())
-        except FileNotFoundError:
+            # A job can put a link in the place of the folder, too.
+            with (
+                job_files.pinned(self._paths.run(key).root.parent, logs / "_") as below,
+                os.scandir(below.parent) as found,
+            ):
+                return sorted(f"azureml-logs/{entry.name}" for entry in found if _is_log(entry))
+        except OSError:
             return []
 
     def path(self, key: RunKey, log_name: str) -> Path | None:
@@ -28,4 +37,16 @@ class LiveLogs:
         if prefix != "azureml-logs" or not name or "/" in name or name in (".", ".."):
             return None
         path = self._paths.run(key).logs / name
-        return path if path.is_file() and not path.is_symlink() else None
+        try:
+            os.close(job_files.open_plain(self._paths.run(key).root.parent, path))
+        except OSError:
+            return None
+        return path
+
+
+def _is_log(entry: os.DirEntry[str]) -> bool:
+    """A plain file with a name that an artifact can have."""
+    try:
+        return entry.is_file(follow_symlinks=False) and check_relative_path(entry.name) == entry.name
+    except (OSError, InvalidArgument):
+        return False

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+from localaml import job_files
 from localaml.jobs.file_watcher import FileWatcher, Watch
 
 # Far below the 4 MB limit of a message, large enough that the cost of a chunk does not matter.
@@ -123,8 +124,9 @@ class _Follower:
         if path is None:
             return -1
         try:
-            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+            # As far up as a job can put links: its logs are in the folder `logs` of its own.
+            return job_files.open_plain(path.parents[2], path)
+        except OSError:
             return -1
 
     def _read(self, offset: int) -> bytes:

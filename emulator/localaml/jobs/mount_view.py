@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from localaml import job_files
 from localaml.errors import LocalAmlError, NotFound, ResourceExhausted, Unavailable
 from localaml.jobs.file_walk import FoundFile, walk_files
 
@@ -37,6 +38,7 @@ PUSH_SECONDS = 5.0
 # A file that is pushed again and again while it grows may take this part of the time at most.
 _PUSH_SHARE = 0.2
 _PARALLEL = 8
+_INDEX_BYTES = 64 * 1024 * 1024
 # A file system tells times no finer: what was written so shortly before may have changed unseen.
 _TICK_NS = 50_000_000
 _T = TypeVar("_T")
@@ -65,6 +67,8 @@ class MountView:
         self._objects = objects
         self._prefix = prefix
         self._index = index
+        # The folder above the run's: the run's processes cannot replace it.
+        self._base = index.parents[2]
         self._clock = machine_clock
         self._synced: dict[str, _Synced] = {}
         self._not_before: dict[str, float] = {}
@@ -114,9 +118,9 @@ class MountView:
     def adopt(self) -> None:
         """Takes up what the last emulator knew of the view."""
         try:
-            known = json.loads(self._index.read_text("utf-8"))
+            known = json.loads(job_files.read(self._base, self._index, _INDEX_BYTES).data)
             self._synced = {str(path): _Synced(int(size), int(time)) for path, (size, time) in known.items()}
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             # Without it everything counts as changed: it is pushed once more.
             self._synced = {}
 
@@ -157,7 +161,8 @@ class MountView:
             # Looked up before: what changes meanwhile is seen as changed the next time.
             begun, begun_ns = self._clock.monotonic(), int(self._clock.now().timestamp() * 1e9)
             try:
-                await self._objects.put_file(self._prefix + found.relative, found.path)
+                with job_files.pinned(self._base, found.path) as pinned:
+                    await self._objects.put_file(self._prefix + found.relative, pinned)
             except FileNotFoundError:
                 return
             except (Unavailable, ResourceExhausted):
@@ -187,6 +192,9 @@ class MountView:
         now = self._clock.monotonic()
         changed = []
         present = set()
+        if not job_files.is_folder(self._base, self.folder):
+            notes.append(f"{self.folder.name}: the mount was replaced by a link or removed; nothing of it was kept.")
+            return [], []
         for found in walk_files(self.folder, self.folder, notes):
             present.add(found.relative)
             last = self._synced.get(found.relative)
@@ -199,10 +207,7 @@ class MountView:
 
     def _save(self) -> None:
         synced = {path: (each.size_bytes, each.modified_ns) for path, each in list(self._synced.items())}
-        self._index.parent.mkdir(parents=True, exist_ok=True)
-        part = self._index.with_suffix(".part")
-        part.write_text(json.dumps(synced), "utf-8")
-        part.replace(self._index)
+        job_files.write(self._base, self._index, json.dumps(synced).encode())
 
 
 class MountViews:

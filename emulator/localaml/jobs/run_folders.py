@@ -32,8 +32,7 @@ class RunFolders:
 
     def remove(self, key: RunKey) -> None:
         """Removes an ended run's folder, beside everything else; `settle` waits for it."""
-        root = self._paths.run(key).root
-        removal = asyncio.ensure_future(asyncio.to_thread(self._remove, root))
+        removal = asyncio.ensure_future(asyncio.to_thread(self._remove, key))
         self._removals.add(removal)
         removal.add_done_callback(self._removals.discard)
 
@@ -48,12 +47,16 @@ class RunFolders:
         for workspace in self._paths.runs.glob("*"):
             for folder in workspace.glob("*"):
                 if RunKey(workspace.name, folder.name) not in keep:
-                    remove_tree(folder)
+                    self._remove_folders(RunKey(workspace.name, folder.name))
         self._reserve.hold()
 
-    def _remove(self, root: Path) -> None:
-        remove_tree(root)
+    def _remove(self, key: RunKey) -> None:
+        self._remove_folders(key)
         self._reserve.hold()
+
+    def _remove_folders(self, key: RunKey) -> None:
+        remove_tree(self._paths.run(key).root)
+        remove_tree(self._paths.marks / key.workspace_id / key.run_id)
 
 
 def make_folders(paths: RunPaths, attempt: int) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import io
+import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localaml import job_files
+from localaml.errors import is_disk_full
+
 if TYPE_CHECKING:
     from localaml.clock import Clock
     from localaml.compute.runtime import LaunchResult
 
+_LOG = logging.getLogger(__name__)
 BUILD_LOG = "20_image_build_log.txt"
 # Of a distributed run every rank has a control log of its own; what is about all of them goes into the service's log.
 CONTROL_LOG = "60_control_log.txt"
@@ -32,8 +38,7 @@ class ControlLog:
     def line(self, text: str) -> None:
         """Appends a line with the time."""
         if self._file is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("a", encoding="utf-8", errors="replace")
+            self._file = _append(self._path)
         self._file.write(f"{self._clock.now():%Y-%m-%dT%H:%M:%S.%fZ} {text}\n")
         self._file.flush()
 
@@ -50,8 +55,7 @@ class ControlLog:
 
         def write(text: str) -> None:
             if not opened:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                opened.append((self._folder / BUILD_LOG).open("a", encoding="utf-8", errors="replace"))
+                opened.append(_append(self._folder / BUILD_LOG))
             opened[0].write(text.rstrip("\n") + "\n")
             opened[0].flush()
 
@@ -72,12 +76,27 @@ def error_with_log_tail(message: str, logs: Path, result: LaunchResult) -> str:
     return message
 
 
+def _base(log: Path) -> Path:
+    """The folder above the run's folder: the run's processes cannot replace it (see `job_files`)."""
+    return log.parents[2]
+
+
+def _append(log: Path) -> io.TextIOWrapper:
+    """A log to be written to. Where a job has put something else in the place of its logs, the lines are lost."""
+    try:
+        _base(log).mkdir(parents=True, exist_ok=True)
+        file = job_files.open_append(_base(log), log)
+    except OSError as error:
+        if is_disk_full(error):
+            raise
+        _LOG.warning("nothing can be written to %s: %s", log, error)
+        file = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    return os.fdopen(file, "a", encoding="utf-8", errors="replace")
+
+
 def _tail(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            size = file.seek(0, io.SEEK_END)
-            file.seek(max(0, size - _TAIL_BYTES))
-            data = file.read(_TAIL_BYTES)
+        data = job_files.read(_base(path), path, _TAIL_BYTES, end=True).data
     except OSError:
         return ""
     text = data.decode("utf-8", errors="replace")

@@ -11,7 +11,8 @@ from localaml.compute.launch.placement import Entrance
 from localaml.compute.runtime import ContainerPlan, LaunchPlan, NodeSpec
 
 # Of the job, in its control folder; all its processes are started in the work folder beside it.
-TOKEN_FILE = "../control/token"  # noqa: S105 (a path)
+TOKEN = "token"  # noqa: S105 (a file)
+_TOKEN_FILE = f"../control/{TOKEN}"
 
 
 class Containers:
@@ -54,7 +55,7 @@ class Containers:
         # The variable is there for whoever looks at the caller's processes; it is not handed on.
         mark = ["/bin/sh", "-c", 'LOCALAML_AGENT_CALL=1 exec "$@"', "sh"]
         agent = [self.python, "-I", "-S", "-X", "utf8", str(SCRIPTS / "call.py")]
-        return [*mark, *agent, node.host_name, str(AGENT_PORT), TOKEN_FILE, *words]
+        return [*mark, *agent, node.host_name, str(AGENT_PORT), _TOKEN_FILE, *words]
 
     def make_scratch(self, plan: LaunchPlan) -> Path | None:
         """Every container has a /dev/shm of its own."""

@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localaml import job_files
 from localaml.clock import Clock
 from localaml.compute.docker import layout
 from localaml.compute.docker.agents import AgentGone
@@ -26,12 +27,13 @@ from localaml.compute.docker.networks import ClusterNetworks
 from localaml.compute.docker.node import Node
 from localaml.compute.docker.nodes import Nodes
 from localaml.compute.docker.outcomes import all_of, disk_errors
-from localaml.compute.docker.placement import TOKEN_FILE, Containers
+from localaml.compute.docker.placement import TOKEN, Containers
 from localaml.compute.docker.processes import ContainerProcesses
 from localaml.compute.docker.relay import Relay
 from localaml.compute.docker.run_ends import RunEnds
 from localaml.compute.launch.job import LaunchedJob
-from localaml.compute.launch.launching import no_such_program, prepare_launch
+from localaml.compute.launch.launching import launcher_id, no_such_program, prepare_launch
+from localaml.compute.launch.table import RUN_LABEL, STATE_DIR
 from localaml.compute.runtime import LaunchPlan, NodeSpec
 from localaml.errors import (
     FailedPrecondition,
@@ -181,7 +183,7 @@ class DockerRuntime:
             placement = Containers(plan.container, first.spec, network)
             prepared = prepare_launch(plan, self._paths.root, placement)
             token = secrets.token_hex(32)
-            _write_private(plan.run_dir / "work" / TOKEN_FILE, token)
+            job_files.write(plan.base, plan.run_dir / "control" / TOKEN, token.encode("ascii"), mode=0o600)
         user = self._user()
         owned = [str(plan.run_dir), *(str(bind.path) for bind in plan.container.binds if bind.writable)]
         try:
@@ -227,10 +229,7 @@ class DockerRuntime:
         lives = False
         with suppress(AgentGone):
             if not known["pid"]:
-                known["pid"] = _launcher_of(plan)
-                known["start_time"] = (
-                    await first.agent.ask("start_time", timeout_seconds=_ASK_SECONDS, process_id=known["pid"])
-                )["start_time"]
+                known.update(await self._find_launcher(plan, first))
                 lives = bool(known["start_time"])
             elif first.container_id == known.get("containers", {}).get(first.spec.node_id, first.container_id):
                 answer = await first.agent.ask("start_time", timeout_seconds=_ASK_SECONDS, process_id=known["pid"])
@@ -249,6 +248,15 @@ class DockerRuntime:
             await self._networks.ensure(spec)
             node = self._nodes.add(spec)
         return node
+
+    async def _find_launcher(self, plan: LaunchPlan, first: Node) -> Mapping[str, Any]:
+        """The launcher, by the process id that it has left, if that is a process of the run."""
+        number = launcher_id(plan)
+        variables = {RUN_LABEL: plan.label, STATE_DIR: str(self._paths.root)}
+        if number not in await ContainerProcesses([first.agent]).find(variables):
+            return {}
+        answer = await first.agent.ask("start_time", timeout_seconds=_ASK_SECONDS, process_id=number)
+        return {"pid": number, "start_time": str(answer.get("start_time", ""))}
 
     def _run_folders(self, node: NodeSpec) -> Path:
         return self._paths.runs / node.workspace_id
@@ -287,12 +295,6 @@ class DockerRuntime:
             )
 
 
-def _launcher_of(plan: LaunchPlan) -> int:
-    with suppress(OSError, ValueError):
-        return int((plan.run_dir / "control" / "pid").read_text())
-    return 0
-
-
 async def _check_program(plan: LaunchPlan, node: Node) -> None:
     program = plan.argv[0] if plan.argv else ""
     if os.sep in program:
@@ -319,9 +321,3 @@ def _copy_scripts(folder: Path) -> None:
     for script in scripts:
         if script.is_file():
             shutil.copy(script, folder / script.name)
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(text, encoding="ascii")

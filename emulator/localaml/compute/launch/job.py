@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from localaml import job_files
 from localaml.clock import Clock, Timer
 from localaml.compute.launch import open_mpi
 from localaml.compute.launch.marks import NODE_LOST, TIMED_OUT, mark
@@ -225,7 +226,7 @@ class LaunchedJob:
 
     async def _remove_temporary_files(self) -> None:
         for node in self._plan.nodes:
-            await remove_folder(open_mpi.node_tmp(self._plan, node))
+            await asyncio.to_thread(job_files.remove_folder, self._plan.base, open_mpi.node_tmp(self._plan, node))
 
 
 async def remove_folder(folder: Path) -> None:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from localaml import job_files
 from localaml.compute.launch import open_mpi, role_launch
-from localaml.compute.launch.marks import MARKS
+from localaml.compute.launch.marks import forget_marks
 from localaml.compute.launch.placement import Placement
 from localaml.compute.launch.table import NODE, RUN_LABEL, STATE_DIR
 from localaml.compute.runtime import LaunchPlan, NodeSpec
@@ -49,10 +50,10 @@ def prepare_launch(plan: LaunchPlan, state_dir: Path, placement: Placement) -> P
     _check(plan, placement)
     prefix = _open_mpi_prefix(plan) if plan.launch is Launch.MPI else None
     control, logs, work = plan.run_dir / "control", plan.run_dir / "logs", plan.run_dir / "work"
-    if control.exists():
-        _remove_old_records(control)
+    plan.base.mkdir(parents=True, exist_ok=True)
     for folder in (control, logs, work, *(open_mpi.node_tmp(plan, node) for node in plan.nodes)):
-        folder.mkdir(parents=True, exist_ok=True)
+        job_files.make_folder(plan.base, folder)
+    _remove_old_records(plan, control)
     node = plan.nodes[0]
     environment = {
         **plan.environment,
@@ -61,7 +62,7 @@ def prepare_launch(plan: LaunchPlan, state_dir: Path, placement: Placement) -> P
         NODE: node.node_id,
         "TMPDIR": str(open_mpi.node_tmp(plan, node)),
     }
-    before = _restore_names(environment, control, placement)
+    before = _restore_names(environment, plan, placement)
     command = [*before, *plan.argv]
     if plan.processes:
         del environment[NODE], environment["TMPDIR"]  # each process has its own
@@ -73,12 +74,12 @@ def prepare_launch(plan: LaunchPlan, state_dir: Path, placement: Placement) -> P
     if prefix is not None:
         log, scratch = "56_batchai_stderr.txt", str(placement.make_scratch(plan) or "")
         environment = {**open_mpi.mpi_environment(prefix), **placement.open_mpi_settings(), **environment}
-        _write(control / "agent", open_mpi.agent_script(plan, prefix, placement))
-        _write(control / "rank", _with_arguments("rank.sh", str(control), str(logs), scratch, *command))
+        _write(plan, control / "agent", open_mpi.agent_script(plan, prefix, placement))
+        _write(plan, control / "rank", _with_arguments("rank.sh", str(control), str(logs), scratch, *command))
         command = open_mpi.mpirun_words(plan, prefix)
     entrance = placement.entrance
     places = (str(control), str(logs / log), scratch, entrance.set_host_name, node.host_name)
-    _write(control / "launch", _with_arguments("launch.sh", *places, *entrance.leave_privileges, *command))
+    _write(plan, control / "launch", _with_arguments("launch.sh", *places, *entrance.leave_privileges, *command))
     return PreparedLaunch(
         words=(*entrance.enter, "/bin/sh", "../control/launch"),
         environment=environment,
@@ -87,11 +88,18 @@ def prepare_launch(plan: LaunchPlan, state_dir: Path, placement: Placement) -> P
     )
 
 
-def _remove_old_records(control: Path) -> None:
+def _remove_old_records(plan: LaunchPlan, control: Path) -> None:
     """An earlier launch of the same run (the emulator was killed before it noted it) must not speak for this one."""
-    for pattern in ("exit", "pid", "*_*.exit", "rank_*.pid", "failed_first", *MARKS):
+    forget_marks(plan)
+    for pattern in ("exit", "pid", "*_*.exit", "rank_*.pid", "failed_first"):
         for record in control.glob(pattern):
-            record.unlink(missing_ok=True)
+            job_files.unlink(plan.base, record)
+
+
+def launcher_id(plan: LaunchPlan) -> int:
+    """What the launcher has left as its process id: to be looked up, a job may have written it. 0 for none."""
+    found = job_files.read_text(plan.base, plan.run_dir / "control" / "pid", 32)
+    return int(found) if re.fullmatch(r"[0-9]{1,9}\n", found) else 0
 
 
 def scratch_folder(plan: LaunchPlan, state_dir: Path) -> Path:
@@ -164,21 +172,21 @@ def _open_mpi_prefix(plan: LaunchPlan) -> Path:
     return prefix
 
 
-def _restore_names(environment: dict[str, str], control: Path, placement: Placement) -> list[str]:
+def _restore_names(environment: dict[str, str], plan: LaunchPlan, placement: Placement) -> list[str]:
     """Words in front of a command that bring back the variables which shells drop or change; none for ordinary names.
     Values go through a file: a command line can be read by everybody on the machine."""
     odd = {name: value for name, value in environment.items() if name in _SHELLS_OWN or not _SHELL_NAME.match(name)}
     if not odd:
         return []
-    records = control / "names"
-    records.touch(mode=0o600)
-    records.write_bytes(b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in odd.items()))
+    records = plan.run_dir / "control" / "names"
+    content = b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in odd.items())
+    job_files.write(plan.base, records, content, mode=0o600)
     return [placement.python, "-I", "-S", str(placement.scripts / "restore_names.py"), str(records)]
 
 
-def _write(path: Path, script: str) -> None:
+def _write(plan: LaunchPlan, path: Path, script: str) -> None:
     """Writes a script; paths in it may hold bytes that are no text."""
-    path.write_bytes(os.fsencode(script))
+    job_files.write(plan.base, path, os.fsencode(script))
 
 
 def _with_arguments(script: str, *arguments: str) -> str:

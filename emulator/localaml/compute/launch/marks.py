@@ -1,4 +1,4 @@
-"""Notes in a run's control folder on what explains the end of its processes."""
+"""Notes of the emulator's own on what explains the end of a run's processes, where these cannot write."""
 
 from __future__ import annotations
 
@@ -17,11 +17,18 @@ MARKS = (NODE_LOST, TIMED_OUT, OUT_OF_MEMORY)
 
 def mark(plan: LaunchPlan, event: str, detail: str) -> None:
     """Notes an event, for `results.read_result`."""
-    (plan.run_dir / "control" / event).write_text(detail)
+    plan.marks.mkdir(parents=True, exist_ok=True)
+    (plan.marks / event).write_text(detail)
 
 
 def marked(plan: LaunchPlan, event: str) -> str:
     """The detail of an event; empty when it did not happen."""
     with contextlib.suppress(OSError):
-        return (plan.run_dir / "control" / event).read_text()
+        return (plan.marks / event).read_text()
     return ""
+
+
+def forget_marks(plan: LaunchPlan) -> None:
+    """Removes the notes of an earlier launch."""
+    for event in MARKS:
+        (plan.marks / event).unlink(missing_ok=True)

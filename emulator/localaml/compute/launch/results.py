@@ -6,8 +6,8 @@ import contextlib
 import re
 import signal
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+from localaml import job_files
 from localaml.compute.launch.marks import NODE_LOST, OUT_OF_MEMORY, TIMED_OUT, marked
 from localaml.compute.launch.open_mpi import LOST_CONTACT
 from localaml.compute.launch.role_launch import driver_log
@@ -18,6 +18,11 @@ from localaml.domain.roles import PARAMETER_SERVER, RANK
 # Codes of processes that were ended from outside; when one rank fails, Open MPI ends the others like this.
 _ENDED_BY_OTHERS = frozenset({128 + signal.SIGTERM, 128 + signal.SIGKILL})
 _TAIL_CHARACTERS = 600
+# Of mpirun's messages; a job can have it print without end.
+_MESSAGES_BYTES = 64 * 1024
+_WORD_BYTES = 256
+# What a shell leaves; whatever else a job has put there is no record.
+_EXIT_CODE = re.compile(rb"(\d{1,3})\n")
 # What mpirun says of the first that failed: by itself, or by a signal that also hit its wrapper.
 _FAILED_FIRST = re.compile(r"Process name: \[\[\d+,\d+\],(\d+)\]|mpirun noticed that process rank (\d+) with PID")
 
@@ -47,19 +52,18 @@ _NO_FAILURE = _Failure("", "")
 
 def read_result(plan: LaunchPlan) -> LaunchResult:
     """The result of a launch whose processes have all ended."""
-    control = plan.run_dir / "control"
-    launcher = _read_record(control / "exit", 0)
+    launcher = _read_record(plan, "exit", 0)
     exit_code = None if launcher is None else launcher.exit_code
     if plan.launch is Launch.SINGLE:
         records = [launcher] if launcher else []
         expected = 1
     elif plan.processes:
         workers = [(rank, each.role.name) for rank, each in enumerate(plan.processes) if not each.role.serves]
-        found = (_read_record(control / f"{name}.exit", rank) for rank, name in workers)
+        found = (_read_record(plan, f"{name}.exit", rank) for rank, name in workers)
         records = [record for record in found if record]
         expected = len(workers)
     else:
-        found = (_read_record(control / f"rank_{rank}.exit", rank) for rank in range(plan.process_count))
+        found = (_read_record(plan, f"rank_{rank}.exit", rank) for rank in range(plan.process_count))
         records = [record for record in found if record]
         expected = plan.process_count
     failure = _explain(plan, exit_code, records)
@@ -119,12 +123,10 @@ def _explain_single(plan: LaunchPlan, exit_code: int | None) -> _Failure:
 
 
 def _explain_roles(plan: LaunchPlan, exit_code: int | None, records: list[_Record]) -> _Failure:
-    control = plan.run_dir / "control"
     ranks = {each.role.name: rank for rank, each in enumerate(plan.processes)}
-    with contextlib.suppress(OSError):
-        name = (control / "failed_first").read_text().strip()
-        if name in ranks and (record := _read_record(control / f"{name}.exit", ranks[name])):
-            return _Failure("RANK_FAILED", _explain_rank(plan, record), record.rank)
+    name = job_files.read_text(plan.base, plan.run_dir / "control" / "failed_first", _WORD_BYTES).strip()
+    if name in ranks and (record := _read_record(plan, f"{name}.exit", ranks[name])):
+        return _Failure("RANK_FAILED", _explain_rank(plan, record), record.rank)
     if exit_code is None:
         return _Failure("PROCESS_KILLED", f"The run's launcher {_no_record(plan)} All its processes were ended.")
     told = {record.rank for record in records}
@@ -204,7 +206,8 @@ def _signal_name(exit_code: int) -> str:
 def _launcher_messages(plan: LaunchPlan) -> str:
     """What mpirun itself has to say, on one line."""
     try:
-        text = (plan.run_dir / "logs" / "56_batchai_stderr.txt").read_text(errors="replace")
+        log = plan.run_dir / "logs" / "56_batchai_stderr.txt"
+        text = job_files.read(plan.base, log, _MESSAGES_BYTES, end=True).data.decode(errors="replace")
     except OSError:
         return ""
     return " ".join(line.strip() for line in text.splitlines() if line.strip(" -"))
@@ -222,10 +225,11 @@ def _launcher_says(plan: LaunchPlan) -> str:
     return f" mpirun says: {words[-_TAIL_CHARACTERS:]}" if words else ""
 
 
-def _read_record(path: Path, rank: int) -> _Record | None:
+def _read_record(plan: LaunchPlan, name: str, rank: int) -> _Record | None:
     """An exit record; None when there is none, or half of one (no line end: the disk was full, or it was killed)."""
     try:
-        content, time = path.read_text(), path.stat().st_mtime_ns
+        content = job_files.read(plan.base, plan.run_dir / "control" / name, _WORD_BYTES)
     except OSError:
         return None
-    return _Record(rank, int(content), time) if content.endswith("\n") and content.strip().isdecimal() else None
+    found = _EXIT_CODE.fullmatch(content.data)
+    return _Record(rank, int(found[1]), content.modified_ns) if found and int(found[1]) <= 255 else None

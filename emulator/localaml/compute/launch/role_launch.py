@@ -7,9 +7,11 @@ supervisor does it. It belongs to no node, so that the loss of one leaves it to 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from localaml import job_files
 from localaml.compute.launch import open_mpi
 from localaml.compute.launch.placement import Placement
 from localaml.compute.launch.table import NODE
@@ -38,8 +40,9 @@ def write_processes(plan: LaunchPlan, before: Sequence[str], placement: Placemen
     logs = plan.run_dir / "logs"
     for process in plan.processes:
         kind = _KINDS.get(process.role.kind, "This is a distributed job without MPI. Rank:")
-        (logs / f"60_control_log_{process.role.name}.txt").write_text(f"{kind}{process.role.index}\n")
-        (logs / driver_log(process.role)).touch()
+        control_log = logs / f"60_control_log_{process.role.name}.txt"
+        job_files.write(plan.base, control_log, f"{kind}{process.role.index}\n".encode())
+        os.close(job_files.open_append(plan.base, logs / driver_log(process.role)))
     described = [
         {
             "name": process.role.name,
@@ -55,8 +58,7 @@ def write_processes(plan: LaunchPlan, before: Sequence[str], placement: Placemen
         for process in plan.processes
     ]
     file = plan.run_dir / "control" / "processes.json"
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(described), encoding="ascii")
+    job_files.write(plan.base, file, json.dumps(described).encode("ascii"), mode=0o600)
 
 
 def driver_log(role: Role) -> str:

@@ -12,11 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from localaml import job_files
 from localaml.clock import Clock
 from localaml.compute.launch.exits import wait_for_exits
 from localaml.compute.launch.job import LaunchedJob, remove_folder
 from localaml.compute.launch.launching import (
     SHARED_MEMORY,
+    launcher_id,
     prepare_launch,
     scratch_folder,
     scratch_name,
@@ -103,7 +105,7 @@ class ProcessRuntime:
             self._isolation = probe_isolation()
         try:
             prepared = prepare_launch(plan, self._paths.root, LogicalHosts(self._isolation, self._paths.root))
-            with prepared.messages.open("ab") as messages:
+            with os.fdopen(job_files.open_append(plan.base, prepared.messages), "ab") as messages:
                 process = subprocess.Popen(
                     prepared.words,
                     env=prepared.environment,
@@ -195,10 +197,7 @@ class ProcessRuntime:
         return sorted({*found, *(other for session in sessions for other in self._table.find({}, session=session))})
 
     def _find_launcher(self, plan: LaunchPlan) -> Mapping[str, Any]:
-        try:
-            process_id = int((plan.run_dir / "control" / "pid").read_text())
-        except (OSError, ValueError):
-            return {}
+        process_id = launcher_id(plan)
         start_time = self._table.start_time(process_id)
         environment = self._table.environment(process_id)
         if environment.get(RUN_LABEL) != plan.label or environment.get(STATE_DIR) != str(self._paths.root):
