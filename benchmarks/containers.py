@@ -5,6 +5,7 @@ The floors use the engine by its own API or command line, and containers of the 
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import subprocess
@@ -224,7 +225,7 @@ def _queue(experiment: Any, estimator: Any, length: int, floor: float) -> Figure
             raise RuntimeError(f"{run.id} is {details['status']}: {details.get('error')}")
         ended = datetime.strptime(details["endTimeUtc"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
         ends.append(ended.timestamp())
-    gaps = [after - before for before, after in zip(ends, ends[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(ends)]
     each = (ends[-1] - ends[0]) / (length - 1)
     return Figure(
         f"container: {length} no-op runs in a row, per run",

@@ -41,6 +41,7 @@ from localaml.jobs.datastore_data import account_finder
 from localaml.jobs.environments.routed import RoutedEnvironments
 from localaml.jobs.history import History
 from localaml.jobs.identifiers import Identifiers
+from localaml.jobs.job_sdk import job_sdk_folder
 from localaml.jobs.job_variables import Connection
 from localaml.jobs.storage_check import check_storage
 from localaml.listening import bind_grpc_port, bind_http_port, check_host, url_host
@@ -191,7 +192,11 @@ class Emulator:
             await check_storage(self.store, self.objects, repair=True)
         relay_ports = loopback_ports(value for _, value in sorted(cloud.job_variables.items()))
         containers = ContainerParts(
-            self.paths, self._machine_clock, settings, lambda: [http_port, grpc_port, *relay_ports]
+            self.paths,
+            self._machine_clock,
+            settings,
+            lambda: [http_port, grpc_port, *relay_ports],
+            shown=[job_sdk_folder()],
         )
         routed_runtime = build_runtime(self.paths, self._machine_clock, settings, containers)
         runtime: NodeRuntime = self._runtime or routed_runtime

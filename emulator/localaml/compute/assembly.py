@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localaml.clock import Clock
@@ -28,15 +29,22 @@ class ContainerParts:
 
     Args:
         relay_ports: ports of this machine's loopback address that jobs need to reach.
+        shown: folders of this machine that all runs see.
     """
 
     def __init__(
-        self, paths: StatePaths, clock: Clock, settings: Settings, relay_ports: Callable[[], Sequence[int]]
+        self,
+        paths: StatePaths,
+        clock: Clock,
+        settings: Settings,
+        relay_ports: Callable[[], Sequence[int]],
+        shown: Sequence[Path] = (),
     ) -> None:
         self._paths = paths
         self._clock = clock
         self._settings = settings
         self._relay_ports = relay_ports
+        self._shown = shown
         self._engine: Engine | None = None
         self._images: Images | None = None
 
@@ -60,7 +68,13 @@ class ContainerParts:
         from localaml.compute.docker.runtime import DockerRuntime
 
         return DockerRuntime(
-            self._paths, self._clock, self.engine, self.images, self._settings.docker, self._relay_ports
+            self._paths,
+            self._clock,
+            self.engine,
+            self.images,
+            self._settings.docker,
+            self._relay_ports,
+            self._shown,
         )
 
     async def engine_answers(self) -> bool:

@@ -7,7 +7,8 @@ import json
 import logging
 import secrets
 import shutil
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _READY_SECONDS = 30.0
+# So long a container waits for its next run before it is frozen: that, and the way back, takes 50 ms and more.
+_AWAKE_SECONDS = 0.25
 # File in the node's folder with the label of the run that works on it.
 _RUN = "run"
 # ... and with its container's id.
@@ -74,14 +77,17 @@ class Node:
         self.awaited_pauses = 0
         self._fresh: frozenset[tuple[int, str]] = frozenset()
         self._lock = asyncio.Lock()
-        self._refreshing: asyncio.Task[None] | None = None
+        # What goes on in the background between two runs, and that somebody waits for its end.
+        self._resting: asyncio.Task[None] | None = None
+        self._awaited = asyncio.Event()
 
     async def start(self, shape: Shape) -> None:
         """Makes the container, and has it wait for a run. One that is there stays."""
         async with self._lock:
-            if not self.container_id and not self.is_gone:
-                await self._create(shape)
-                await self._pause()
+            if self.container_id or self.is_gone:
+                return
+            await self._create(shape, compared=False)
+        self._in_background(self._begin_rest())
 
     async def take_over(self) -> bool:
         """Finds the container of an earlier emulator; whether it lives."""
@@ -122,7 +128,7 @@ class Node:
         with suppress(OSError):
             (self._folder / _RUN).unlink()
         if not self.is_gone:
-            self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
+            self._in_background(self._refresh())
 
     async def stop(self) -> None:
         """Ends everything on it and removes it."""
@@ -140,16 +146,22 @@ class Node:
         await self._engine.call(lambda client: remove_all_of(client, self._state_dir, self.spec))
 
     async def settle(self) -> None:
-        """Waits for what goes on in the background."""
-        if self._refreshing is not None:
-            await asyncio.wait([self._refreshing])
+        """Waits for what goes on in the background, which is kept short."""
+        self._awaited.set()
+        if self._resting is not None:
+            await asyncio.wait([self._resting])
 
     def detach(self) -> None:
         """Drops what goes on in the background; the container stays as it is."""
-        if self._refreshing is not None:
-            self._refreshing.cancel()
+        if self._resting is not None:
+            self._resting.cancel()
 
-    async def _create(self, shape: Shape) -> None:
+    async def _create(self, shape: Shape, *, compared: bool = True) -> None:
+        """Makes another container in place of the one that is there.
+
+        Args:
+            compared: notes what differs from the image before any run; else that is still to be done.
+        """
         before, self.container_id, self._shape, self.is_paused = self.container_id, "", None, False
         self.awaited_pauses = 0
         if before:
@@ -177,7 +189,8 @@ class Node:
         try:
             (self._folder / _CONTAINER).write_text(self.container_id)
             await self.agent.wait_until_ready(_READY_SECONDS)
-            self._fresh = await self._changes()
+            if compared:
+                self._fresh = await self._changes()
         except BaseException as error:
             said = await self._last_words() if isinstance(error, Unavailable) else ""
             await _to_its_end(asyncio.ensure_future(self.remove_container()))
@@ -186,27 +199,46 @@ class Node:
                 raise Unavailable("NODE_START_FAILED", f"{error} It says: {said}") from error
             raise
 
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        self._awaited.clear()
+        self._resting = asyncio.get_running_loop().create_task(work)
+
     async def _pause(self) -> None:
-        """A frozen container costs no time and wakes up at once."""
+        """A frozen container costs no time and wakes up soon. Where runs follow each other it is left awake."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._awaited.wait(), _AWAKE_SECONDS)
+            return
         self.is_paused = True
         self.awaited_pauses += 1
         await self._engine.call(lambda client: client.api.pause(self.container_id))
+
+    async def _begin_rest(self) -> None:
+        async with self._lock:
+            with self._made_anew_after_errors():
+                self._fresh = await self._changes()
+                await self._pause()
 
     async def _refresh(self) -> None:
         async with self._lock:
             shape = self._shape
             if self.is_gone or shape is None:
                 return
-            try:
+            with self._made_anew_after_errors():
                 await self.agent.ask("clear", timeout_seconds=_READY_SECONDS)
                 if await self._changes() != self._fresh:
                     # In the cloud every run gets a container of its own: what this one changed is not the next one's.
                     await self._create(shape)
                 await self._pause()
-            except (LocalAmlError, AgentGone) as error:
-                if not self.is_gone:
-                    _LOG.info("the container of node %s is made anew for its next run: %s", self.spec.node_id, error)
-                    self._shape = None
+
+    @contextmanager
+    def _made_anew_after_errors(self) -> Iterator[None]:
+        """For what goes on in the background: whatever becomes of it, the next run gets a container."""
+        try:
+            yield
+        except (LocalAmlError, AgentGone) as error:
+            if not self.is_gone:
+                _LOG.info("the container of node %s is made anew for its next run: %s", self.spec.node_id, error)
+                self._shape = None
 
     async def _changes(self) -> frozenset[tuple[int, str]]:
         """What differs from the image."""

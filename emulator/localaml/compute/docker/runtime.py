@@ -23,6 +23,7 @@ from localaml.compute.docker.containers import (
     shape_of,
 )
 from localaml.compute.docker.events import EngineEvents
+from localaml.compute.docker.images import with_binds
 from localaml.compute.docker.networks import ClusterNetworks
 from localaml.compute.docker.node import Node
 from localaml.compute.docker.nodes import Nodes
@@ -34,7 +35,7 @@ from localaml.compute.docker.run_ends import RunEnds
 from localaml.compute.launch.job import LaunchedJob
 from localaml.compute.launch.launching import launcher_id, no_such_program, prepare_launch
 from localaml.compute.launch.table import RUN_LABEL, STATE_DIR
-from localaml.compute.runtime import LaunchPlan, NodeSpec
+from localaml.compute.runtime import Bind, LaunchPlan, NodeSpec
 from localaml.errors import (
     FailedPrecondition,
     Internal,
@@ -66,6 +67,8 @@ class DockerRuntime:
         images: what images of runs are; its default is that of nodes which wait for a run.
         relay_ports: ports of this machine's loopback address that processes in containers have to reach; asked when
             the first node is started.
+        shown: folders of this machine that all runs see. Nodes get to see them from the start: else the first run on
+            each would need another container than the one that waits for it.
     """
 
     name = "docker"
@@ -78,6 +81,7 @@ class DockerRuntime:
         images: Images,
         settings: DockerSettings,
         relay_ports: Callable[[], Sequence[int]],
+        shown: Sequence[Path] = (),
     ) -> None:
         self._paths = paths
         self._clock = clock
@@ -85,6 +89,7 @@ class DockerRuntime:
         self._images = images
         self._settings = settings
         self._relay_ports = relay_ports
+        self._shown = tuple(shown)
         self._folder = paths.root / "docker-nodes"
         self._scripts = self._folder / "scripts"
         self._relay: Relay | None = None
@@ -148,7 +153,7 @@ class DockerRuntime:
         known = self._nodes.get(node.node_id)
         if known is not None and known.container_id and not known.is_gone:
             return
-        plan = await self._images.default()
+        plan = with_binds(await self._images.default(), map(Bind, self._shown))
         shape = shape_of(plan, self._run_folders(node), self._settings)
         await self._networks.ensure(node)
         made = self._nodes.add(node)
