@@ -32,10 +32,10 @@ class Received:
 
 
 class RangeDigest(NamedTuple):
-    """What the emulator says of a range of an object: SHA-256 of `count` bytes; of the whole its size and version."""
+    """What the emulator says of a range of an object: SHA-256 of `length` bytes; of the whole its size and version."""
 
     sha256: bytes
-    count: int
+    length: int
     total: int
     tag: str
 

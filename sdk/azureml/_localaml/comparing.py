@@ -24,12 +24,12 @@ class Match(NamedTuple):
     """How far a file is what an object begins with.
 
     Attributes:
-        count: so many bytes from the start on are the same (whole blocks: there may be a few more).
+        length: so many bytes from the start on are the same (whole blocks: there may be a few more).
         total: size of the object; None when it could not be had.
         tag: its version.
     """
 
-    count: int
+    length: int
     total: Optional[int]
     tag: Optional[str]
 
@@ -48,7 +48,7 @@ def match(ask: Ask, file: IO[bytes], size: int, whole: bool) -> Match:
             # Nothing is known, or it was replaced while we looked.
             return Match(0, total, tag)
         total, tag = told.total, told.tag
-        if (whole and total != size) or told.count != length or told.sha256 != _sha256(file, count, length):
+        if (whole and total != size) or told.length != length or told.sha256 != _sha256(file, count, length):
             break
         count += length
     return Match(count, total, tag)

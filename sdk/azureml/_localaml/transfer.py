@@ -157,10 +157,10 @@ class Transfer:
             state = Received()
             if part.kept:
                 found = match(self._asker(url), part.file, part.kept, whole=False)
-                part.keep(found.count)
-                state.received, state.total, state.tag = found.count, found.total, found.tag
+                part.keep(found.length)
+                state.received, state.total, state.tag = found.length, found.total, found.tag
                 if moved is not None:
-                    moved(found.count, 0)
+                    moved(found.length, 0)
             if not part.kept or state.received != state.total:
                 self._download_to(url, part.file, state, moved)
             part.finish()
@@ -189,12 +189,12 @@ class Transfer:
             size = os.fstat(file.fileno()).st_size
             if size < WORTH_KEEPING:
                 if size:
-                    return match(self._asker(url), file, size, whole=True).count == size
+                    return match(self._asker(url), file, size, whole=True).length == size
                 return self._client.retrying(lambda: self._requests.size(url)) == 0
             # To work out digests of something else is not worth its time.
             if self._client.retrying(lambda: self._requests.size(url)) != size:
                 return False
-            return match(self._asker(url), file, size, whole=True).count == size
+            return match(self._asker(url), file, size, whole=True).length == size
 
     def read(self, url: str, offset: int = 0, length: Optional[int] = None) -> bytes:
         """Fetches bytes into memory: for small things, or a range of a big one."""
