@@ -179,6 +179,30 @@ def test_the_seed_s_estimator_runs_over_two_containers(scene: Scene) -> None:
     assert len(scene.containers()) == 2 and len(scene.networks()) == 1
 
 
+def test_runs_take_the_container_that_waits_for_them(scene: Scene) -> None:
+    from azureml.core.compute import AmlCompute, ComputeTarget
+
+    target = ComputeTarget.create(
+        scene.workspace, "warm", AmlCompute.provisioning_configuration("STANDARD_D2_V2", min_nodes=1, max_nodes=1)
+    )
+    target.wait_for_completion(min_node_count=1)
+    [container] = scene.containers()
+    (scene.source / "noop.py").write_text("pass\n")
+
+    def waits() -> bool:
+        [found] = scene.containers()
+        assert found.id == container.id
+        return bool(found.status == "paused")
+
+    wait_until(waits, 30, "the node's container to wait for a run", scene.emulator.log)
+    # The first one alone, the others right after each other.
+    _finish(scene.submit("noop.py", target=target), scene)
+    wait_until(waits, 30, "the node's container to wait for the next run", scene.emulator.log)
+    for run in [scene.submit("noop.py", target=target) for _ in range(3)]:
+        _finish(run, scene)
+    wait_until(waits, 30, "the node's container to wait for another run", scene.emulator.log)
+
+
 def test_what_a_job_finds_in_its_container(scene: Scene) -> None:
     store = scene.workspace.get_default_datastore()
     from azureml.core import Environment, Experiment, RunConfiguration, ScriptRunConfig
