@@ -79,6 +79,24 @@ async def test_cancel_at_once(machine: Machine, kind: str) -> None:
     assert not (await ended(job)).succeeded
 
 
+async def test_cancel_at_any_moment_of_the_start_reaches_every_program(machine: Machine, kind: str) -> None:
+    """Each that has begun is told, and none makes the others wait for the end of the grace."""
+    told = "signal.signal(15, lambda *_: (print('told', flush=True), exit(0))); "
+    script = READY.replace("print", told + "print") + "time.sleep(600)"
+    for number in range(12 if machine.kind == "process" else 4):
+        plan = machine.plan_of(kind, f"soon-{number}", PYTHON, "-c", script)
+        job = await machine.runtime.launch(plan)
+        await asyncio.sleep(number * 0.02)
+        began = asyncio.get_running_loop().time()
+        await asyncio.wait_for(job.terminate(grace_seconds=30), 60)
+        assert asyncio.get_running_loop().time() - began < 15
+        for name in driver_logs(plan):
+            path = plan.run_dir / "logs" / name
+            said = path.read_text() if path.exists() else ""
+            assert said in ("", "ready\n", "ready\ntold\n")
+            assert said != "ready\n", f"{name} was not told"
+
+
 @pytest.mark.parametrize("node", [0, 1])
 async def test_a_lost_node(machine: Machine, kind: str, node: int) -> None:
     plan = machine.plan_of(kind, "lost", PYTHON, "-uc", READY + FOREVER)

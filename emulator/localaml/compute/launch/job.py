@@ -22,10 +22,11 @@ from localaml.domain.job import Launch
 
 # When a node was lost, Open MPI ends the other ranks by itself; after so many seconds we do.
 _LOST_NODE_SECONDS = 5.0
-# When a run is ended so soon after its launch, its program is looked for so many times, so often.
+# When a run is ended so soon after its launch, its programs may not have got the signal.
 _YOUNG_SECONDS = 1.0
+# So many times those are looked for that came meanwhile, first and at last so often.
 _LOOKS = 8
-_LOOK_SECONDS = 0.02
+_FIRST_LOOK_SECONDS, _LAST_LOOK_SECONDS = 0.005, 0.25
 
 
 class LaunchedJob:
@@ -135,15 +136,7 @@ class LaunchedJob:
     async def _terminate(self, grace_seconds: float) -> None:
         grace = asyncio.ensure_future(self._clock.sleep(grace_seconds))
         try:
-            if self._plan.launch is Launch.MPI:
-                await self._hold_daemons()
-            elif self._plan.processes and self._session:
-                # Before the others: it must not take their end for a failure, which would cut the grace of the rest.
-                await self._processes.send([self._session], signal.SIGTERM)
-            others = await self._others()
-            await self._processes.send(others, signal.SIGTERM)
-            if self._plan.launch is Launch.SINGLE and self._age() < _YOUNG_SECONDS:
-                others = await self._tell_latecomers(others, grace)
+            others = await self._tell_all(grace)
             while others and not grace.done():
                 await _first(self._processes.wait_for_exits(others), grace)
                 # Also those which the first ones have started meanwhile; they may end by themselves.
@@ -152,23 +145,39 @@ class LaunchedJob:
             grace.cancel()
         await self._kill_all()
 
-    async def _tell_latecomers(self, others: list[int], grace: asyncio.Future[None]) -> list[int]:
-        """Tells the program of a run that has hardly begun to end, also when it came while we looked, or lost the
-        signal between fork and exec. Returns the processes that are left.
+    async def _tell_all(self, grace: asyncio.Future[None]) -> list[int]:
+        """Tells all to end, each once, also those that come while we look. Returns the processes that are left.
 
-        Who lives and would die of the signal has not got it. The launcher alone lives through it: then the program is
-        still to come.
+        Of a run that has hardly begun, who lives and would still die of the signal has lost it between fork and exec,
+        and is told again. Where the launcher alone lives, its program is still to come.
         """
-        looks = 0
+        is_young = self._age() < _YOUNG_SECONDS
+        told: set[int] = set()
+        others = await self._tell(told)
+        looks, seconds = 0, _FIRST_LOOK_SECONDS
         while others and not grace.done() and (looks < _LOOKS or others == [self._handle["pid"]]):
-            pause = asyncio.ensure_future(self._clock.sleep(_LOOK_SECONDS))
+            pause = asyncio.ensure_future(self._clock.sleep(seconds))
             try:
                 await _first(self._processes.wait_for_exits(others), pause)
             finally:
                 pause.cancel()
-            others = await self._others()
-            await self._processes.send(await self._processes.mortal(others, signal.SIGTERM), signal.SIGTERM)
-            looks += 1
+            if is_young:
+                told.difference_update(await self._processes.mortal(await self._others(), signal.SIGTERM))
+            others = await self._tell(told)
+            looks, seconds = looks + 1, min(2 * seconds, _LAST_LOOK_SECONDS)
+        return others
+
+    async def _tell(self, told: set[int]) -> list[int]:
+        """Tells those to end that were not told yet; returns all that can end by themselves."""
+        if self._plan.launch is Launch.MPI:
+            await self._hold_daemons()
+        elif self._plan.processes and self._session and self._session not in told:
+            # Before the others: it must not take their end for a failure, which would cut the grace of the rest.
+            await self._processes.send([self._session], signal.SIGTERM)
+            told.add(self._session)
+        others = await self._others()
+        await self._processes.send([one for one in others if one not in told], signal.SIGTERM)
+        told.update(others)
         return others
 
     def _age(self) -> float:

@@ -42,6 +42,11 @@ class Processes(Protocol):
         """Takes a dead child's corpse away."""
         ...
 
+    async def give_up(self, process_ids: Collection[int]) -> None:
+        """They were killed, and are said to be there for far too long: where somebody may tell lies about them, nothing
+        more is heard of them."""
+        ...
+
 
 class LocalProcesses:
     """`Processes` of this machine."""
@@ -70,3 +75,6 @@ class LocalProcesses:
 
     async def reap(self, process_id: int) -> None:
         reap(process_id)
+
+    async def give_up(self, process_ids: Collection[int]) -> None:
+        """The kernel tells no lies: they end when what they wait for in it comes to its end."""

@@ -50,7 +50,9 @@ def main(control: str) -> None:
             _write(control, "failed_first", name)
 
     for process in processes:
-        number, code = _start(process, before)
+        # Nobody would tell one to end that is started after that.
+        is_over = not signal.sigpending().isdisjoint(_TOLD)
+        number, code = (0, 128 + signal.SIGTERM) if is_over else _start(process, before)
         if number:
             living[number] = process["name"]
         else:
