@@ -26,7 +26,7 @@ from localaml.domain.faults import (
     find_kind,
     matches,
 )
-from localaml.errors import InvalidArgument, Unimplemented
+from localaml.errors import InvalidArgument
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 CALL = Occasion(Hook.CALL, {"method": ("RunService/GetRun",), "run": ("r-1",)})
@@ -120,6 +120,7 @@ def test_a_kind_strikes_at_its_own_hooks_only(kind: FaultKind, hook: Hook) -> No
         Hook.NODE: {
             FaultKind.NODE_EVICTED,
             FaultKind.NODE_LOST,
+            FaultKind.PARTITION,
             FaultKind.OUT_OF_MEMORY,
             FaultKind.PROCESS_KILLED,
         },
@@ -192,17 +193,12 @@ def test_kinds_by_name() -> None:
         find_kind("earthquake")
 
 
-def test_what_processes_cannot_do_is_refused_by_name() -> None:
-    with pytest.raises(Unimplemented, match="partition") as caught:
-        find_kind("partition")
-    assert caught.value.reason == "FAULT_NOT_POSSIBLE"
-
-
 def test_what_happens_to_nodes_and_runs_happens_once_by_default() -> None:
     once = {kind for kind in FaultKind if default_count(kind) == 1}
     assert once == {
         FaultKind.NODE_EVICTED,
         FaultKind.NODE_LOST,
+        FaultKind.PARTITION,
         FaultKind.OUT_OF_MEMORY,
         FaultKind.PROCESS_KILLED,
         FaultKind.CRASH,

@@ -202,8 +202,9 @@ class TestRules:
     """What cannot be is refused by name."""
 
     def test_partition(self, faults: Any) -> None:
-        with pytest.raises(CliError, match="network partition"):
-            faults.add("partition", cluster="cpu")
+        for target in ({"cluster": "cpu"}, {}):
+            with pytest.raises(CliError, match="network partition"):
+                faults.add("partition", **target)
 
     @pytest.mark.parametrize(
         ("kind", "details", "said"),

@@ -12,6 +12,7 @@ from tests.support.waiting import wait_until
 from azureml.core import Workspace
 from azureml.core.runconfig import MpiConfiguration
 from azureml.exceptions import ComputeTargetException
+from localaml.images.labels import HOST_FILESYSTEM_TAG
 from localaml.testing import wait_for_state
 
 WAIT = "import time, pathlib\npathlib.Path('outputs/there').write_text('x')\ntime.sleep(600)"
@@ -187,3 +188,24 @@ def test_quotas_through_the_sdk(workspace: Workspace, amlcompute: Callable[..., 
     cluster.wait_for_completion()
     with pytest.raises(ComputeTargetException, match="standardDv2Family"):
         AmlCompute.update_quotas(workspace, "nothing", 1)
+
+
+@pytest.mark.docker
+@pytest.mark.localaml(docker_base_image=HOST_FILESYSTEM_TAG)
+def test_a_partition_between_containers(
+    host_filesystem_image: str, amlcompute: Callable[..., Any], submit: Any, faults: Any
+) -> None:
+    plain = amlcompute(max_nodes=1)
+    with pytest.raises(Exception, match="network partition"):
+        faults.add("partition", cluster=plain.name)
+    cluster = amlcompute(max_nodes=1, tags={"localaml.runtime": "docker"})
+    run = submit(WAIT, cluster)
+    wait_for_state(run, "Running")
+    first = node(cluster)
+    assert faults.add("partition", run=run.id).struck == 1
+    run.wait_for_completion(show_output=False, raise_on_error=False)
+    error = run.get_details()["error"]["error"]
+    assert error["code"] == "NODE_LOST" and "network" in error["message"]
+    again = submit("print('fine')", cluster)
+    again.wait_for_completion(show_output=False)
+    assert again.get_status() == "Completed" and node(cluster)["nodeId"] != first["nodeId"]

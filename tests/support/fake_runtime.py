@@ -102,6 +102,9 @@ class FakeRuntime:
             raise FailedPrecondition("NO_MORE_NODES", "The pretended cloud has no more nodes.")
         self.nodes[node.node_id] = node
 
+    async def cut_off(self, node: NodeSpec) -> None:
+        raise FailedPrecondition("NODES_SHARE_NETWORK", "They have none.")
+
     async def stop_node(self, node: NodeSpec) -> None:
         if self.stop_error is not None:
             raise self.stop_error

@@ -116,6 +116,9 @@ class RoutedRuntime:
             # It may be a container of an earlier emulator, which had another default.
             await self._containers.stop_node(node)
 
+    async def cut_off(self, node: NodeSpec) -> None:
+        await (await self._of(node)).cut_off(node)
+
     # -- the nodes of a run: all of one kind -------------------------------------------------------------------------
 
     def free_addresses(self, nodes: Sequence[NodeSpec]) -> list[str]:

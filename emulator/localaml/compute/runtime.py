@@ -243,6 +243,11 @@ class NodeRuntime(Protocol):
         """Ends everything on the node and removes it; a missing one is fine."""
         ...
 
+    async def cut_off(self, node: NodeSpec) -> None:
+        """Takes a node off the network over which it reaches the others. Raises FailedPrecondition
+        ``NODES_SHARE_NETWORK`` where nodes have none of their own; a missing node is fine."""
+        ...
+
     async def launch(self, plan: LaunchPlan) -> RunningJob:
         """Starts the processes. Returns once they are started (for MPI: mpirun is). Raises LocalAmlError when not."""
         ...

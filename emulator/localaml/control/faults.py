@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
@@ -24,7 +25,7 @@ from localaml.domain.faults import (
     is_in_time,
 )
 from localaml.domain.models import Cluster, Node, Run, RunKey
-from localaml.errors import FailedPrecondition
+from localaml.errors import FailedPrecondition, Unimplemented
 from localaml.jobs.hooks import JobHooks
 
 if TYPE_CHECKING:
@@ -74,10 +75,13 @@ class FaultControl(JobHooks):
         Raises:
             InvalidArgument: ``FAULT_INVALID``.
             FailedPrecondition: ``NODE_NOT_LOW_PRIORITY``: it names a cluster whose nodes are not taken away.
+            Unimplemented: ``FAULT_NOT_POSSIBLE``: it takes what a runtime of processes does not have.
         """
         rule = check_rule(rule)
         if rule.kind is FaultKind.NODE_EVICTED:
             self._check_low_priority(rule)
+        elif rule.kind is FaultKind.PARTITION:
+            self._check_containers(rule)
         with self._book.as_a_whole():
             rule = self._book.add(rule, self._clock.now())
             self._history.fault(rule.fault_id, "added", rule.kind.value)
@@ -265,6 +269,8 @@ class FaultControl(JobHooks):
             return
         if rule.kind is FaultKind.NODE_EVICTED and not self._disturbances.is_low_priority(node.cluster):
             return
+        if rule.kind is FaultKind.PARTITION and not self._disturbances.in_containers(node.cluster):
+            return
         if self.get(rule.fault_id).is_used_up or not is_in_time(rule.when, self._clock.now()):
             return
         facts = {
@@ -288,6 +294,8 @@ class FaultControl(JobHooks):
             self._disturbances.evict_node(node.cluster, node.node_id, notice_seconds=notice, cause=cause)
         elif rule.kind is FaultKind.NODE_LOST:
             self._disturbances.lose_node(node.cluster, node.node_id, cause)
+        elif rule.kind is FaultKind.PARTITION:
+            self._disturbances.cut_off(node)
         elif rule.kind is FaultKind.OUT_OF_MEMORY:
             self._disturbances.out_of_memory(key, node.node_id, cause)
         else:
@@ -324,6 +332,19 @@ class FaultControl(JobHooks):
                     run_id=run.run_id if run else (node.run_id or "") if node else "",
                 )
         return striking
+
+    def _check_containers(self, rule: FaultRule) -> None:
+        assert self._disturbances is not None
+        pattern = rule.target.cluster or "*"
+        meant = [each.key for each in self._store.clusters.list() if fnmatchcase(each.name.name, pattern)]
+        if not any(self._disturbances.in_containers(key) for key in meant or (None,)):
+            raise Unimplemented(
+                "FAULT_NOT_POSSIBLE",
+                "A network partition between nodes is not possible here: the nodes are processes of one machine and "
+                "share its loopback interface. Use nodes that are containers (docs/docker.md), or node-lost, or drop "
+                "and delay on the calls of the job.",
+                {"kind": rule.kind.value},
+            )
 
     def _check_low_priority(self, rule: FaultRule) -> None:
         named = [

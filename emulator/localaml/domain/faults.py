@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import Enum
 from fnmatch import fnmatchcase
 
-from localaml.errors import InvalidArgument, LocalAmlError, Unimplemented
+from localaml.errors import InvalidArgument, LocalAmlError
 
 
 class FaultKind(str, Enum):
@@ -35,6 +35,7 @@ class FaultKind(str, Enum):
     # Nodes and runs at work.
     NODE_EVICTED = "node-evicted"
     NODE_LOST = "node-lost"
+    PARTITION = "partition"
     OUT_OF_MEMORY = "out-of-memory"
     PROCESS_KILLED = "process-killed"
     # The emulator itself.
@@ -82,6 +83,7 @@ _HOOKS: Mapping[FaultKind, frozenset[Hook]] = {
     FaultKind.IMAGE_BUILD_FAILED: frozenset({Hook.ENVIRONMENT}),
     FaultKind.NODE_EVICTED: frozenset({Hook.NODE}),
     FaultKind.NODE_LOST: frozenset({Hook.NODE}),
+    FaultKind.PARTITION: frozenset({Hook.NODE}),
     FaultKind.OUT_OF_MEMORY: frozenset({Hook.NODE}),
     FaultKind.PROCESS_KILLED: frozenset({Hook.NODE}),
     FaultKind.CRASH: frozenset({Hook.POINT}),
@@ -111,6 +113,7 @@ _ONCE = frozenset(
     {
         FaultKind.NODE_EVICTED,
         FaultKind.NODE_LOST,
+        FaultKind.PARTITION,
         FaultKind.OUT_OF_MEMORY,
         FaultKind.PROCESS_KILLED,
         FaultKind.CRASH,
@@ -222,16 +225,8 @@ def find_kind(word: str) -> FaultKind:
     """The kind of that name.
 
     Raises:
-        Unimplemented: ``FAULT_NOT_POSSIBLE``: it takes what a runtime of processes does not have.
         InvalidArgument: ``FAULT_KIND_UNKNOWN``.
     """
-    if word == "partition":
-        raise Unimplemented(
-            "FAULT_NOT_POSSIBLE",
-            "A network partition between nodes is not possible: all nodes are processes of one machine and share its "
-            "loopback interface. Use node-lost, or drop and delay on the calls of the job.",
-            {"kind": word},
-        )
     try:
         return FaultKind(word)
     except ValueError:

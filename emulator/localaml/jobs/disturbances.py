@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from localaml.compute.runtime import NodeRuntime, NodeSpec
 from localaml.domain.models import ClusterKey, Node, RunKey
 from localaml.domain.outcome import Stop, StopReason
 from localaml.domain.states import NodeState
-from localaml.errors import FailedPrecondition, NotFound
+from localaml.errors import FailedPrecondition, LocalAmlError, NotFound
 from localaml.jobs.history import story_hint
+from localaml.jobs.targets import node_runtime, node_spec
 
 if TYPE_CHECKING:
     from localaml.jobs.cluster_control import ClusterControl
     from localaml.jobs.execution import JobExecution
+
+logger = logging.getLogger(__name__)
 
 
 class Disturbances:
@@ -24,10 +30,15 @@ class Disturbances:
     """
 
     def __init__(
-        self, clusters: Mapping[ClusterKey, ClusterControl], executions: Mapping[RunKey, JobExecution]
+        self,
+        clusters: Mapping[ClusterKey, ClusterControl],
+        executions: Mapping[RunKey, JobExecution],
+        runtime: NodeRuntime,
     ) -> None:
         self._clusters = clusters
         self._executions = executions
+        self._runtime = runtime
+        self._errands: set[asyncio.Task[None]] = set()
 
     def nodes(self) -> list[Node]:
         """The nodes of all clusters that something can happen to: they are idle, or work for a run."""
@@ -62,6 +73,25 @@ class Disturbances:
         for node in self.nodes():
             if node.node_id == node_id:
                 self.lose_node(node.cluster, node_id, cause)
+
+    def in_containers(self, key: ClusterKey | None) -> bool:
+        """Whether a cluster's nodes are containers; None: those of clusters that do not say what they are."""
+        nothing = NodeSpec("", "", "", "", "", node_runtime(self._control(key).cluster) if key is not None else "")
+        return self._runtime.runs_in_containers(nothing)
+
+    def cut_off(self, node: Node) -> None:
+        """A node that is a container is taken off its cluster's network. Its runtime tells of that: then it is lost."""
+        spec = node_spec(self._control(node.cluster).cluster, node)
+
+        async def cut() -> None:
+            try:
+                await self._runtime.cut_off(spec)
+            except LocalAmlError as error:
+                logger.warning("node %s could not be cut off: %s", node.node_id, error)
+
+        task = asyncio.get_running_loop().create_task(cut())
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
 
     def evict_node(self, key: ClusterKey, node_id: str, *, notice_seconds: float = 0.0, cause: str = "") -> None:
         """A low-priority node is taken away: its run goes back to the queue, the node is replaced.

@@ -71,7 +71,7 @@ class Orchestrator:
         self._cluster_book = ClusterBook(tools.store, tools.book.history)
         self._tasks = RunTasks(tools.clock)
         self._folders = RunFolders(paths, tools.reserve)
-        self.disturbances = Disturbances(self._clusters, self._executions)
+        self.disturbances = Disturbances(self._clusters, self._executions, tools.runtime)
         self.quotas = QuotaKeeper(tools.store, self._clusters)
         self._closing = False
 

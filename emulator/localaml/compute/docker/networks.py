@@ -69,5 +69,13 @@ class ClusterNetworks:
                 return str(configuration["Subnet"])
         return ""
 
+    async def disconnect(self, node: NodeSpec, container_id: str) -> None:
+        """Takes a container off the network of the node's cluster; one that is not on it is fine."""
+        name = network_name(self._state_dir, node)
+        with suppress(NotFound):
+            await self._engine.call(
+                lambda client: client.api.disconnect_container_from_network(container_id, name, force=True)
+            )
+
     def _lock(self, name: str) -> asyncio.Lock:
         return self._locks.setdefault(name, asyncio.Lock())

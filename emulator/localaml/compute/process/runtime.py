@@ -100,6 +100,11 @@ class ProcessRuntime:
         await self._end({NODE: node.node_id})
         shutil.rmtree(self._folder(node), ignore_errors=True)
 
+    async def cut_off(self, node: NodeSpec) -> None:
+        raise FailedPrecondition(
+            "NODES_SHARE_NETWORK", f"Node {node.host_name} shares this machine's loopback interface with all others."
+        )
+
     async def launch(self, plan: LaunchPlan) -> LaunchedJob:
         if self._isolation is None:
             self._isolation = probe_isolation()
