@@ -231,8 +231,8 @@ class BytePlane:
         if live is not None:
             try:
                 # A job can put a link in the place of any folder below that of all runs.
-                with pinned(live.parents[2], live) as path:
-                    return open_plain_file(path)
+                with pinned(live.parents[2], live) as place:
+                    return open_plain_file(place)
             except (OSError, NotFound):
                 pass  # it became an artifact just now
         artifact = self._store.artifacts.find(run, path)

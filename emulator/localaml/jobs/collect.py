@@ -225,7 +225,7 @@ class OutputCollector:
             self._copied[name] = _Copied(file.size_bytes, file.modified_ns, not_before)
 
     def _changed(self) -> list[tuple[str, FoundFile]]:
-        changed = []
+        changed: list[tuple[str, FoundFile]] = []
         now = self._machine_clock.monotonic()
         if not self._is_own(self._paths.work, []):
             return changed
