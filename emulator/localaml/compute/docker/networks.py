@@ -39,7 +39,13 @@ class ClusterNetworks:
                 client.api.create_network(name, driver="bridge", labels=labels)
 
         async with self._lock(name):
-            await self._engine.call(ensure)
+            making = asyncio.ensure_future(self._engine.call(ensure))
+            try:
+                await asyncio.shield(making)
+            except asyncio.CancelledError:
+                # The thread goes on; until it has ended nobody may make a network of that name, or there are two.
+                await asyncio.wait([making])
+                raise
 
     async def remove(self, node: NodeSpec) -> None:
         """Removes the network of the node's cluster, unless it is gone, or has another node by now."""

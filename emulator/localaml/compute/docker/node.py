@@ -184,7 +184,11 @@ class Node:
             self._engine.call(lambda client: create(client, wanted, self._settings, self._facts))
         )
         # A thread cannot be cancelled; and what it makes has to be known to be removed.
-        self.container_id = await _to_its_end(creating)
+        try:
+            self.container_id = await _to_its_end(creating)
+        except asyncio.CancelledError:
+            await _to_its_end(asyncio.ensure_future(self.remove_container()))
+            raise
         self._shape = shape
         try:
             (self._folder / _CONTAINER).write_text(self.container_id)
@@ -193,8 +197,9 @@ class Node:
                 self._fresh = await self._changes()
         except BaseException as error:
             said = await self._last_words() if isinstance(error, Unavailable) else ""
-            await _to_its_end(asyncio.ensure_future(self.remove_container()))
+            # Not known any more, so that its end, which the engine tells of, is not taken for the loss of the node.
             self.container_id, self._shape = "", None
+            await _to_its_end(asyncio.ensure_future(self.remove_container()))
             if said:
                 raise Unavailable("NODE_START_FAILED", f"{error} It says: {said}") from error
             raise
