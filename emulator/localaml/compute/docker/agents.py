@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,11 @@ from localaml.clock import Clock
 from localaml.errors import FailedPrecondition, Unavailable
 
 SOCKET = "agent.sock"
-_LINE_LIMIT = 64 * 1024 * 1024
+# What is answered is the container's word: a job that is root there may have its hand in it.
+_ANSWER_BYTES = 16 * 1024 * 1024
+_REASON_CHARACTERS = 300
+_LONG_BYTES = 256 * 1024
+_MOST_PROCESSES = 1 << 16
 # While a container starts its agent, it is looked for this often.
 _LOOK_SECONDS = 0.01
 
@@ -35,6 +40,18 @@ class Agent:
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
+        # Which socket is the agent's; empty for whichever is there. Root in the container can put another in its place.
+        self.identity = ""
+        # Whether what it says counts.
+        self.is_believed = True
+
+    def found(self) -> str:
+        """What identifies the socket that is there now. Raises AgentGone."""
+        try:
+            with self._socket() as (_, identity):
+                return identity
+        except (OSError, ValueError) as error:
+            raise AgentGone(str(error)) from error
 
     async def ask(self, verb: str, *, timeout_seconds: float | None = None, **fields: Any) -> dict[str, Any]:
         """The answer to one request (the verbs: `agent.Service`).
@@ -46,17 +63,18 @@ class Agent:
             AgentGone: it is not there, or hung up before it had answered.
             FailedPrecondition: ``LAUNCH_FAILED``: what was asked for cannot be done.
         """
+        if not self.is_believed:
+            raise AgentGone("the node's agent did not do what it was asked for")
         try:
             answer = await asyncio.wait_for(self._converse({"verb": verb, **fields}), timeout_seconds)
         except asyncio.TimeoutError:
             raise AgentGone(f"the node's agent did not answer within {timeout_seconds:g} seconds") from None
-        except (OSError, asyncio.IncompleteReadError, ValueError) as error:
-            raise AgentGone(str(error)) from error
+        except (OSError, EOFError, asyncio.LimitOverrunError, ValueError, RecursionError) as error:
+            raise AgentGone(str(error)[:_REASON_CHARACTERS]) from error
         if "error" in answer:
-            where = answer.get("file") or "in the container"
-            raise FailedPrecondition(
-                "LAUNCH_FAILED", f"The run's processes cannot be started: {answer['error']} ({where})."
-            )
+            why = str(answer["error"])[:_REASON_CHARACTERS]
+            where = str(answer.get("file") or "in the container")[:_REASON_CHARACTERS]
+            raise FailedPrecondition("LAUNCH_FAILED", f"The run's processes cannot be started: {why} ({where}).")
         return answer
 
     async def wait_until_ready(self, deadline_seconds: float) -> None:
@@ -75,16 +93,56 @@ class Agent:
                 return
 
     async def _converse(self, request: dict[str, Any]) -> dict[str, Any]:
-        with short_path(self._folder) as folder:
-            reader, writer = await asyncio.open_unix_connection(f"{folder}/{SOCKET}", limit=_LINE_LIMIT)
+        with self._socket() as (path, identity):
+            if self.identity and identity != self.identity:
+                raise ValueError("another socket is in the place of the agent's")
+            reader, writer = await asyncio.open_unix_connection(path, limit=_ANSWER_BYTES)
         try:
             writer.write(json.dumps(request).encode("ascii") + b"\n")
-            answer = json.loads(await reader.readuntil(b"\n"))
+            line = await reader.readuntil(b"\n")
+            # A long one would hold up everybody.
+            answer = await asyncio.to_thread(json.loads, line) if len(line) > _LONG_BYTES else json.loads(line)
         finally:
             writer.close()
         if not isinstance(answer, dict):
             raise ValueError("the agent's answer is no object")
         return answer
+
+    @contextmanager
+    def _socket(self) -> Iterator[tuple[str, str]]:
+        """A path that leads to the socket itself, whatever else gets its name, and what identifies it."""
+        with short_path(self._folder) as folder:
+            descriptor = os.open(f"{folder}/{SOCKET}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISSOCK(status.st_mode):
+                raise ValueError("what is in the place of the agent's socket is none")
+            # A later file may get the number of an earlier one, but not its time.
+            yield f"/proc/self/fd/{descriptor}", f"{status.st_dev}:{status.st_ino}:{status.st_ctime_ns}"
+        finally:
+            os.close(descriptor)
+
+
+def numbers_in(answer: Mapping[str, Any], name: str) -> list[int]:
+    """A list of process ids out of an answer; what is none is left out."""
+    found = answer.get(name)
+    return [one for one in found if _is_number(one)][:_MOST_PROCESSES] if isinstance(found, list) else []
+
+
+def number_in(answer: Mapping[str, Any], name: str) -> int:
+    """A number out of an answer, not below 0; 0 when it is none."""
+    found = answer.get(name)
+    return found if isinstance(found, int) and _is_number(found) else 0
+
+
+def text_in(answer: Mapping[str, Any], name: str) -> str:
+    """A word out of an answer; empty when it is none."""
+    found = answer.get(name)
+    return found[:_REASON_CHARACTERS] if isinstance(found, str) else ""
+
+
+def _is_number(found: Any) -> bool:
+    return isinstance(found, int) and not isinstance(found, bool) and 0 <= found < 1 << 32
 
 
 @contextmanager

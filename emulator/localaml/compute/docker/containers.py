@@ -134,7 +134,7 @@ class NodeContainer:
 def create(client: DockerClient, wanted: NodeContainer, settings: DockerSettings, facts: EngineFacts) -> str:
     """Makes and starts the container; its id."""
     from docker.errors import NotFound
-    from docker.types import DeviceRequest, EndpointConfig, Mount, Ulimit
+    from docker.types import DeviceRequest, EndpointConfig, LogConfig, Mount, Ulimit
 
     shape, node = wanted.shape, wanted.node
     arguments = parse_docker_arguments(shape.arguments)
@@ -162,6 +162,8 @@ def create(client: DockerClient, wanted: NodeContainer, settings: DockerSettings
         ulimits=[Ulimit(name=each.name, soft=each.soft, hard=each.hard) for each in arguments.ulimits],
         device_requests=gpus,
         restart_policy={"Name": "no"},
+        # What the agent prints is kept by the engine on this machine's disk.
+        log_config=LogConfig(type=LogConfig.types.JSON, config={"max-size": "1m", "max-file": "1"}),
     )
     network = network_name(wanted.state_dir, node)
     networking: Any = {"EndpointsConfig": {network: EndpointConfig(api.api_version, aliases=[node.host_name])}}

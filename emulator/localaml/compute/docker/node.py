@@ -30,7 +30,7 @@ _READY_SECONDS = 30.0
 _AWAKE_SECONDS = 0.25
 # File in the node's folder with the label of the run that works on it.
 _RUN = "run"
-# ... and with its container's id.
+# ... and with its container's id, and what identifies its agent's socket.
 _CONTAINER = "container"
 # What comes and goes there is cleared, or the system's own.
 _CLEARED = ("/tmp", "/var/tmp", "/var", "/run", "/dev", "/dev/shm")  # noqa: S108
@@ -58,7 +58,9 @@ class Node:
         clock: Clock,
     ) -> None:
         self.spec = spec
-        self.agent = Agent(folder, clock)
+        # What the container sees of it, and so what its jobs can change; all else is the emulator's alone.
+        self._shown = folder / "shown"
+        self.agent = Agent(self._shown, clock)
         self.container_id = ""
         # It has gone by itself, or is to go: nothing is started in it any more.
         self.is_gone = False
@@ -93,7 +95,7 @@ class Node:
         """Finds the container of an earlier emulator; whether it lives."""
         async with self._lock:
             try:
-                name = (self._folder / _CONTAINER).read_text()
+                name, _, self.agent.identity = (self._folder / _CONTAINER).read_text().partition("\n")
                 found = await self._engine.call(lambda client: client.api.inspect_container(name))
             except (OSError, NotFound):
                 return False
@@ -166,19 +168,22 @@ class Node:
         self.awaited_pauses = 0
         if before:
             await self._engine.call(lambda client: remove(client, before))
+        # Whatever the jobs of an earlier container have left there.
+        await asyncio.to_thread(shutil.rmtree, self._shown, ignore_errors=True)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._shown.mkdir(mode=0o700)
+        self.agent.identity, self.agent.is_believed = "", True
         config = {
             "socket": str(layout.NODE / "agent.sock"),
             "port": layout.AGENT_PORT,
             "relays": self._relay.sockets(str(layout.RELAY)),
         }
-        (self._folder / "config.json").write_text(json.dumps(config), encoding="ascii")
-        (self._folder / "agent.sock").unlink(missing_ok=True)
+        (self._shown / "config.json").write_text(json.dumps(config), encoding="ascii")
         for bind in shape.binds:
             if not bind.path.exists():
                 bind.path.mkdir(parents=True, exist_ok=True)
         wanted = NodeContainer(
-            self.spec, shape, self._state_dir, self._folder, self._scripts, self._relay.folder, secrets.token_hex(4)
+            self.spec, shape, self._state_dir, self._shown, self._scripts, self._relay.folder, secrets.token_hex(4)
         )
         creating = asyncio.ensure_future(
             self._engine.call(lambda client: create(client, wanted, self._settings, self._facts))
@@ -193,6 +198,9 @@ class Node:
         try:
             (self._folder / _CONTAINER).write_text(self.container_id)
             await self.agent.wait_until_ready(_READY_SECONDS)
+            # No job has been there yet: it is the agent's.
+            self.agent.identity = self.agent.found()
+            (self._folder / _CONTAINER).write_text(f"{self.container_id}\n{self.agent.identity}")
             if compared:
                 self._fresh = await self._changes()
         except BaseException as error:

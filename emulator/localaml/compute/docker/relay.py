@@ -17,6 +17,8 @@ from localaml.compute.docker.agents import listen
 
 _CHUNK = 256 * 1024
 _HOST = "127.0.0.1"
+# At once, of all containers: each costs the emulator two descriptors, which its other callers need, too.
+MOST_CONNECTIONS = 256
 
 
 class Relay:
@@ -58,6 +60,9 @@ class Relay:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task is not None
+            if len(self._connections) >= MOST_CONNECTIONS:
+                writer.close()
+                return
             self._connections.add(task)
             try:
                 await _lead(port, reader, writer)

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from localaml.compute.docker.agents import AgentGone
+from localaml.compute.docker.agents import AgentGone, number_in
 from localaml.compute.docker.containers import memory_limit
 from localaml.compute.launch.marks import NODE_LOST, OUT_OF_MEMORY, mark
 from localaml.compute.runtime import LaunchPlan, NodeSpec
 from localaml.domain.docker_arguments import parse_docker_arguments
-from localaml.errors import LocalAmlError
+from localaml.errors import FailedPrecondition, LocalAmlError
 
 if TYPE_CHECKING:
     from localaml.compute.docker.engine import Engine
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from localaml.compute.docker.nodes import Nodes
 
 _ASK_SECONDS = 15.0
+# For giving a run's files to another user: a job may have millions.
+OWN_SECONDS = 600.0
 _GIB = 1024**3
 
 
@@ -49,9 +51,9 @@ class RunEnds:
                 if node.is_gone:
                     raise AgentGone("the node has gone")
                 answer = await node.agent.ask("hello", timeout_seconds=_ASK_SECONDS)
-                if answer.get("killed_for_memory", 0) > killed:
+                if number_in(answer, "killed_for_memory") > killed:
                     self._mark_out_of_memory(plan, node.spec)
-            except AgentGone:
+            except (AgentGone, FailedPrecondition):
                 if node.was_stopped:
                     continue
                 if await self._ran_out_of_memory(node):
@@ -78,5 +80,7 @@ class RunEnds:
             return
         for node in nodes:
             with suppress(AgentGone, LocalAmlError):
-                await node.agent.ask("own", paths=list(owned), user=[os.getuid(), os.getgid()])
+                await node.agent.ask(
+                    "own", timeout_seconds=OWN_SECONDS, paths=list(owned), user=[os.getuid(), os.getgid()]
+                )
                 return

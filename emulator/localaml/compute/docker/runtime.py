@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from localaml import job_files
 from localaml.clock import Clock
 from localaml.compute.docker import layout
-from localaml.compute.docker.agents import AgentGone
+from localaml.compute.docker.agents import AgentGone, number_in, text_in
 from localaml.compute.docker.containers import (
     shape_of,
 )
@@ -31,7 +31,7 @@ from localaml.compute.docker.outcomes import all_of, disk_errors
 from localaml.compute.docker.placement import TOKEN, Containers
 from localaml.compute.docker.processes import ContainerProcesses
 from localaml.compute.docker.relay import Relay
-from localaml.compute.docker.run_ends import RunEnds
+from localaml.compute.docker.run_ends import OWN_SECONDS, RunEnds
 from localaml.compute.launch.job import LaunchedJob
 from localaml.compute.launch.launching import launcher_id, no_such_program, prepare_launch
 from localaml.compute.launch.table import RUN_LABEL, STATE_DIR
@@ -198,7 +198,7 @@ class DockerRuntime:
                 node.agent.ask("expect", timeout_seconds=_ASK_SECONDS, token=token, user=user) for node in nodes
             )
             if user is not None:
-                await first.agent.ask("own", paths=owned, user=user)
+                await first.agent.ask("own", timeout_seconds=OWN_SECONDS, paths=owned, user=user)
             started = await first.agent.ask(
                 "start",
                 timeout_seconds=_ASK_SECONDS,
@@ -214,14 +214,14 @@ class DockerRuntime:
                 raise _gone_early(error) from error
             raise
         handle = {
-            "pid": started["pid"],
-            "start_time": started["start_time"],
+            "pid": number_in(started, "pid"),
+            "start_time": text_in(started, "start_time"),
             "containers": {node.spec.node_id: node.container_id for node in nodes},
-            "killed_for_memory": [answer.get("killed_for_memory", 0) for answer in answers],
+            "killed_for_memory": [number_in(answer, "killed_for_memory") for answer in answers],
             "owned": owned,
             "launched_at": self._clock.now().isoformat(),
         }
-        return self._begin(plan, handle, nodes, launcher_lives=bool(started["start_time"]))
+        return self._begin(plan, handle, nodes, launcher_lives=bool(handle["start_time"]))
 
     async def adopt(self, plan: LaunchPlan, handle: Mapping[str, Any]) -> LaunchedJob:
         """As the protocol says. An empty handle is fine: the launcher has left its process id itself."""
@@ -238,7 +238,7 @@ class DockerRuntime:
                 lives = bool(known["start_time"])
             elif first.container_id == known.get("containers", {}).get(first.spec.node_id, first.container_id):
                 answer = await first.agent.ask("start_time", timeout_seconds=_ASK_SECONDS, process_id=known["pid"])
-                lives = answer["start_time"] == known["start_time"] != ""
+                lives = text_in(answer, "start_time") == known["start_time"] != ""
         return self._begin(plan, known, nodes, launcher_lives=lives)
 
     async def end_leftovers(self, keep_labels: frozenset[str]) -> int:
@@ -261,7 +261,7 @@ class DockerRuntime:
         if number not in await ContainerProcesses([first.agent]).find(variables):
             return {}
         answer = await first.agent.ask("start_time", timeout_seconds=_ASK_SECONDS, process_id=number)
-        return {"pid": number, "start_time": str(answer.get("start_time", ""))}
+        return {"pid": number, "start_time": text_in(answer, "start_time")}
 
     def _run_folders(self, node: NodeSpec) -> Path:
         return self._paths.runs / node.workspace_id
@@ -309,7 +309,7 @@ async def _check_program(plan: LaunchPlan, node: Node) -> None:
             )
         except AgentGone as error:
             raise _gone_early(error) from error
-        if not answer["executable"]:
+        if not answer.get("executable"):
             raise no_such_program(program)
 
 

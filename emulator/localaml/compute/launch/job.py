@@ -24,6 +24,11 @@ from localaml.domain.job import Launch
 _LOST_NODE_SECONDS = 5.0
 # When a run is ended so soon after its launch, its programs may not have got the signal.
 _YOUNG_SECONDS = 1.0
+# What is still found after so many looks starts others as fast as it is killed.
+_MULTIPLYING_LOOKS = 2
+_MOST_HELD = 1 << 17
+# After so long, what was killed should have ended.
+_KILLED_SECONDS = 30.0
 # So many times those are looked for that came meanwhile, first and at last so often.
 _LOOKS = 8
 _FIRST_LOOK_SECONDS, _LAST_LOOK_SECONDS = 0.005, 0.25
@@ -119,9 +124,7 @@ class LaunchedJob:
         if self._termination is not None:
             # Others of the run's processes may still use their grace.
             await asyncio.shield(self._termination)
-        while left_behind := await self._find():
-            await self._processes.send(left_behind, signal.SIGKILL)
-            await self._processes.wait_for_exits(left_behind)
+        await self._end_those_left_behind()
         # Not earlier: the launcher's corpse kept its number, and so the session's, from being used again.
         self._session = 0
         await self._processes.reap(self._handle["pid"])
@@ -132,6 +135,37 @@ class LaunchedJob:
         await self._remove_temporary_files()
         await self._clear_up()
         return result
+
+    async def _end_those_left_behind(self) -> None:
+        if self._session:
+            await self._processes.end_group(self._session)
+        begun = self._clock.monotonic()
+        looks = 0
+        while left_behind := await self._find():
+            if looks >= _MULTIPLYING_LOOKS:
+                left_behind = await self._hold_all(left_behind)
+                if self._clock.monotonic() - begun > _KILLED_SECONDS:
+                    await self._processes.give_up(left_behind)
+                await self._clock.sleep(_FIRST_LOOK_SECONDS)
+            await self._processes.send(left_behind, signal.SIGKILL)
+            limit = asyncio.ensure_future(self._clock.sleep(_KILLED_SECONDS))
+            try:
+                await _first(self._processes.wait_for_exits(left_behind), limit)
+            finally:
+                limit.cancel()
+            looks += 1
+
+    async def _hold_all(self, known: list[int]) -> list[int]:
+        """Stops processes that start others as fast as they are killed, until there are no new ones."""
+        held: set[int] = set()
+        while (new := set(known) - held) and len(held) < _MOST_HELD:
+            await self._processes.send(list(new), signal.SIGSTOP)
+            held |= new
+            known = await self._find()
+        return sorted(held)
+
+    async def _give_up_the_launcher(self) -> None:
+        await self._processes.give_up([self._handle["pid"]])
 
     async def _terminate(self, grace_seconds: float) -> None:
         grace = asyncio.ensure_future(self._clock.sleep(grace_seconds))
@@ -144,6 +178,7 @@ class LaunchedJob:
         finally:
             grace.cancel()
         await self._kill_all()
+        self._later(_KILLED_SECONDS, self._give_up_the_launcher)
 
     async def _tell_all(self, grace: asyncio.Future[None]) -> list[int]:
         """Tells all to end, each once, also those that come while we look. Returns the processes that are left.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 from collections.abc import Collection, Mapping
 from typing import Protocol
@@ -42,6 +44,11 @@ class Processes(Protocol):
         """Takes a dead child's corpse away."""
         ...
 
+    async def end_group(self, leader: int) -> None:
+        """Ends a process group in one step, where that is needed: a process whose place is always taken by another is
+        gone whenever it is looked for."""
+        ...
+
     async def give_up(self, process_ids: Collection[int]) -> None:
         """They were killed, and are said to be there for far too long: where somebody may tell lies about them, nothing
         more is heard of them."""
@@ -75,6 +82,10 @@ class LocalProcesses:
 
     async def reap(self, process_id: int) -> None:
         reap(process_id)
+
+    async def end_group(self, leader: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
 
     async def give_up(self, process_ids: Collection[int]) -> None:
         """The kernel tells no lies: they end when what they wait for in it comes to its end."""

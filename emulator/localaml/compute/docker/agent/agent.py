@@ -41,6 +41,11 @@ if TYPE_CHECKING:
 # A call's program has this in its environment where it is called from: so that it is not told twice to end.
 CALL = "LOCALAML_AGENT_CALL"
 _LINE_LIMIT = 64 * 1024 * 1024
+# Others on the network, until they have shown the token: how many at once, how long, how much.
+_MOST_STRANGERS, _HEAD_SECONDS, _HEAD_LIMIT = 128, 5.0, 4096
+_REQUEST_SECONDS = 30.0
+_CLEAR_SECONDS = 5.0
+_PR_SET_DUMPABLE = 4
 _CHUNK = 64 * 1024
 # Kinds of frames of an answer to a call; `call.py` knows them, too.
 _OUTPUT, _EXIT, _REFUSED = b"o", b"x", b"r"
@@ -58,6 +63,8 @@ class Service:
         self.token = ""
         self.user: tuple[int, int] | None = None
         self.ended: dict[int, asyncio.Future[int]] = {}
+        # Connections that have not shown the token yet.
+        self.strangers = 0
 
     async def hello(self) -> dict[str, Any]:
         return {"python": sys.version.split()[0], "killed_for_memory": _killed_for_memory()}
@@ -115,7 +122,18 @@ class Service:
         return {}
 
     async def clear(self) -> dict[str, Any]:
-        """Removes what a job has left in the container's folders for temporary files."""
+        """Ends what a job has left running, and removes what it has left in the folders for temporary files. Its token
+        is good for nothing any more."""
+        self.token = ""
+        if os.getpid() == 1:
+            # All but this one, in one step: none of them can start another meanwhile.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-1, signal.SIGKILL)
+            deadline = asyncio.get_event_loop().time() + _CLEAR_SECONDS
+            while len([name for name in os.listdir("/proc") if name.isdecimal()]) > 1:  # noqa: PTH208
+                if asyncio.get_event_loop().time() > deadline:
+                    raise TimeoutError(0, "processes of the last job do not end")
+                await asyncio.sleep(_POLL_SECONDS)
         temporary_files.clear()
         return {}
 
@@ -237,11 +255,24 @@ async def _serve_emulator(service: Service, reader: asyncio.StreamReader, writer
 
 
 async def _serve_call(service: Service, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Starts a program for another node; it is killed when the caller hangs up."""
-    request = json.loads(await reader.readline())
-    if not service.token or not hmac.compare_digest(str(request["token"]).encode(), service.token.encode()):
+    """Starts a program for another node; it is killed when the caller hangs up.
+
+    A caller sends ``TOKEN LENGTH`` in a line, and then a JSON object of that length.
+    """
+    if service.strangers >= _MOST_STRANGERS:
+        return
+    service.strangers += 1
+    try:
+        head = await asyncio.wait_for(reader.readline(), _HEAD_SECONDS)
+    finally:
+        service.strangers -= 1
+    token, _, length = head.strip().partition(b" ")
+    if not service.token or not hmac.compare_digest(token, service.token.encode()):
         _frame(writer, _REFUSED, b"the token is not that of the job on this node")
         return
+    if int(length) > _LINE_LIMIT:
+        raise ValueError("too long")
+    request = json.loads(await asyncio.wait_for(reader.readexactly(int(length)), _REQUEST_SECONDS))
     try:
         output, program_end = os.pipe()
         try:
@@ -337,9 +368,9 @@ def _answering(serve: _Serve) -> _Serve:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await serve(reader, writer)
-        except (OSError, asyncio.IncompleteReadError, ConnectionError):
+        except (OSError, asyncio.IncompleteReadError, ConnectionError, asyncio.TimeoutError):
             pass
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             print(f"refused a request: {type(error).__name__}: {error}", flush=True)
         finally:
             writer.close()
@@ -360,7 +391,7 @@ async def _serve(config: Mapping[str, Any]) -> None:
         _answering(lambda reader, writer: _serve_call(service, reader, writer)),
         "0.0.0.0",  # noqa: S104
         config["port"],
-        limit=_LINE_LIMIT,
+        limit=_HEAD_LIMIT,
     )
     with contextlib.suppress(FileNotFoundError):
         os.unlink(config["socket"])  # noqa: PTH108
@@ -372,7 +403,18 @@ async def _serve(config: Mapping[str, Any]) -> None:
     await asyncio.start_unix_server(
         _answering(lambda reader, writer: _serve_emulator(service, reader, writer)), sock=listening, limit=_LINE_LIMIT
     )
+    _close_to_jobs()
     await stop.wait()
+
+
+def _close_to_jobs() -> None:
+    """Nobody without further capabilities can trace this process from now on, or open its files by way of /proc: a job
+    may be root in the container, too."""
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        # Not at the start: whoever waits for the socket need not wait for this.
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _to(path: str) -> _Serve:

@@ -8,6 +8,7 @@ This is how Open MPI's mpirun, and the supervisor of other runs, reach the nodes
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -41,8 +42,11 @@ def call(host: str, port: int, token: str, words: Sequence[str]) -> int:
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, lambda received, _: connection.sendall(bytes([received])))
-    request = {"token": token, "words": list(words), "environment": environment, "directory": str(Path.cwd())}
-    connection.sendall(json.dumps(request).encode("ascii") + b"\n")
+    wanted = {"words": list(words), "environment": environment, "directory": str(Path.cwd())}
+    request = json.dumps(wanted).encode("ascii")
+    # When it has hung up, what it said before that is still to be read.
+    with contextlib.suppress(OSError):
+        connection.sendall(f"{token} {len(request)}\n".encode("ascii") + request)
     stream = connection.makefile("rb")
     while True:
         head = stream.read(5)
