@@ -171,6 +171,12 @@ class DockerRuntime:
         if not self._nodes.of_cluster(node):
             await self._networks.remove(node)
 
+    async def cut_off(self, node: NodeSpec) -> None:
+        """The engine tells of it, and the node is lost."""
+        known = self._nodes.get(node.node_id)
+        if known is not None and known.container_id and not known.is_gone:
+            await self._networks.disconnect(node, known.container_id)
+
     # -- runs ---------------------------------------------------------------------------------------------------------
 
     async def launch(self, plan: LaunchPlan) -> LaunchedJob:
