@@ -148,3 +148,10 @@ def test_every_run_that_fits_is_placed_in_the_end(settings: ScaleSettings, queue
         raise AssertionError("never came to rest")
     assert done == [run.run_id for run in queue if run.node_count <= settings.max_node_count]
     assert len(nodes) <= settings.max_node_count
+
+
+def test_nodes_of_a_run_are_in_the_order_of_their_names() -> None:
+    idle = {"b": 10, "c": 2, "a": 0}
+    nodes = [replace(node(name, NodeState.IDLE), host_name=f"cpu-{number}") for name, number in idle.items()]
+    decided = plan(scale(0, 4), nodes, [WaitingRun("r", 3)], NOW)
+    assert decided.instructions == (PlaceRun("r", ("a", "c", "b")),)

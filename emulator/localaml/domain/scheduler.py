@@ -115,7 +115,9 @@ def plan(scale: ScaleSettings, nodes: Iterable[Node], queue: Iterable[WaitingRun
         if run.node_count > scale.max_node_count:
             continue
         if not blocked and run.node_count <= len(free):
-            instructions.append(PlaceRun(run.run_id, tuple(node.node_id for node in free[: run.node_count])))
+            # In the order of their names, as people expect: rank 0 on the first, also after a restart.
+            taken = sorted(free[: run.node_count], key=lambda node: (len(node.host_name), node.host_name))
+            instructions.append(PlaceRun(run.run_id, tuple(node.node_id for node in taken)))
             running += run.node_count
             free = free[run.node_count :]
             continue
