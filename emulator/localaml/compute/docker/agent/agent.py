@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 (-I leaves it out)
 
+import own_container  # type: ignore[import-not-found]
 import temporary_files  # type: ignore[import-not-found]
 from table import ProcessTable  # type: ignore[import-not-found]
 
@@ -45,7 +46,6 @@ _LINE_LIMIT = 64 * 1024 * 1024
 _MOST_STRANGERS, _HEAD_SECONDS, _HEAD_LIMIT = 128, 5.0, 4096
 _REQUEST_SECONDS = 30.0
 _CLEAR_SECONDS = 5.0
-_PR_SET_DUMPABLE = 4
 _CHUNK = 64 * 1024
 # Kinds of frames of an answer to a call; `call.py` knows them, too.
 _OUTPUT, _EXIT, _REFUSED = b"o", b"x", b"r"
@@ -67,13 +67,13 @@ class Service:
         self.strangers = 0
 
     async def hello(self) -> dict[str, Any]:
-        return {"python": sys.version.split()[0], "killed_for_memory": _killed_for_memory()}
+        return {"python": sys.version.split()[0], "killed_for_memory": own_container.killed_for_memory()}
 
     async def expect(self, token: str, user: Sequence[int] | None) -> dict[str, Any]:
         """The job that comes: its token, and as whom its processes run."""
         self.token = token
         self.user = (user[0], user[1]) if user else None
-        return {"killed_for_memory": _killed_for_memory()}
+        return {"killed_for_memory": own_container.killed_for_memory()}
 
     async def start(
         self, words: Sequence[str], environment: Mapping[str, str], directory: str, output: str
@@ -115,25 +115,14 @@ class Service:
     async def own(self, paths: Sequence[str], user: Sequence[int]) -> dict[str, Any]:
         """Gives everything below these paths to a user; links are not followed."""
         for path in paths:
-            for folder, folders, files in os.walk(path):
-                for name in [*folders, *files]:
-                    _own(os.path.join(folder, name), user)  # noqa: PTH118
-            _own(path, user)
+            own_container.own(path, user)
         return {}
 
     async def clear(self) -> dict[str, Any]:
         """Ends what a job has left running, and removes what it has left in the folders for temporary files. Its token
         is good for nothing any more."""
         self.token = ""
-        if os.getpid() == 1:
-            # All but this one, in one step: none of them can start another meanwhile.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(-1, signal.SIGKILL)
-            deadline = asyncio.get_event_loop().time() + _CLEAR_SECONDS
-            while len([name for name in os.listdir("/proc") if name.isdecimal()]) > 1:  # noqa: PTH208
-                if asyncio.get_event_loop().time() > deadline:
-                    raise TimeoutError(0, "processes of the last job do not end")
-                await asyncio.sleep(_POLL_SECONDS)
+        await own_container.end_all(_CLEAR_SECONDS)
         temporary_files.clear()
         return {}
 
@@ -212,25 +201,9 @@ async def _readable(descriptor: int) -> None:
         loop.remove_reader(descriptor)
 
 
-def _killed_for_memory() -> int:
-    """How many processes of this container the kernel has killed because it had no memory left."""
-    for path in ("/sys/fs/cgroup/memory/memory.oom_control", "/sys/fs/cgroup/memory.events"):
-        with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as file:  # noqa: PTH123
-            for line in file:
-                name, _, value = line.partition(" ")
-                if name == "oom_kill":
-                    return int(value)
-    return 0
-
-
 def _set(ready: asyncio.Future[None]) -> None:
     if not ready.done():
         ready.set_result(None)
-
-
-def _own(path: str, user: Sequence[int]) -> None:
-    with contextlib.suppress(OSError):
-        os.chown(path, user[0], user[1], follow_symlinks=False)
 
 
 async def _serve_emulator(service: Service, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -403,18 +376,8 @@ async def _serve(config: Mapping[str, Any]) -> None:
     await asyncio.start_unix_server(
         _answering(lambda reader, writer: _serve_emulator(service, reader, writer)), sock=listening, limit=_LINE_LIMIT
     )
-    _close_to_jobs()
+    own_container.close_to_jobs()
     await stop.wait()
-
-
-def _close_to_jobs() -> None:
-    """Nobody without further capabilities can trace this process from now on, or open its files by way of /proc: a job
-    may be root in the container, too."""
-    with contextlib.suppress(ImportError, OSError, AttributeError):
-        # Not at the start: whoever waits for the socket need not wait for this.
-        import ctypes
-
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _to(path: str) -> _Serve:
