@@ -31,7 +31,6 @@ from localaml.control.calls import CallCounter
 from localaml.control.faults import FaultControl
 from localaml.control.faulty_store import FaultyStore
 from localaml.control.kept_clock import make_clock
-from localaml.domain.models import RunKey
 from localaml.errors import LocalAmlError
 from localaml.gateway.app import Gateway
 from localaml.gateway.byte_plane import BytePlane
@@ -241,7 +240,8 @@ class Emulator:
                 check_runtime=routed_runtime.check if self._runtime is None else None,
             )
         )
-        authenticate = authenticator(state.token, tokens, self._is_going_on, require_token=settings.require_token)
+        going_on = self.store.runs.is_going_on
+        authenticate = authenticator(state.token, tokens, going_on, require_token=settings.require_token)
 
         # Ports are taken before anything starts, so that jobs which the recovery starts get the right addresses; calls
         # are answered only when the recovery is done.
@@ -311,10 +311,6 @@ class Emulator:
         return await remove_leftovers(paths, self._machine_clock, self.settings)
 
     # -- facts --------------------------------------------------------------------------------------------------------
-
-    def _is_going_on(self, run: RunKey) -> bool:
-        found = self.store.runs.find(run)
-        return found is not None and not found.state.is_terminal
 
     def _info(self, runtime_name: str) -> EmulatorInfo:
         return EmulatorInfo(

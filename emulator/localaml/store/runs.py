@@ -74,6 +74,11 @@ class Runs:
         row = self._db.one(f"{SELECT_RUN} WHERE r.workspace_id = ? AND r.run_id = ?", key)
         return None if row is None else load_run(row)
 
+    def is_going_on(self, key: RunKey) -> bool:
+        """Whether there is such a run, and it has not ended."""
+        found = self.find(key)
+        return found is not None and not found.state.is_terminal
+
     def get(self, key: RunKey) -> Run:
         """Raises NotFound ``RUN_NOT_FOUND``."""
         found = self.find(key)
