@@ -19,3 +19,4 @@ async def machine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     await machine.runtime.end_leftovers(frozenset())
     await machine.runtime.close()
     assert not left
+    assert not machine.left_on_the_engine()

@@ -75,6 +75,10 @@ class Machine:
         """One of the same kind with another state dir, or the same."""
         return type(self)(folder, visible=self.visible)
 
+    def left_on_the_engine(self) -> list[str]:
+        """What only containers leave."""
+        return []
+
     async def start(self) -> None:
         """Makes the runtime ready."""
         await self.runtime.start()
@@ -173,6 +177,16 @@ class DockerMachine(Machine):
                     if re.search(rf"^NSpid:.*\t{process_id}$", status, re.MULTILINE):
                         return int(entry.name)
         raise ProcessLookupError(process_id)
+
+    def left_on_the_engine(self) -> list[str]:
+        """Containers and networks of this state dir."""
+        label = {"label": f"localaml.state-dir={self.paths.root}"}
+        return self.engine.call_here(
+            lambda client: [
+                *(each["Names"][0] for each in client.api.containers(all=True, filters=label)),
+                *(each["Name"] for each in client.api.networks(filters=label)),
+            ]
+        )
 
     def left_behind(self) -> dict[str, Any]:
         """Containers and networks may be there: nodes that wait for the next run."""

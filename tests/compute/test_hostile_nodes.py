@@ -179,6 +179,7 @@ async def docker(tmp_path: Path, host_filesystem_image: str) -> AsyncIterator[Do
     yield machine
     await machine.runtime.end_leftovers(frozenset())
     await machine.runtime.close()
+    assert not machine.left_on_the_engine()
 
 
 @pytest.mark.docker

@@ -25,6 +25,7 @@ CLUSTER_LABEL = "localaml.cluster"
 NODE_LABEL = "localaml.node"
 _GIB = 1024**3
 _REMOVALS = 3
+_REMOVAL_SECONDS = 30
 # What root may do in its container: have files and processes of several users. Neither raw sockets nor devices.
 _CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "NET_BIND_SERVICE")
 
@@ -212,8 +213,10 @@ def remove(client: DockerClient, identity: str) -> None:
         except NotFound:
             return
         except APIError as error:
-            # Somebody else is at it: then it goes all the same.
+            # Somebody else is at it.
             if "is already in progress" in str(error):
+                with suppress(NotFound):
+                    client.api.wait(identity, timeout=_REMOVAL_SECONDS, condition="removed")
                 return
             # It was frozen in between.
             if "did not receive an exit event" not in str(error) or attempt == _REMOVALS - 1:

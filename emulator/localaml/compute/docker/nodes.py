@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from localaml.compute.docker.relay import Relay
 
 _LOG = logging.getLogger(__name__)
+# Longest wait for the end of removals; the engine takes some ten seconds at most.
+_REMOVAL_SECONDS = 30.0
 
 
 class Nodes:
@@ -58,6 +60,8 @@ class Nodes:
         self._out_of_memory: Callable[[NodeSpec], None] | None = None
         self._was_connected = False
         self._errands: set[asyncio.Task[None]] = set()
+        # Of containers whose nodes went by themselves.
+        self._removals: set[asyncio.Task[None]] = set()
 
     def watch(self, lost: Callable[[str, str], None], recovered: Callable[[], None] | None) -> None:
         """Whom to tell: of a node that goes by itself (id, cause), and of an engine that is there again."""
@@ -75,6 +79,7 @@ class Nodes:
         """Those that wait for a run go. Raises what `Engine.call` raises."""
         for errand in self._errands:
             errand.cancel()
+        await self._settle()
         waiting = []
         for node in self._nodes.values():
             node.detach()
@@ -125,7 +130,7 @@ class Nodes:
             return
         node.is_gone = True
         _LOG.warning("node %s has gone: %s", node.spec.node_id, why)
-        self._spawn(_remove(node))
+        self._spawn(_remove(node), self._removals)
         if self._tell_lost is not None:
             self._tell_lost(node.spec.node_id, why)
 
@@ -138,6 +143,8 @@ class Nodes:
                 node.is_gone = node.was_stopped = True
                 await node.settle()
             self._nodes.clear()
+
+        await self._settle()
 
         def leftovers(client: DockerClient) -> list[str]:
             found = client.api.containers(all=True, filters={"label": [f"{STATE_DIR_LABEL}={self._paths.root}"]})
@@ -176,7 +183,7 @@ class Nodes:
 
     def connected(self) -> None:
         """From now on the engine tells; what happened before has to be looked up."""
-        self._spawn(self._look_after_nodes())
+        self._spawn(self._look_after_nodes(), self._errands)
 
     async def _look_after_nodes(self) -> None:
         with suppress(LocalAmlError):
@@ -204,10 +211,15 @@ class Nodes:
     async def _remove(self, container_id: str) -> None:
         await self._engine.call(lambda client: remove(client, container_id))
 
-    def _spawn(self, errand: Any) -> None:
+    async def _settle(self) -> None:
+        """What has gone is gone: a network cannot be removed before."""
+        if self._removals:
+            await asyncio.wait(set(self._removals), timeout=_REMOVAL_SECONDS)
+
+    def _spawn(self, errand: Any, among: set[asyncio.Task[None]]) -> None:
         task = asyncio.get_running_loop().create_task(errand)
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
+        among.add(task)
+        task.add_done_callback(among.discard)
 
 
 async def _remove(node: Node) -> None:
