@@ -51,6 +51,7 @@ from localaml.services.definition import stored_job_spec
 from localaml.services.model_files import remove_stale_uploads
 from localaml.services.rpc import Streams, bind_grpc, method_table
 from localaml.services.sealing import SecretSealer
+from localaml.services.sweep_definition import StoredSweeps
 from localaml.services.tokens import RunTokens, UrlSigner, authenticator
 from localaml.settings import Settings
 from localaml.state_dir import Endpoint, Ports, StateDir, abandoned
@@ -216,6 +217,7 @@ class Emulator:
                 self.http_address, self.paths.endpoint, tokens.make(run), cloud.job_variables
             ),
             spec_of=lambda run: stored_job_spec(run, sealer),
+            sweeps=StoredSweeps(sealer, clock.now),
             hooks=faults,
             identifiers=identifiers,
         )

@@ -33,6 +33,12 @@ _IMPORTS = {
     ),
     "azureml.train.dnn": "Chainer Gloo Mpi Nccl ParameterServer PyTorch TensorFlow",
     "azureml.train.estimator": "Estimator",
+    "azureml.train.hyperdrive": (
+        "BanditPolicy BayesianParameterSampling GridParameterSampling HyperDriveConfig HyperDriveRun "
+        "HyperDriveRunConfig MedianStoppingPolicy NoTerminationPolicy PrimaryMetricGoal RandomParameterSampling "
+        "TruncationSelectionPolicy choice lognormal loguniform normal qlognormal qloguniform qnormal quniform randint "
+        "uniform"
+    ),
     "azureml.train.sklearn": "SKLearn",
 }
 _FILES = {

@@ -158,9 +158,10 @@ def _compare_constant(name: Name, where: Any, finding: Finding) -> None:
     for era in name.eras:
         if era is not None and era.startswith("constant ") and not finding.problems:
             value = getattr(where, name.member, _MISSING)
-            value = getattr(value, "value", value)
-            if repr(value) != era.partition(" ")[2]:
-                finding.problems.append(f"is {value!r}, not {era.partition(' ')[2]}")
+            # Of an enumeration's member either the value is noted, or its own name.
+            forms = (repr(getattr(value, "value", value)), str(value))
+            if era.partition(" ")[2] not in forms:
+                finding.problems.append(f"is {forms[0]}, not {era.partition(' ')[2]}")
 
 
 def _compare_call(

@@ -134,7 +134,7 @@ _OBJECTS = {
 _WANTED = [
     pytest.param(api, id=api)
     for api, kind, count, group in read("usage.json")
-    if count >= 2 and group in ("training", "tracking", "datastore")
+    if count >= 2 and group in ("training", "tracking", "datastore", "hyperdrive")
 ]
 
 

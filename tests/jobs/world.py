@@ -24,6 +24,8 @@ from localaml.jobs.job_variables import Connection
 from localaml.jobs.orchestrator import Orchestrator
 from localaml.jobs.run_book import RunBook
 from localaml.paths import StatePaths
+from localaml.services.sealing import SecretSealer
+from localaml.services.sweep_definition import StoredSweeps
 from localaml.settings import Settings
 from localaml.storage.memory import MemoryStore
 from localaml.store import Store
@@ -71,6 +73,7 @@ class World:
             self.paths,
             self.identifiers,
             lambda run: self.specs[run.run_id],
+            StoredSweeps(SecretSealer(b"key"), clock.now),
             local_host_name="here",
             local_slots=2,
         )

@@ -28,6 +28,7 @@ from localaml.services.context import EmulatorInfo, ServiceContext
 from localaml.services.definition import stored_job_spec
 from localaml.services.rpc import Caller, snake_case
 from localaml.services.sealing import SecretSealer
+from localaml.services.sweep_definition import StoredSweeps
 from localaml.services.tokens import UrlSigner
 from localaml.settings import Settings
 from localaml.storage.memory import MemoryStore
@@ -72,6 +73,7 @@ class Emulated:
             self.paths,
             identifiers,
             lambda run: stored_job_spec(run, sealer),
+            StoredSweeps(sealer, clock.now),
             local_host_name="here",
             local_slots=2,
         )

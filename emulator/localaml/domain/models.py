@@ -21,6 +21,13 @@ class RunKey(NamedTuple):
     run_id: str
 
 
+class MetricsOf(NamedTuple):
+    """What is told of when a run has got metrics."""
+
+    workspace_id: str
+    run_id: str
+
+
 class ClusterKey(NamedTuple):
     """What a cluster is called inside the emulator."""
 
@@ -173,6 +180,11 @@ class Run:
     def attempt(self) -> int:
         """Counts the starts of its processes, from 1: an evicted run is started again."""
         return int(self.execution.get("attempt", 1))
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether its work is to start children and to follow them: it has no processes of its own."""
+        return "sweep" in self.execution
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from localaml.jobs.job_tools import JobTools, own_environment
 from localaml.jobs.job_variables import Connection
 from localaml.jobs.orchestrator import Orchestrator
 from localaml.jobs.run_book import RunBook
+from localaml.jobs.sweeps.definitions import SweepDefinitions
 from localaml.paths import StatePaths
 from localaml.settings import Settings
 
@@ -41,6 +42,7 @@ def build_orchestrator(
     clock: Clock,
     connection: Callable[[RunKey], Connection],
     spec_of: Callable[[Run], JobSpec],
+    sweeps: SweepDefinitions,
     hooks: JobHooks | None = None,
     identifiers: Identifiers | None = None,
 ) -> Orchestrator:
@@ -49,6 +51,7 @@ def build_orchestrator(
     Args:
         connection: how a run's processes reach the emulator, with a new token of that run.
         spec_of: reads a stored run's definition.
+        sweeps: reads a stored sweep's, and makes those of its children.
         hooks: told how far runs and nodes are.
         identifiers: where ids of nodes come from.
     """
@@ -72,6 +75,7 @@ def build_orchestrator(
         StatePaths(settings.state_dir),
         identifiers or Identifiers(random.SystemRandom()),
         spec_of,
+        sweeps,
         local_host_name=_host_name(),
         local_slots=max(2, os.cpu_count() or 2),
     )

@@ -18,6 +18,7 @@ from localaml.domain.states import NodeState, ProvisioningState, RunState
 from localaml.errors import FailedPrecondition, LocalAmlError
 from localaml.jobs.cluster_book import ClusterBook
 from localaml.jobs.cluster_control import ClusterControl
+from localaml.jobs.cluster_controls import make_control, release_forgotten_nodes
 from localaml.jobs.cluster_status import ClusterStatus
 from localaml.jobs.disturbances import Disturbances
 from localaml.jobs.execution import JobExecution
@@ -28,9 +29,10 @@ from localaml.jobs.quota_keeper import QuotaKeeper
 from localaml.jobs.remove_tree import remove_tree
 from localaml.jobs.run_folders import RunFolders
 from localaml.jobs.run_tasks import RunTasks
+from localaml.jobs.sweeps.definitions import SweepDefinitions
+from localaml.jobs.sweeps.keeper import SweepKeeper
 from localaml.jobs.targets import LOCAL_TARGET, as_placed, check_fits, cluster_for_run, local_cluster, placement
 from localaml.paths import StatePaths
-from localaml.settings import LatencySettings
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ class Orchestrator:
         logs: where the logs of runs that go on are.
         disturbances: what can be done to nodes and runs from outside.
         quotas: how many cores clusters may have.
+        sweeps: the runs whose work is to start others.
 
     Args:
         spec_of: reads a stored run's definition again (after a restart).
@@ -55,6 +58,7 @@ class Orchestrator:
         paths: StatePaths,
         identifiers: Identifiers,
         spec_of: Callable[[Run], JobSpec],
+        sweeps: SweepDefinitions,
         *,
         local_host_name: str,
         local_slots: int,
@@ -71,6 +75,9 @@ class Orchestrator:
         self._cluster_book = ClusterBook(tools.store, tools.book.history)
         self._tasks = RunTasks(tools.clock)
         self._folders = RunFolders(paths, tools.reserve)
+        self.sweeps = SweepKeeper(
+            tools, paths, self._tasks, self._folders, sweeps, spec_of, self.submit_run, self.cancel_run
+        )
         self.disturbances = Disturbances(self._clusters, self._executions, tools.runtime)
         self.quotas = QuotaKeeper(tools.store, self._clusters)
         self._closing = False
@@ -102,7 +109,7 @@ class Orchestrator:
         for run in store.runs.list_active():
             self._resume(run)
         self.disturbances.repeat()
-        self._release_forgotten_nodes()
+        release_forgotten_nodes(self._clusters, self._executions)
         for key in deleting:
             self._tasks.spawn(self.delete_cluster(key))
         for control in self._clusters.values():
@@ -151,15 +158,19 @@ class Orchestrator:
         control.enqueue(run.run_id, spec.node_count, run.created_at, position=store.runs.row_number(run.key))
         return self._tools.book.get(run.key)
 
-    async def cancel_run(self, key: RunKey) -> Run:
+    async def cancel_run(self, key: RunKey, text: str = "The run was canceled.") -> Run:
         """Asks a run to end; a waiting one, or one that its caller performs, has ended when this returns.
+
+        Args:
+            text: why, for the run's story.
 
         Raises:
             FailedPrecondition: ``ILLEGAL_RUN_TRANSITION`` when it has ended.
         """
         book = self._tools.book
         run = book.get(key)
-        text = "The run was canceled."
+        if run.is_sweep:
+            return self.sweeps.cancel(key)
         if run.state in WAITING or not run.submitted:
             control = self._clusters.get(ClusterKey(key.workspace_id, run.target))
             withdrawn = control is not None and control.withdraw(key.run_id)
@@ -266,26 +277,13 @@ class Orchestrator:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _add_control(self, cluster: Cluster, *, local: bool = False) -> ClusterControl:
-        name = cluster.name.name
-
-        def place(run_id: str, nodes: tuple[Node, ...]) -> None:
-            self._place(RunKey(cluster.workspace_id, run_id), control, nodes)
-
-        control = ClusterControl(
+        control = make_control(
             cluster,
-            store=self._tools.store,
-            runtime=self._tools.runtime,
-            clock=self._tools.clock,
+            self._tools,
+            self.quotas,
             new_node_id=self._ids.node_id,
-            place=place,
-            host_name=(lambda number: self._local_host_name) if local else (lambda number: f"{name}-{number}"),
-            history=self._tools.book.history,
-            hooks=self._tools.hooks,
-            allowed=self.quotas.allowed,
-            freed=lambda: self.quotas.freed(cluster.workspace_id),
-            latency=LatencySettings() if local else self._tools.settings.latency,
-            unique_host_names=not local,
-            persist=not local,
+            place=lambda run_id, nodes: self._place(RunKey(cluster.workspace_id, run_id), control, nodes),
+            local_host_name=self._local_host_name if local else None,
         )
         self._clusters[cluster.key] = control
         return control
@@ -361,6 +359,9 @@ class Orchestrator:
 
     def _resume(self, run: Run) -> None:
         """Goes on with a run of an earlier emulator."""
+        if run.is_sweep:
+            self.sweeps.keep(run.key)
+            return
         spec = self._spec_of(run)
         local = run.target == LOCAL_TARGET
         control = self._local_control(run) if local else self._clusters.get(ClusterKey(run.workspace_id, run.target))
@@ -380,13 +381,6 @@ class Orchestrator:
         ]
         control.keep_for_run(nodes)
         self._perform(run, [as_placed(control.spec(node), run) for node in nodes])
-
-    def _release_forgotten_nodes(self) -> None:
-        """Gives back nodes of runs that had ended when the earlier emulator was killed, before it noted that."""
-        for key, control in self._clusters.items():
-            for node in control.status().nodes:
-                if node.run_id is not None and RunKey(key.workspace_id, node.run_id) not in self._executions:
-                    control.release([node.node_id])
 
     async def _cancel_and_wait(self, keys: list[RunKey]) -> int:
         count = 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from localaml.domain.models import ErrorInfo, Run, RunKey, StateChange
 from localaml.domain.run_lifecycle import RunEvent, next_state
 from localaml.domain.states import RunState
+from localaml.errors import FailedPrecondition
 from localaml.jobs.children import end_of_forsaken, forsaken
 from localaml.jobs.history import History
 
@@ -93,6 +94,11 @@ class RunBook:
     def finish_by_caller(self, key: RunKey, state: RunState, error: ErrorInfo | None) -> Run:
         """What `Orchestrator.finish_own_run` promises."""
         run = self.get(key)
+        if run.is_sweep:
+            raise FailedPrecondition(
+                "SWEEP_ENDS_BY_ITSELF",
+                f"Run {run.run_id!r} is a sweep: it ends when its child runs have ended. Cancel it to end it earlier.",
+            )
         if not run.submitted:
             event = RunEvent.COMPLETE if state is RunState.COMPLETED else RunEvent.FAIL
             cause = "completed by its caller" if event is RunEvent.COMPLETE else "failed by its caller"

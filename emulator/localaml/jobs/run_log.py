@@ -29,9 +29,9 @@ _TAIL_LINES = 12
 class ControlLog:
     """The story of a run, line by line, in its log folder."""
 
-    def __init__(self, folder: Path, *, distributed: bool, clock: Clock) -> None:
+    def __init__(self, folder: Path, *, clock: Clock, distributed: bool = False, name: str = "") -> None:
         self._folder = folder
-        self._path = folder / (DISTRIBUTED_CONTROL_LOG if distributed else CONTROL_LOG)
+        self._path = folder / (name or (DISTRIBUTED_CONTROL_LOG if distributed else CONTROL_LOG))
         self._clock = clock
         self._file: io.TextIOWrapper | None = None
 

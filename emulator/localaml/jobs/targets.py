@@ -140,3 +140,19 @@ def check_fits(cluster: Cluster, spec: JobSpec) -> None:
             f"{cluster.scale.max_node_count}. Raise the cluster's max_nodes or ask for fewer nodes.",
             {"node_count": str(spec.node_count), "max_nodes": str(cluster.scale.max_node_count)},
         )
+
+
+def check_target(store: Store, run: Run, spec: JobSpec, vm_size: str) -> None:
+    """Checks that runs like this one can be submitted to its target.
+
+    Raises:
+        NotFound: ``COMPUTE_TARGET_NOT_FOUND``.
+        InvalidArgument: ``NODE_COUNT_TOO_LARGE``, ``VM_SIZE_REQUIRED``, ``VM_SIZE_NOT_SUPPORTED``.
+        FailedPrecondition: ``COMPUTE_TARGET_DELETING``.
+    """
+    if run.target == RUN_BASED_TARGET:
+        cluster_for_run(run, spec, vm_size, "", run.created_at)
+    elif run.target == LOCAL_TARGET:
+        check_fits(local_cluster(run, 1), spec)
+    else:
+        check_fits(store.clusters.get(ClusterKey(run.workspace_id, run.target)), spec)

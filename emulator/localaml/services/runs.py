@@ -13,7 +13,7 @@ from localaml.domain.states import RunState
 from localaml.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from localaml.jobs.children import performed_by
 from localaml.jobs.run_book import RunBook
-from localaml.jobs.targets import runs_in_containers
+from localaml.jobs.targets import check_target, runs_in_containers
 from localaml.services.container_definition import sealed_password
 from localaml.services.context import ServiceContext
 from localaml.services.definition import check_definition, run_target
@@ -23,6 +23,7 @@ from localaml.services.messages import error_record, run_message, run_state
 from localaml.services.paging import decode_number, fill_page, page_size
 from localaml.services.rpc import Caller
 from localaml.services.run_logs import RunLogs
+from localaml.services.sweep_definition import as_sweep, check_sweep
 from localaml.store import RunFilter
 from localaml_proto.v1 import run_pb2
 
@@ -55,11 +56,14 @@ class RunService:
                 context.runtime, context.store, workspace_id, run_target(request.definition)
             ),
         )
+        is_sweep = request.definition.HasField("sweep")
+        if is_sweep:
+            check_sweep(request.definition)
         properties = {"azureml.runsource": "experiment", **request.properties}
         run = self._new_run(
             workspace,
             experiment,
-            run_id=request.run_id,
+            run_id=request.run_id or (f"HD_{context.identifiers.guid()}" if is_sweep else ""),
             parent_run_id=request.parent_run_id,
             snapshot_id=request.snapshot_id,
             tags=request.tags,
@@ -75,11 +79,16 @@ class RunService:
             definition=checked.stored,
             execution=sealed_password(request.definition, run.key, context.sealer),
         )
+        if is_sweep:
+            run = as_sweep(run)
         if (existing := self._same_request(run)) is not None:
             return run_message(existing)
         _, is_new = ensure_experiment(context, workspace, experiment)
         amlcompute = request.definition.amlcompute
         try:
+            if is_sweep:
+                check_target(context.store, run, checked.spec, amlcompute.vm_size)
+                return run_message(context.orchestrator.sweeps.submit(run))
             run = context.orchestrator.submit_run(
                 run, checked.spec, vm_size=amlcompute.vm_size, vm_priority=amlcompute.vm_priority
             )

@@ -10,11 +10,11 @@ _Topic = tuple[type, Hashable]
 
 
 class Subscription:
-    """One waiter for one topic. A context manager; after it has ended, nothing is noted any more."""
+    """One waiter, for a topic or several. A context manager; after it has ended, nothing is noted any more."""
 
     def __init__(self, feed: ChangeFeed, topic: _Topic) -> None:
         self._feed = feed
-        self._topic = topic
+        self._topics = [topic]
         self._changed = asyncio.Event()
 
     def __enter__(self) -> Subscription:
@@ -27,7 +27,13 @@ class Subscription:
 
     def close(self) -> None:
         """Ends the subscription. Idempotent."""
-        self._feed._remove(self._topic, self)
+        for topic in self._topics:
+            self._feed._remove(topic, self)
+
+    def also(self, topic: Hashable) -> None:
+        """Waits for another topic, too."""
+        self._topics.append((type(topic), topic))
+        self._feed._add(self._topics[-1], self)
 
     def _notify(self) -> None:
         self._changed.set()
@@ -62,13 +68,16 @@ class ChangeFeed:
         """A subscription that notes everything published from now on: subscribe first, then read, then wait."""
         key = (type(topic), topic)
         subscription = Subscription(self, key)
-        self._subscriptions.setdefault(key, set()).add(subscription)
+        self._add(key, subscription)
         return subscription
 
     @property
     def subscription_count(self) -> int:
         """How many subscriptions there are (a leak shows here)."""
         return sum(len(waiters) for waiters in self._subscriptions.values())
+
+    def _add(self, topic: _Topic, subscription: Subscription) -> None:
+        self._subscriptions.setdefault(topic, set()).add(subscription)
 
     def _remove(self, topic: _Topic, subscription: Subscription) -> None:
         waiters = self._subscriptions.get(topic)

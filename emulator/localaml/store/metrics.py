@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
-from localaml.domain.models import MetricRecord, RunKey
+from localaml.domain.models import MetricRecord, MetricsOf, RunKey
 from localaml.store.database import Database, missing_parent
 
 _COLUMNS = "id, name, metric_type, value_json, time_micros, step, description"
@@ -49,6 +49,7 @@ class Metrics:
                     for key, r in enumerate(records, after + 1)
                 ),
             )
+            self._db.publish(MetricsOf(*run))
         return len(records)
 
     def scan(self, run: RunKey, name: str | None = None, after: int = 0) -> Iterator[tuple[int, MetricRecord]]:

@@ -1,13 +1,23 @@
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class PrimaryMetricGoal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRIMARY_METRIC_GOAL_UNSPECIFIED: _ClassVar[PrimaryMetricGoal]
+    PRIMARY_METRIC_GOAL_MAXIMIZE: _ClassVar[PrimaryMetricGoal]
+    PRIMARY_METRIC_GOAL_MINIMIZE: _ClassVar[PrimaryMetricGoal]
+PRIMARY_METRIC_GOAL_UNSPECIFIED: PrimaryMetricGoal
+PRIMARY_METRIC_GOAL_MAXIMIZE: PrimaryMetricGoal
+PRIMARY_METRIC_GOAL_MINIMIZE: PrimaryMetricGoal
+
 class RunDefinition(_message.Message):
-    __slots__ = ("script", "command", "arguments", "target", "framework", "communicator", "max_run_duration_seconds", "node_count", "environment", "history", "mpi", "tensorflow", "pytorch", "data_references", "source_directory_data_store", "amlcompute", "environment_variables", "docker", "data")
+    __slots__ = ("script", "command", "arguments", "target", "framework", "communicator", "max_run_duration_seconds", "node_count", "environment", "history", "mpi", "tensorflow", "pytorch", "data_references", "source_directory_data_store", "amlcompute", "environment_variables", "docker", "data", "sweep")
     class DataReferencesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -48,6 +58,7 @@ class RunDefinition(_message.Message):
     ENVIRONMENT_VARIABLES_FIELD_NUMBER: _ClassVar[int]
     DOCKER_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
+    SWEEP_FIELD_NUMBER: _ClassVar[int]
     script: str
     command: _containers.RepeatedScalarFieldContainer[str]
     arguments: _containers.RepeatedScalarFieldContainer[str]
@@ -67,7 +78,56 @@ class RunDefinition(_message.Message):
     environment_variables: _containers.ScalarMap[str, str]
     docker: DockerConfiguration
     data: _containers.MessageMap[str, DataConfiguration]
-    def __init__(self, script: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., arguments: _Optional[_Iterable[str]] = ..., target: _Optional[str] = ..., framework: _Optional[str] = ..., communicator: _Optional[str] = ..., max_run_duration_seconds: _Optional[int] = ..., node_count: _Optional[int] = ..., environment: _Optional[_Union[EnvironmentDefinition, _Mapping]] = ..., history: _Optional[_Union[HistoryConfiguration, _Mapping]] = ..., mpi: _Optional[_Union[MpiConfiguration, _Mapping]] = ..., tensorflow: _Optional[_Union[TensorflowConfiguration, _Mapping]] = ..., pytorch: _Optional[_Union[PyTorchConfiguration, _Mapping]] = ..., data_references: _Optional[_Mapping[str, DataReferenceConfiguration]] = ..., source_directory_data_store: _Optional[str] = ..., amlcompute: _Optional[_Union[AmlComputeConfiguration, _Mapping]] = ..., environment_variables: _Optional[_Mapping[str, str]] = ..., docker: _Optional[_Union[DockerConfiguration, _Mapping]] = ..., data: _Optional[_Mapping[str, DataConfiguration]] = ...) -> None: ...
+    sweep: SweepDefinition
+    def __init__(self, script: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., arguments: _Optional[_Iterable[str]] = ..., target: _Optional[str] = ..., framework: _Optional[str] = ..., communicator: _Optional[str] = ..., max_run_duration_seconds: _Optional[int] = ..., node_count: _Optional[int] = ..., environment: _Optional[_Union[EnvironmentDefinition, _Mapping]] = ..., history: _Optional[_Union[HistoryConfiguration, _Mapping]] = ..., mpi: _Optional[_Union[MpiConfiguration, _Mapping]] = ..., tensorflow: _Optional[_Union[TensorflowConfiguration, _Mapping]] = ..., pytorch: _Optional[_Union[PyTorchConfiguration, _Mapping]] = ..., data_references: _Optional[_Mapping[str, DataReferenceConfiguration]] = ..., source_directory_data_store: _Optional[str] = ..., amlcompute: _Optional[_Union[AmlComputeConfiguration, _Mapping]] = ..., environment_variables: _Optional[_Mapping[str, str]] = ..., docker: _Optional[_Union[DockerConfiguration, _Mapping]] = ..., data: _Optional[_Mapping[str, DataConfiguration]] = ..., sweep: _Optional[_Union[SweepDefinition, _Mapping]] = ...) -> None: ...
+
+class SweepDefinition(_message.Message):
+    __slots__ = ("sampling", "parameters", "seed", "primary_metric_name", "primary_metric_goal", "max_total_runs", "max_concurrent_runs", "max_duration_minutes", "policy")
+    SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    PRIMARY_METRIC_NAME_FIELD_NUMBER: _ClassVar[int]
+    PRIMARY_METRIC_GOAL_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOTAL_RUNS_FIELD_NUMBER: _ClassVar[int]
+    MAX_CONCURRENT_RUNS_FIELD_NUMBER: _ClassVar[int]
+    MAX_DURATION_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    sampling: str
+    parameters: _containers.RepeatedCompositeFieldContainer[SweepParameter]
+    seed: int
+    primary_metric_name: str
+    primary_metric_goal: PrimaryMetricGoal
+    max_total_runs: int
+    max_concurrent_runs: int
+    max_duration_minutes: int
+    policy: EarlyTerminationPolicy
+    def __init__(self, sampling: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[SweepParameter, _Mapping]]] = ..., seed: _Optional[int] = ..., primary_metric_name: _Optional[str] = ..., primary_metric_goal: _Optional[_Union[PrimaryMetricGoal, str]] = ..., max_total_runs: _Optional[int] = ..., max_concurrent_runs: _Optional[int] = ..., max_duration_minutes: _Optional[int] = ..., policy: _Optional[_Union[EarlyTerminationPolicy, _Mapping]] = ...) -> None: ...
+
+class SweepParameter(_message.Message):
+    __slots__ = ("name", "distribution", "arguments_json")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DISTRIBUTION_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_JSON_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    distribution: str
+    arguments_json: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., distribution: _Optional[str] = ..., arguments_json: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class EarlyTerminationPolicy(_message.Message):
+    __slots__ = ("name", "evaluation_interval", "delay_evaluation", "slack_factor", "slack_amount", "truncation_percentage")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    EVALUATION_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    DELAY_EVALUATION_FIELD_NUMBER: _ClassVar[int]
+    SLACK_FACTOR_FIELD_NUMBER: _ClassVar[int]
+    SLACK_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATION_PERCENTAGE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    evaluation_interval: int
+    delay_evaluation: int
+    slack_factor: float
+    slack_amount: float
+    truncation_percentage: int
+    def __init__(self, name: _Optional[str] = ..., evaluation_interval: _Optional[int] = ..., delay_evaluation: _Optional[int] = ..., slack_factor: _Optional[float] = ..., slack_amount: _Optional[float] = ..., truncation_percentage: _Optional[int] = ...) -> None: ...
 
 class EnvironmentDefinition(_message.Message):
     __slots__ = ("name", "version", "python", "environment_variables", "docker")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _NUMBERED = re.compile(r"azureml-logs/(\d\d).+\.txt$")
 _PRIMARY = re.compile(r"_(?:rank|worker)_0\.txt$")
 _SECONDARY = re.compile(r"_(?:rank|worker|ps)_(\d+)\.txt$")
+# What a sweep tells of itself; its only log.
+_SWEEP_LOG = "azureml-logs/hyperdrive.txt"
 _DRIVER_LOGS = 70  # from this number on nothing higher is to come
 _FIRST_LOOK, _LONGEST_LOOK = 0.05, 1.0
 # Seconds without any answer after which following is given up, and between attempts.
@@ -91,6 +93,8 @@ def primary_log(names: Iterable[str]) -> Optional[str]:
     best: Optional[Tuple[int, int, int]] = None
     chosen: Optional[str] = None
     for name in sorted(names):
+        if name == _SWEEP_LOG:
+            return name
         match = _NUMBERED.match(name)
         if not match:
             continue
@@ -306,6 +310,8 @@ def write_stdout(text: str) -> None:
 
 
 def _number(log_name: str) -> int:
+    if log_name == _SWEEP_LOG:
+        return 99
     match = _NUMBERED.match(log_name)
     return int(match.group(1)) if match else -1
 

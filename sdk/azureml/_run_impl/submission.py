@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from azureml.core.experiment import Experiment
     from azureml.core.run import Run
     from azureml.core.runconfig import RunConfiguration
+    from azureml.train.hyperdrive.runconfig import HyperDriveConfig
 
 SCRIPT_RUN_TYPE = "azureml.scriptrun"
 _LOGGER = logging.getLogger(__name__)
@@ -48,9 +49,10 @@ def submit(
             )
         )
     run_id = kwargs.pop("run_id", None)
+    sweep = config if hasattr(config, "_sweep") else None
     if kwargs:
         _LOGGER.warning("submit(): LocalAML does not use %s.", ", ".join(sorted(kwargs)))
-    return submit_run(experiment, source_directory, run_config, tags, parent_run_id, run_id)
+    return submit_run(experiment, source_directory, run_config, tags, parent_run_id, run_id, sweep)
 
 
 def submit_run(
@@ -60,8 +62,9 @@ def submit_run(
     tags: Optional[Mapping[str, str]] = None,
     parent_run_id: Optional[str] = None,
     run_id: Optional[str] = None,
+    sweep: Optional[HyperDriveConfig] = None,
 ) -> Run:
-    """Packs the source folder and submits."""
+    """Packs the source folder and submits; with `sweep` as a sweep over the run."""
     from azureml._localaml.snapshot import create_snapshot
     from azureml.core.script_run import ScriptRun
 
@@ -88,6 +91,17 @@ def submit_run(
     }
     if parent_run_id:
         request["parentRunId"] = parent_run_id
+    if sweep is not None:
+        definition["sweep"] = sweep._sweep()
+        definition["arguments"] = sweep._without_swept(definition["arguments"])
+        own_tags, own_properties = sweep._labels()
+        request["tags"] = dict(own_tags, **request["tags"])
+        request["properties"].update(own_properties)
+        request["runType"] = "hyperdrive"
+        request["runId"] = run_id or sweep._custom_run_id or ""
+        run: Any = ScriptRun._of(experiment, client.call("RunService", "SubmitRun", request))
+        run._hyperdrive_config = sweep
+        return run
     return ScriptRun._of(experiment, client.call("RunService", "SubmitRun", request))
 
 

@@ -115,6 +115,10 @@ class Run(RunMetrics, RunFiles, RunFollowing, RunLifecycle):
         factory = _TYPE_PROVIDERS.get(run_type)
         if factory is not None:
             return factory(experiment, record)
+        if run_type == "hyperdrive":
+            from azureml.train.hyperdrive.run import HyperDriveRun
+
+            return HyperDriveRun(experiment, record["runId"], _run=record)
         from azureml.core.script_run import ScriptRun
 
         chosen = ScriptRun if run_type == ScriptRun.RUN_TYPE else Run

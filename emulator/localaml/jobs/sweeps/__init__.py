@@ -1,0 +1,1 @@
+"""Performs sweeps: `domain.sweep_control` decides, this starts and cancels children and notes what came of it."""
