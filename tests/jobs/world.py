@@ -72,7 +72,7 @@ class World:
             tools,
             self.paths,
             self.identifiers,
-            lambda run: self.specs[run.run_id],
+            lambda run: self.specs[run.run_id if run.run_id in self.specs else run.parent_run_id or ""],
             StoredSweeps(SecretSealer(b"key"), clock.now),
             local_host_name="here",
             local_slots=2,
