@@ -23,6 +23,7 @@ from localaml.storage.bucket_names import Place
 from localaml.storage.disk import check_key
 from localaml.storage.files import copy_to_file, open_source
 from localaml.storage.object_store import ObjectInfo
+from localaml.storage.part_senders import PartSenders
 from localaml.storage.remote_folders import RemoteFolders
 from localaml.storage.remote_streams import RemoteReader, RemoteWriter
 from localaml.storage.retrying import Patience
@@ -54,12 +55,15 @@ class RemoteStore:
         self.names = driver.names
         self.patience = Patience(patience_seconds, driver.is_transient)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="object-store")
+        self.parts = PartSenders()
         self.folders = RemoteFolders(self)
 
     def close(self) -> None:
         """Ends waiting and closes connections. Idempotent."""
         self.patience.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
+        # After the writers, which wait for their parts.
+        self.parts.close()
         self.driver.close()
 
     # -- one object ---------------------------------------------------------------------------------------------------
