@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.storage.faulty_proxy import FaultyProxy
-from tests.support.azurite import Azurite, find_azurite
+from tests.support.azurite import Azurite, azurite_program
 from tests.support.emulator_process import EmulatorProcess, processes_of
 from tests.support.waiting import wait_until
 
@@ -341,10 +341,7 @@ def other_name(cloud: MotoCloud) -> str:
 
 @pytest.fixture(scope="module")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
-    program, why = find_azurite()
-    if program is None:
-        pytest.skip(why)
-    with Azurite(program, tmp_path_factory.mktemp("azurite")) as running:
+    with Azurite(azurite_program(), tmp_path_factory.mktemp("azurite")) as running:
         yield running
 
 

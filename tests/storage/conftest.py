@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.support.azurite import Azurite, find_azurite
+from tests.support.azurite import Azurite, azurite_program
 
 from localaml.storage.azure_blob import AZURITE_ACCOUNT, AZURITE_KEY, AzureAccount
 from localaml.storage.moto_cloud import MotoCloud
@@ -44,10 +44,7 @@ def empty(account: S3Account) -> None:
 @pytest.fixture(scope="session")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
     """Azurite on a free port."""
-    program, why = find_azurite()
-    if program is None:
-        pytest.skip(why)
-    with Azurite(program, tmp_path_factory.mktemp("azurite")) as running:
+    with Azurite(azurite_program(), tmp_path_factory.mktemp("azurite")) as running:
         yield running
 
 
