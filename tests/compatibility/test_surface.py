@@ -87,7 +87,7 @@ def test_what_is_declared_as_different_differs() -> None:
 
 
 _REFUSED = [
-    pytest.param(item, shown["call"], id=f"{path}({item})")
+    pytest.param(item or path.rpartition(".")[2], shown["call"], id=f"{path}({item})")
     for path, listed in declared()["refused"].items()
     for item, shown in listed.items()
 ]
@@ -96,8 +96,10 @@ _REFUSED = [
 @pytest.mark.parametrize(("parameter", "call"), _REFUSED)
 def test_a_refused_parameter_is_named(parameter: str, call: str, request: pytest.FixtureRequest) -> None:
     space = bad_arguments.names(ws=request.getfixturevalue("workspace"))
+    *before, last = call.split("; ")
+    exec("\n".join(before), space)
     with pytest.raises(space["UserErrorException"], match=parameter):
-        exec(call, space)
+        exec(last, space)
 
 
 def test_all_parameters_of_the_estimators_are_supported() -> None:

@@ -15,7 +15,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n localaml/v1/run_definition.proto\x12\x0blocalaml.v1\x1a\x1cgoogle/protobuf/struct.proto\"\x86\x08\n\rRunDefinition\x12\x0e\n\x06script\x18\x01 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x02 \x03(\t\x12\x11\n\targuments\x18\x03 \x03(\t\x12\x0e\n\x06target\x18\x04 \x01(\t\x12\x11\n\tframework\x18\x05 \x01(\t\x12\x14\n\x0c\x63ommunicator\x18\x06 \x01(\t\x12 \n\x18max_run_duration_seconds\x18\x07 \x01(\x03\x12\x12\n\nnode_count\x18\x08 \x01(\x05\x12\x37\n\x0b\x65nvironment\x18\t \x01(\x0b\x32\".localaml.v1.EnvironmentDefinition\x12\x32\n\x07history\x18\n \x01(\x0b\x32!.localaml.v1.HistoryConfiguration\x12*\n\x03mpi\x18\x0b \x01(\x0b\x32\x1d.localaml.v1.MpiConfiguration\x12\x38\n\ntensorflow\x18\x0c \x01(\x0b\x32$.localaml.v1.TensorflowConfiguration\x12\x32\n\x07pytorch\x18\r \x01(\x0b\x32!.localaml.v1.PyTorchConfiguration\x12G\n\x0f\x64\x61ta_references\x18\x0e \x03(\x0b\x32..localaml.v1.RunDefinition.DataReferencesEntry\x12#\n\x1bsource_directory_data_store\x18\x0f \x01(\t\x12\x38\n\namlcompute\x18\x10 \x01(\x0b\x32$.localaml.v1.AmlComputeConfiguration\x12S\n\x15\x65nvironment_variables\x18\x11 \x03(\x0b\x32\x34.localaml.v1.RunDefinition.EnvironmentVariablesEntry\x12\x30\n\x06\x64ocker\x18\x12 \x01(\x0b\x32 .localaml.v1.DockerConfiguration\x12\x32\n\x04\x64\x61ta\x18\x13 \x03(\x0b\x32$.localaml.v1.RunDefinition.DataEntry\x1a^\n\x13\x44\x61taReferencesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x36\n\x05value\x18\x02 \x01(\x0b\x32\'.localaml.v1.DataReferenceConfiguration:\x02\x38\x01\x1a;\n\x19\x45nvironmentVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aK\n\tDataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x1e.localaml.v1.DataConfiguration:\x02\x38\x01\"\xa8\x02\n\x15\x45nvironmentDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12*\n\x06python\x18\x03 \x01(\x0b\x32\x1a.localaml.v1.PythonSection\x12[\n\x15\x65nvironment_variables\x18\x04 \x03(\x0b\x32<.localaml.v1.EnvironmentDefinition.EnvironmentVariablesEntry\x12*\n\x06\x64ocker\x18\x05 \x01(\x0b\x32\x1a.localaml.v1.DockerSection\x1a;\n\x19\x45nvironmentVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa1\x01\n\rPythonSection\x12\x18\n\x10interpreter_path\x18\x01 \x01(\t\x12!\n\x19user_managed_dependencies\x18\x02 \x01(\x08\x12\x33\n\x12\x63onda_dependencies\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1e\n\x16\x62\x61se_conda_environment\x18\x04 \x01(\t\"\xdc\x01\n\rDockerSection\x12\x0f\n\x07\x65nabled\x18\x01 \x01(\x08\x12\x12\n\nbase_image\x18\x02 \x01(\t\x12\x17\n\x0f\x62\x61se_dockerfile\x18\x03 \x01(\t\x12\x16\n\x0eshared_volumes\x18\x04 \x01(\x08\x12\x13\n\x0bgpu_support\x18\x05 \x01(\x08\x12\x10\n\x08shm_size\x18\x06 \x01(\t\x12\x11\n\targuments\x18\x07 \x03(\t\x12;\n\x13\x62\x61se_image_registry\x18\x08 \x01(\x0b\x32\x1e.localaml.v1.ContainerRegistry\"H\n\x11\x43ontainerRegistry\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\"f\n\x13\x44ockerConfiguration\x12\x12\n\nuse_docker\x18\x01 \x01(\x08\x12\x16\n\x0eshared_volumes\x18\x02 \x01(\x08\x12\x11\n\targuments\x18\x03 \x03(\t\x12\x10\n\x08shm_size\x18\x04 \x01(\t\"\x9e\x01\n\x14HistoryConfiguration\x12\x1e\n\x11output_collection\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12\x1d\n\x10snapshot_project\x18\x02 \x01(\x08H\x01\x88\x01\x01\x12\x1c\n\x14\x64irectories_to_watch\x18\x03 \x03(\tB\x14\n\x12_output_collectionB\x13\n\x11_snapshot_project\"F\n\x10MpiConfiguration\x12\x1e\n\x16process_count_per_node\x18\x01 \x01(\x05\x12\x12\n\nnode_count\x18\x02 \x01(\x05\"o\n\x17TensorflowConfiguration\x12\x14\n\x0cworker_count\x18\x01 \x01(\x05\x12#\n\x16parameter_server_count\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x19\n\x17_parameter_server_count\"`\n\x14PyTorchConfiguration\x12\x1d\n\x15\x63ommunication_backend\x18\x01 \x01(\t\x12\x15\n\rprocess_count\x18\x02 \x01(\x05\x12\x12\n\nnode_count\x18\x03 \x01(\x05\"\x8b\x01\n\x1a\x44\x61taReferenceConfiguration\x12\x17\n\x0f\x64\x61ta_store_name\x18\x01 \x01(\t\x12\x0c\n\x04mode\x18\x02 \x01(\t\x12\x1a\n\x12path_on_data_store\x18\x03 \x01(\t\x12\x17\n\x0fpath_on_compute\x18\x04 \x01(\t\x12\x11\n\toverwrite\x18\x05 \x01(\x08\"\xca\x01\n\x11\x44\x61taConfiguration\x12\x30\n\rdata_location\x18\x01 \x01(\x0b\x32\x19.localaml.v1.DataLocation\x12!\n\x19\x63reate_output_directories\x18\x02 \x01(\x08\x12\x11\n\tmechanism\x18\x03 \x01(\t\x12!\n\x19\x65nvironment_variable_name\x18\x04 \x01(\t\x12\x17\n\x0fpath_on_compute\x18\x05 \x01(\t\x12\x11\n\toverwrite\x18\x06 \x01(\x08\"=\n\x0c\x44\x61taLocation\x12-\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x1c.localaml.v1.DatasetLocation\"<\n\x0f\x44\x61tasetLocation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\"\x85\x01\n\x17\x41mlComputeConfiguration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07vm_size\x18\x02 \x01(\t\x12\x13\n\x0bvm_priority\x18\x03 \x01(\t\x12\x16\n\x0eretain_cluster\x18\x04 \x01(\x08\x12\x1e\n\x16\x63luster_max_node_count\x18\x05 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n localaml/v1/run_definition.proto\x12\x0blocalaml.v1\x1a\x1cgoogle/protobuf/struct.proto\"\x9c\t\n\rRunDefinition\x12\x0e\n\x06script\x18\x01 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x02 \x03(\t\x12\x11\n\targuments\x18\x03 \x03(\t\x12\x0e\n\x06target\x18\x04 \x01(\t\x12\x11\n\tframework\x18\x05 \x01(\t\x12\x14\n\x0c\x63ommunicator\x18\x06 \x01(\t\x12 \n\x18max_run_duration_seconds\x18\x07 \x01(\x03\x12\x12\n\nnode_count\x18\x08 \x01(\x05\x12\x37\n\x0b\x65nvironment\x18\t \x01(\x0b\x32\".localaml.v1.EnvironmentDefinition\x12\x32\n\x07history\x18\n \x01(\x0b\x32!.localaml.v1.HistoryConfiguration\x12*\n\x03mpi\x18\x0b \x01(\x0b\x32\x1d.localaml.v1.MpiConfiguration\x12\x38\n\ntensorflow\x18\x0c \x01(\x0b\x32$.localaml.v1.TensorflowConfiguration\x12\x32\n\x07pytorch\x18\r \x01(\x0b\x32!.localaml.v1.PyTorchConfiguration\x12G\n\x0f\x64\x61ta_references\x18\x0e \x03(\x0b\x32..localaml.v1.RunDefinition.DataReferencesEntry\x12#\n\x1bsource_directory_data_store\x18\x0f \x01(\t\x12\x38\n\namlcompute\x18\x10 \x01(\x0b\x32$.localaml.v1.AmlComputeConfiguration\x12S\n\x15\x65nvironment_variables\x18\x11 \x03(\x0b\x32\x34.localaml.v1.RunDefinition.EnvironmentVariablesEntry\x12\x30\n\x06\x64ocker\x18\x12 \x01(\x0b\x32 .localaml.v1.DockerConfiguration\x12\x32\n\x04\x64\x61ta\x18\x13 \x03(\x0b\x32$.localaml.v1.RunDefinition.DataEntry\x12V\n\x17settings_without_effect\x18\x14 \x03(\x0b\x32\x35.localaml.v1.RunDefinition.SettingsWithoutEffectEntry\x1a^\n\x13\x44\x61taReferencesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x36\n\x05value\x18\x02 \x01(\x0b\x32\'.localaml.v1.DataReferenceConfiguration:\x02\x38\x01\x1a;\n\x19\x45nvironmentVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aK\n\tDataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x1e.localaml.v1.DataConfiguration:\x02\x38\x01\x1a<\n\x1aSettingsWithoutEffectEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa8\x02\n\x15\x45nvironmentDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12*\n\x06python\x18\x03 \x01(\x0b\x32\x1a.localaml.v1.PythonSection\x12[\n\x15\x65nvironment_variables\x18\x04 \x03(\x0b\x32<.localaml.v1.EnvironmentDefinition.EnvironmentVariablesEntry\x12*\n\x06\x64ocker\x18\x05 \x01(\x0b\x32\x1a.localaml.v1.DockerSection\x1a;\n\x19\x45nvironmentVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa1\x01\n\rPythonSection\x12\x18\n\x10interpreter_path\x18\x01 \x01(\t\x12!\n\x19user_managed_dependencies\x18\x02 \x01(\x08\x12\x33\n\x12\x63onda_dependencies\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1e\n\x16\x62\x61se_conda_environment\x18\x04 \x01(\t\"\xdc\x01\n\rDockerSection\x12\x0f\n\x07\x65nabled\x18\x01 \x01(\x08\x12\x12\n\nbase_image\x18\x02 \x01(\t\x12\x17\n\x0f\x62\x61se_dockerfile\x18\x03 \x01(\t\x12\x16\n\x0eshared_volumes\x18\x04 \x01(\x08\x12\x13\n\x0bgpu_support\x18\x05 \x01(\x08\x12\x10\n\x08shm_size\x18\x06 \x01(\t\x12\x11\n\targuments\x18\x07 \x03(\t\x12;\n\x13\x62\x61se_image_registry\x18\x08 \x01(\x0b\x32\x1e.localaml.v1.ContainerRegistry\"H\n\x11\x43ontainerRegistry\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\"f\n\x13\x44ockerConfiguration\x12\x12\n\nuse_docker\x18\x01 \x01(\x08\x12\x16\n\x0eshared_volumes\x18\x02 \x01(\x08\x12\x11\n\targuments\x18\x03 \x03(\t\x12\x10\n\x08shm_size\x18\x04 \x01(\t\"\x9e\x01\n\x14HistoryConfiguration\x12\x1e\n\x11output_collection\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12\x1d\n\x10snapshot_project\x18\x02 \x01(\x08H\x01\x88\x01\x01\x12\x1c\n\x14\x64irectories_to_watch\x18\x03 \x03(\tB\x14\n\x12_output_collectionB\x13\n\x11_snapshot_project\"F\n\x10MpiConfiguration\x12\x1e\n\x16process_count_per_node\x18\x01 \x01(\x05\x12\x12\n\nnode_count\x18\x02 \x01(\x05\"o\n\x17TensorflowConfiguration\x12\x14\n\x0cworker_count\x18\x01 \x01(\x05\x12#\n\x16parameter_server_count\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x19\n\x17_parameter_server_count\"`\n\x14PyTorchConfiguration\x12\x1d\n\x15\x63ommunication_backend\x18\x01 \x01(\t\x12\x15\n\rprocess_count\x18\x02 \x01(\x05\x12\x12\n\nnode_count\x18\x03 \x01(\x05\"\x8b\x01\n\x1a\x44\x61taReferenceConfiguration\x12\x17\n\x0f\x64\x61ta_store_name\x18\x01 \x01(\t\x12\x0c\n\x04mode\x18\x02 \x01(\t\x12\x1a\n\x12path_on_data_store\x18\x03 \x01(\t\x12\x17\n\x0fpath_on_compute\x18\x04 \x01(\t\x12\x11\n\toverwrite\x18\x05 \x01(\x08\"\xca\x01\n\x11\x44\x61taConfiguration\x12\x30\n\rdata_location\x18\x01 \x01(\x0b\x32\x19.localaml.v1.DataLocation\x12!\n\x19\x63reate_output_directories\x18\x02 \x01(\x08\x12\x11\n\tmechanism\x18\x03 \x01(\t\x12!\n\x19\x65nvironment_variable_name\x18\x04 \x01(\t\x12\x17\n\x0fpath_on_compute\x18\x05 \x01(\t\x12\x11\n\toverwrite\x18\x06 \x01(\x08\"=\n\x0c\x44\x61taLocation\x12-\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x1c.localaml.v1.DatasetLocation\"<\n\x0f\x44\x61tasetLocation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\"\x85\x01\n\x17\x41mlComputeConfiguration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07vm_size\x18\x02 \x01(\t\x12\x13\n\x0bvm_priority\x18\x03 \x01(\t\x12\x16\n\x0eretain_cluster\x18\x04 \x01(\x08\x12\x1e\n\x16\x63luster_max_node_count\x18\x05 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -28,44 +28,48 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_RUNDEFINITION_ENVIRONMENTVARIABLESENTRY']._serialized_options = b'8\001'
   _globals['_RUNDEFINITION_DATAENTRY']._options = None
   _globals['_RUNDEFINITION_DATAENTRY']._serialized_options = b'8\001'
+  _globals['_RUNDEFINITION_SETTINGSWITHOUTEFFECTENTRY']._options = None
+  _globals['_RUNDEFINITION_SETTINGSWITHOUTEFFECTENTRY']._serialized_options = b'8\001'
   _globals['_ENVIRONMENTDEFINITION_ENVIRONMENTVARIABLESENTRY']._options = None
   _globals['_ENVIRONMENTDEFINITION_ENVIRONMENTVARIABLESENTRY']._serialized_options = b'8\001'
   _globals['_RUNDEFINITION']._serialized_start=80
-  _globals['_RUNDEFINITION']._serialized_end=1110
-  _globals['_RUNDEFINITION_DATAREFERENCESENTRY']._serialized_start=878
-  _globals['_RUNDEFINITION_DATAREFERENCESENTRY']._serialized_end=972
-  _globals['_RUNDEFINITION_ENVIRONMENTVARIABLESENTRY']._serialized_start=974
-  _globals['_RUNDEFINITION_ENVIRONMENTVARIABLESENTRY']._serialized_end=1033
-  _globals['_RUNDEFINITION_DATAENTRY']._serialized_start=1035
-  _globals['_RUNDEFINITION_DATAENTRY']._serialized_end=1110
-  _globals['_ENVIRONMENTDEFINITION']._serialized_start=1113
-  _globals['_ENVIRONMENTDEFINITION']._serialized_end=1409
-  _globals['_ENVIRONMENTDEFINITION_ENVIRONMENTVARIABLESENTRY']._serialized_start=974
-  _globals['_ENVIRONMENTDEFINITION_ENVIRONMENTVARIABLESENTRY']._serialized_end=1033
-  _globals['_PYTHONSECTION']._serialized_start=1412
-  _globals['_PYTHONSECTION']._serialized_end=1573
-  _globals['_DOCKERSECTION']._serialized_start=1576
-  _globals['_DOCKERSECTION']._serialized_end=1796
-  _globals['_CONTAINERREGISTRY']._serialized_start=1798
-  _globals['_CONTAINERREGISTRY']._serialized_end=1870
-  _globals['_DOCKERCONFIGURATION']._serialized_start=1872
-  _globals['_DOCKERCONFIGURATION']._serialized_end=1974
-  _globals['_HISTORYCONFIGURATION']._serialized_start=1977
-  _globals['_HISTORYCONFIGURATION']._serialized_end=2135
-  _globals['_MPICONFIGURATION']._serialized_start=2137
-  _globals['_MPICONFIGURATION']._serialized_end=2207
-  _globals['_TENSORFLOWCONFIGURATION']._serialized_start=2209
-  _globals['_TENSORFLOWCONFIGURATION']._serialized_end=2320
-  _globals['_PYTORCHCONFIGURATION']._serialized_start=2322
-  _globals['_PYTORCHCONFIGURATION']._serialized_end=2418
-  _globals['_DATAREFERENCECONFIGURATION']._serialized_start=2421
-  _globals['_DATAREFERENCECONFIGURATION']._serialized_end=2560
-  _globals['_DATACONFIGURATION']._serialized_start=2563
-  _globals['_DATACONFIGURATION']._serialized_end=2765
-  _globals['_DATALOCATION']._serialized_start=2767
-  _globals['_DATALOCATION']._serialized_end=2828
-  _globals['_DATASETLOCATION']._serialized_start=2830
-  _globals['_DATASETLOCATION']._serialized_end=2890
-  _globals['_AMLCOMPUTECONFIGURATION']._serialized_start=2893
-  _globals['_AMLCOMPUTECONFIGURATION']._serialized_end=3026
+  _globals['_RUNDEFINITION']._serialized_end=1260
+  _globals['_RUNDEFINITION_DATAREFERENCESENTRY']._serialized_start=966
+  _globals['_RUNDEFINITION_DATAREFERENCESENTRY']._serialized_end=1060
+  _globals['_RUNDEFINITION_ENVIRONMENTVARIABLESENTRY']._serialized_start=1062
+  _globals['_RUNDEFINITION_ENVIRONMENTVARIABLESENTRY']._serialized_end=1121
+  _globals['_RUNDEFINITION_DATAENTRY']._serialized_start=1123
+  _globals['_RUNDEFINITION_DATAENTRY']._serialized_end=1198
+  _globals['_RUNDEFINITION_SETTINGSWITHOUTEFFECTENTRY']._serialized_start=1200
+  _globals['_RUNDEFINITION_SETTINGSWITHOUTEFFECTENTRY']._serialized_end=1260
+  _globals['_ENVIRONMENTDEFINITION']._serialized_start=1263
+  _globals['_ENVIRONMENTDEFINITION']._serialized_end=1559
+  _globals['_ENVIRONMENTDEFINITION_ENVIRONMENTVARIABLESENTRY']._serialized_start=1062
+  _globals['_ENVIRONMENTDEFINITION_ENVIRONMENTVARIABLESENTRY']._serialized_end=1121
+  _globals['_PYTHONSECTION']._serialized_start=1562
+  _globals['_PYTHONSECTION']._serialized_end=1723
+  _globals['_DOCKERSECTION']._serialized_start=1726
+  _globals['_DOCKERSECTION']._serialized_end=1946
+  _globals['_CONTAINERREGISTRY']._serialized_start=1948
+  _globals['_CONTAINERREGISTRY']._serialized_end=2020
+  _globals['_DOCKERCONFIGURATION']._serialized_start=2022
+  _globals['_DOCKERCONFIGURATION']._serialized_end=2124
+  _globals['_HISTORYCONFIGURATION']._serialized_start=2127
+  _globals['_HISTORYCONFIGURATION']._serialized_end=2285
+  _globals['_MPICONFIGURATION']._serialized_start=2287
+  _globals['_MPICONFIGURATION']._serialized_end=2357
+  _globals['_TENSORFLOWCONFIGURATION']._serialized_start=2359
+  _globals['_TENSORFLOWCONFIGURATION']._serialized_end=2470
+  _globals['_PYTORCHCONFIGURATION']._serialized_start=2472
+  _globals['_PYTORCHCONFIGURATION']._serialized_end=2568
+  _globals['_DATAREFERENCECONFIGURATION']._serialized_start=2571
+  _globals['_DATAREFERENCECONFIGURATION']._serialized_end=2710
+  _globals['_DATACONFIGURATION']._serialized_start=2713
+  _globals['_DATACONFIGURATION']._serialized_end=2915
+  _globals['_DATALOCATION']._serialized_start=2917
+  _globals['_DATALOCATION']._serialized_end=2978
+  _globals['_DATASETLOCATION']._serialized_start=2980
+  _globals['_DATASETLOCATION']._serialized_end=3040
+  _globals['_AMLCOMPUTECONFIGURATION']._serialized_start=3043
+  _globals['_AMLCOMPUTECONFIGURATION']._serialized_end=3176
 # @@protoc_insertion_point(module_scope)
