@@ -15,7 +15,7 @@ from typing import Any
 from localaml.errors import FailedPrecondition, LocalAmlError, PermissionDenied, disk_full
 from localaml.storage.azure_marks import Marks
 from localaml.storage.bucket_names import AZURE_NAMES, BucketNames, Place
-from localaml.storage.driver import BrokenOff, Entry, Found, Opened, Page, Unfinished
+from localaml.storage.driver import BrokenOff, Entry, Found, Opened, Page, Replaced, Unfinished, check_range
 from localaml.storage.remote import RemoteStore
 
 # The account that every Azurite has; its key is public.
@@ -66,6 +66,8 @@ class AzureAccount:
             "read_timeout": self.read_seconds,
             "max_single_get_size": 4 * 1024 * 1024,
             "max_chunk_get_size": 4 * 1024 * 1024,
+            # The library would send the bytes that we store to whatever host an answer names. Azure names none.
+            "permit_redirects": False,
             # Every request on its own would be written to the log.
             "logging_enable": False,
         }
@@ -122,7 +124,22 @@ class _Body:
 def _piece(client: Any, tag: str, offset: int, count: int) -> bytes:
     from azure.core import MatchConditions
 
-    return bytes(client.download_blob(offset, count, etag=tag, match_condition=MatchConditions.IfNotModified).readall())
+    def look_at(response: Any) -> None:
+        """The library fetches some MiB at a time; it looks at neither of these."""
+        answer = response.http_response
+        if answer.status_code not in (200, 206):
+            return
+        first, _, _ = response.http_request.headers["x-ms-range"].removeprefix("bytes=").partition("-")
+        try:
+            check_range(int(first), answer.status_code, answer.headers.get("Content-Range", ""))
+            if answer.headers.get("ETag", "") != tag:
+                raise Replaced
+        except BaseException:
+            answer.internal_response.close()
+            raise
+
+    options = {"etag": tag, "match_condition": MatchConditions.IfNotModified, "raw_response_hook": look_at}
+    return bytes(client.download_blob(offset, count, **options).readall())
 
 
 class AzureDriver:
@@ -259,7 +276,7 @@ class AzureDriver:
         return isinstance(error, (*lost, ConnectionError, TimeoutError))
 
     def is_replaced(self, error: Exception) -> bool:
-        return _status(error) == 412
+        return isinstance(error, Replaced) or _status(error) == 412
 
     def is_damaged(self, error: Exception) -> bool:
         return False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from localaml.errors import LocalAmlError
 from localaml.storage.bucket_names import S3_NAMES, Place
-from localaml.storage.driver import BrokenOff, Entry, Found, Opened, Page, Unfinished
+from localaml.storage.driver import BrokenOff, Entry, Found, Opened, Page, Replaced, Unfinished, check_range
 from localaml.storage.remote import RemoteStore
 from localaml.storage.s3_errors import code_of, is_missing, is_transient, refused, status_of
 
@@ -57,7 +57,17 @@ class S3Driver:
         if tag is not None:
             more["IfMatch"] = tag
         answer = self.client.get_object(**_where(place), **more)
-        return Opened(_found(answer), answer["Body"])
+        body = answer["Body"]
+        try:
+            found = _found(answer)
+            if tag is not None and found.tag != tag:
+                raise Replaced
+            if offset:
+                check_range(offset, answer["ResponseMetadata"]["HTTPStatusCode"], answer.get("ContentRange", ""))
+        except BaseException:
+            body.close()
+            raise
+        return Opened(found, body)
 
     def put(self, place: Place, data: bytes) -> datetime | None:
         return _date(self.client.put_object(Body=data, **_where(place)))
@@ -145,7 +155,7 @@ class S3Driver:
         return isinstance(error, BrokenOff) or is_transient(error)
 
     def is_replaced(self, error: Exception) -> bool:
-        return status_of(error) == 412
+        return isinstance(error, Replaced) or status_of(error) == 412
 
     def is_damaged(self, error: Exception) -> bool:
         return type(error).__name__ == "FlexibleChecksumError"
