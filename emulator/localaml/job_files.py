@@ -136,6 +136,13 @@ def pinned(base: Path, path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def pinned_folder(base: Path, path: Path) -> Iterator[Path]:
+    """Another path of a folder, for looking into it, good while in use: none that has taken its place meanwhile."""
+    with folder(base, path) as descriptor:
+        yield _DESCRIPTORS / str(descriptor) if _DESCRIPTORS.exists() else path
+
+
+@contextmanager
 def folder(base: Path, path: Path, *, create: bool = False) -> Iterator[int]:
     """A descriptor of a folder below `base`, or of `base`, for use as ``dir_fd``; not for reading."""
     current = os.open(base, (_FOLDER & ~os.O_NOFOLLOW))

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from localaml.clock import Clock
+    from localaml.paths import RunPaths
     from localaml.storage.object_store import ObjectInfo, ObjectStore
 
 PUSH_SECONDS = 5.0
@@ -73,7 +74,10 @@ class MountView:
         self._synced: dict[str, _Synced] = {}
         self._not_before: dict[str, float] = {}
         self._pusher: asyncio.Task[None] | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+
+    def move(self, folder: Path, index: Path) -> None:
+        """Both are elsewhere now, with all that is in them."""
+        self.folder, self._index, self._base = folder, index, index.parents[2]
 
     # -- before the job -----------------------------------------------------------------------------------------------
 
@@ -83,6 +87,7 @@ class MountView:
         Raises Unavailable, ResourceExhausted ``DISK_FULL``.
         """
         notes: list[str] = []
+        self.folder.mkdir(parents=True, exist_ok=True)
 
         async def fetch(info: ObjectInfo) -> None:
             relative = info.key[len(self._prefix) :]
@@ -195,7 +200,7 @@ class MountView:
         if not job_files.is_folder(self._base, self.folder):
             notes.append(f"{self.folder.name}: the mount was replaced by a link or removed; nothing of it was kept.")
             return [], []
-        for found in walk_files(self.folder, self.folder, notes):
+        for found in walk_files(self.folder, self.folder, notes, base=self._base):
             present.add(found.relative)
             last = self._synced.get(found.relative)
             if last is not None and (last.size_bytes, last.modified_ns) == (found.size_bytes, found.modified_ns):
@@ -214,14 +219,12 @@ class MountViews:
     """The views of one run.
 
     Args:
-        views: folder for them.
-        control: folder for their indexes.
+        paths: of the run; the views lie in its folder, their indexes in `control`.
     """
 
-    def __init__(self, objects: ObjectStore, views: Path, control: Path, machine_clock: Clock) -> None:
+    def __init__(self, objects: ObjectStore, paths: RunPaths, machine_clock: Clock) -> None:
         self._objects = objects
-        self._folder = views
-        self._control = control
+        self._paths = paths
         self._clock = machine_clock
         self._views: dict[str, MountView] = {}
 
@@ -229,14 +232,24 @@ class MountViews:
         """The folder that stands for a datastore, with what lies at `source` (empty: all) in it."""
         view = self._views.get(prefix)
         if view is None:
-            folder = self._folder.joinpath(*prefix.strip("/").split("/"))
-            index = self._control / f"mount-{len(self._views)}.json"
+            folder, index = self._place(prefix, len(self._views))
             view = self._views[prefix] = MountView(self._objects, prefix, folder, index, self._clock)
             if adopt:
                 view.adopt()
         if not adopt:
             notes += await view.pull(source)
         return view.folder
+
+    def move(self, paths: RunPaths) -> None:
+        """The run's folder is elsewhere now."""
+        self._paths = paths
+        for number, (prefix, view) in enumerate(self._views.items()):
+            view.move(*self._place(prefix, number))
+
+    def _place(self, prefix: str, number: int) -> tuple[Path, Path]:
+        """Folder and index of a view."""
+        folder = (self._paths.root / "views").joinpath(*prefix.strip("/").split("/"))
+        return folder, self._paths.control / f"mount-{number}.json"
 
     def start(self) -> None:
         """See `MountView.start`."""
