@@ -255,3 +255,21 @@ def test_doctor(cli: CommandLine) -> None:
         done = cli.run("doctor", "--port", port)
     assert done.returncode == 1
     assert any(line.startswith("MISSING  gRPC port") and port in line for line in done.stdout.splitlines())
+
+
+def test_doctor_knows_the_ports_of_the_emulator_that_is_running(cli: CommandLine) -> None:
+    cli.succeed("start", "-d")
+    endpoint = cli.endpoint()
+    ports = [endpoint[name].rpartition(":")[2] for name in ("grpc_address", "http_address")]
+    words = ["doctor", "--port", ports[0], "--http-port", ports[1]]
+    found = {one["check"]: one for one in cli.json(*words)}
+    for name, port in zip(("gRPC port", "HTTP port"), ports, strict=True):
+        said = (found[name]["result"], found[name]["text"])
+        assert said == ("ok", f"{port} on 127.0.0.1 is in use by the emulator that is running")
+
+    # They are not for an emulator of another state folder.
+    done = cli.run(*words, "--state-dir", str(cli.home / "other"))
+    assert done.returncode == 1
+    missing = [line for line in done.stdout.splitlines() if line.startswith("MISSING")]
+    assert [line.split()[1] for line in missing] == ["gRPC", "HTTP"]
+    assert "an emulator of another state folder seems to answer there" in missing[1]
