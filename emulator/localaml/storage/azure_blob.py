@@ -16,6 +16,7 @@ from localaml.errors import FailedPrecondition, LocalAmlError, PermissionDenied,
 from localaml.storage.azure_marks import Marks
 from localaml.storage.bucket_names import AZURE_NAMES, BucketNames, Place
 from localaml.storage.driver import BrokenOff, Entry, Found, Opened, Page, Replaced, Unfinished, check_range
+from localaml.storage.endpoints import has_secrets, without_secrets
 from localaml.storage.remote import RemoteStore
 
 # The account that every Azurite has; its key is public.
@@ -60,6 +61,12 @@ class AzureAccount:
                 "Object stores on Azure Blob Storage need azure-storage-blob: install it with pip install "
                 "'localaml[azure]'.",
             ) from None
+        if has_secrets(self.endpoint):
+            raise FailedPrecondition(
+                "AZURE_CREDENTIALS_INVALID",
+                f"The endpoint {without_secrets(self.endpoint)!r} was given with a user, a password or a signature: "
+                "leave them out; an account has its key, its SAS token or its connection string.",
+            )
         options: dict[str, Any] = {
             "retry_policy": LinearRetry(backoff=0, retry_total=_RETRIES, random_jitter_range=0),
             "connection_timeout": _CONNECT_SECONDS,
