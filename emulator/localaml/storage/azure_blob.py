@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from localaml.errors import FailedPrecondition, LocalAmlError, PermissionDenied, disk_full
-from localaml.storage.azure_marks import Marks
+from localaml.storage.azure_marks import Marks, in_order
 from localaml.storage.bucket_names import AZURE_NAMES, BucketNames, Place
 from localaml.storage.driver import BrokenOff, Entry, Found, Opened, Page, Replaced, Unfinished, check_range
 from localaml.storage.endpoints import has_secrets, without_secrets
@@ -235,7 +235,7 @@ class AzureDriver:
             found = [Entry(each.name, each.size, each.last_modified) for each in page]
             if found:
                 self._marks.note(bucket, prefix, found[0].name, marker)
-            entries += [each for each in found if each.name > name]
+            entries += [each for each in found if in_order(each.name) > in_order(name)]
             marker = pages.continuation_token or ""
             if len(entries) >= limit or not marker:
                 break
