@@ -161,6 +161,9 @@ class JobExecution:
         self._log.line(f"Run {self._run_id} got {', '.join(node.host_name for node in self.nodes)}.")
         for note in dict.fromkeys(filter(None, map(tools.runtime.node_note, self.nodes))):
             self._log.line(note)
+        if spec.container.gpu and (lack := tools.runtime.lacks_gpus(self.nodes[0])):
+            self._log.line(lack)
+            run = self._warn_of_gpus(run, lack)
         await self._unless_stopped(tools.hooks.before_environment(run))
         environment = await self._unless_stopped(self._prepare_environment())
         run = tools.book.advance(self.key, RunEvent.LAUNCH, "environment ready")
@@ -208,6 +211,13 @@ class JobExecution:
         )
         await asyncio.to_thread(self._folder.forget_carried)
         return job
+
+    def _warn_of_gpus(self, run: Run, lack: str) -> Run:
+        """Azure's jobs ask for GPUs as a matter of course: they run on CPUs, and are told so once."""
+        if any(warning.code == "NO_GPU" for warning in run.warnings):
+            return run
+        run = self._tools.book.get(self.key)
+        return self._tools.book.change(run, warnings=(*run.warnings, ErrorInfo("NO_GPU", lack)))
 
     async def _hand_over(self) -> None:
         """From now on others can write to the run's folder."""
