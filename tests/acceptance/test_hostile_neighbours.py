@@ -23,7 +23,8 @@ outside, gate = sys.argv[2], sys.argv[4]
 RUNS_GO_ON = sys.argv[6] == "runs go on"
 PLACES = ["work/outputs", "work/outputs/deep", "work/logs", "work/logs/deep", "work/in", "mounts", "datasets"]
 if not RUNS_GO_ON:
-    PLACES += ["tmp", "work", "work/noise", "work/noise/000", "logs", "logs/60_control_log.txt", "control", "control/launch"]
+    PLACES += ["tmp", "work", "work/noise", "work/noise/000", "logs", "logs/60_control_log.txt"]
+    PLACES += ["control", "control/launch"]
 held, swapped = {}, 0
 Run.get_context().log("waiting", 1)
 Run.get_context().flush()

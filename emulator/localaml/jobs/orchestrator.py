@@ -198,7 +198,8 @@ class Orchestrator:
         await self._folders.settle()
         for key in [key for key in self._clusters if key.workspace_id == workspace_id]:
             await self._clusters.pop(key).remove_all()
-        await asyncio.to_thread(remove_tree, self._paths.runs / workspace_id)
+        for folder in (self._paths.preparing, self._paths.runs):
+            await asyncio.to_thread(remove_tree, folder / workspace_id)
 
     # -- clusters -----------------------------------------------------------------------------------------------------
 
