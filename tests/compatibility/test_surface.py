@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,7 +95,10 @@ _REFUSED = [
 
 
 @pytest.mark.parametrize(("parameter", "call"), _REFUSED)
-def test_a_refused_parameter_is_named(parameter: str, call: str, request: pytest.FixtureRequest) -> None:
+def test_a_refused_parameter_is_named(
+    parameter: str, call: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # runs make their folders in the current one
     space = bad_arguments.names(ws=request.getfixturevalue("workspace"))
     *before, last = call.split("; ")
     exec("\n".join(before), space)

@@ -44,12 +44,13 @@ class WorkspaceChoice:
 
 def find_config(folder: Path) -> Path | None:
     """The config.json that `Workspace.from_config()` finds from this folder, or None."""
-    for place in (folder, *folder.parents):
-        for name in CONFIG_PLACES:
-            path = place / name
-            if path.is_file() and _is_workspace_config(path):
-                return path
-    return None
+    return next(filter(None, map(config_in, (folder, *folder.parents))), None)
+
+
+def config_in(folder: Path) -> Path | None:
+    """The config.json of a folder itself, or None."""
+    paths = (folder / name for name in CONFIG_PLACES)
+    return next((path for path in paths if path.is_file() and _is_workspace_config(path)), None)
 
 
 def _is_workspace_config(path: Path) -> bool:
