@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,15 +30,6 @@ WorkspaceOption = Annotated[
 # Where Azure's SDK looks, in each folder from the current one upwards.
 CONFIG_PLACES = (".azureml/config.json", "aml_config/config.json", "config.json")
 CONFIG_KEYS = ("subscription_id", "resource_group", "workspace_name")
-
-
-@dataclass(frozen=True, slots=True)
-class WorkspaceChoice:
-    """What the options of a command say about the workspace."""
-
-    subscription: str | None = None
-    resource_group: str | None = None
-    workspace: str | None = None
 
 
 def find_config(folder: Path) -> Path | None:
@@ -74,7 +64,7 @@ def read_config(path: Path) -> Mapping[str, str]:
         raise CliError(f"{path} is no workspace configuration: it must have {', '.join(CONFIG_KEYS)}.") from None
 
 
-def resolve_workspace(client: Client, choice: WorkspaceChoice) -> str:
+def resolve_workspace(client: Client, subscription: str | None, group: str | None, workspace: str | None) -> str:
     """The resource name of the workspace that a command is about.
 
     The options come first, then config.json; without one, the only workspace that matches the options.
@@ -82,7 +72,6 @@ def resolve_workspace(client: Client, choice: WorkspaceChoice) -> str:
     Raises:
         CliError: there is none, or more than one.
     """
-    subscription, group, workspace = choice.subscription, choice.resource_group, choice.workspace
     config = find_config(Path.cwd())
     if config is not None and not (subscription and group and workspace):
         values = read_config(config)
