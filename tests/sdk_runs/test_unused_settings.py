@@ -56,6 +56,7 @@ _WITHOUT_EFFECT: dict[str, Any] = {
     "mpi.node_count": 3,
     "pytorch.node_count": 3,
     "pytorch.process_count": 2,
+    "pytorch.communication_backend": "Gloo",
     "tensorflow.worker_count": 2,
     "tensorflow.parameter_server_count": 0,
     "environment.python.interpreter_path": "/usr/bin/python3",
@@ -150,7 +151,6 @@ _TOLD_ELSEWHERE = {
     "amlcompute.retain_cluster": "private in Azure; tested below",
     "environment.python.base_conda_environment": "private in Azure; the emulator warns of it",
     "mpi.process_count_per_node": "in the definition; refused by the emulator without a communicator",
-    "pytorch.communication_backend": "stands beside the communicator, which counts",
 }
 
 

@@ -127,6 +127,12 @@ def _of_distribution(config: RunConfiguration) -> Iterator[_Setting]:
         communicator not in _RENDEZVOUS and config.pytorch.process_count is not None,
         of_others,
     )
+    yield (
+        "pytorch.communication_backend",
+        # Nccl is what it says by itself.
+        str(config.pytorch.communication_backend or "nccl").lower() not in ("nccl", communicator),
+        of_others,
+    )
     for name in ("worker_count", "parameter_server_count"):
         value = getattr(config.tensorflow, name)
         yield "tensorflow.{}".format(name), communicator != "parameterserver" and value not in (None, 1), of_others
