@@ -63,6 +63,33 @@ while time.time() < end:
                 with open("%s/%d.txt" % (folder, number), "w") as file:
                     file.write("mine")
 """
+# Takes all connections to the emulator that it can get.
+GREEDY = """
+import os, socket, sys, time, urllib.parse
+place, gate, held = urllib.parse.urlsplit(os.environ["LOCALAML_ENDPOINT"]), sys.argv[2], []
+def is_open(connection):
+    try:
+        return connection.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+while not os.path.exists(os.path.join(gate, "stop")):
+    while len(held) < 600:
+        held.append(socket.create_connection((place.hostname, place.port), 10))
+        held[-1].setblocking(False)
+    time.sleep(0.02)
+    held = [connection for connection in held if is_open(connection)]
+    print(len(held), flush=True)
+    open(os.path.join(gate, "holding"), "w").close()
+"""
+SPEAK = """
+from azureml.core import Run
+run = Run.get_context()
+for number in range(5):
+    run.log("number", number)
+    run.flush()
+"""
 # What the end of a run may be called whose folder was taken apart.
 CLEAR = {"PROCESS_KILLED", "USER_SCRIPT_FAILED", "LAUNCH_FAILED", "JOB_SETUP_FAILED", "RUN_FOLDER_TAKEN"}
 
@@ -137,6 +164,22 @@ def test_a_job_that_swaps_folders_of_other_runs(scene: Scene, tmp_path: Path, wh
     scene.emulator.stop()
     scene.emulator.start()
     wait_until(lambda: not _left(scene), 20, "all that was left to go", scene.emulator.log)
+
+
+def test_a_job_that_takes_all_connections_to_the_emulator(scene: Scene) -> None:
+    (scene.source / "greedy.py").write_text(GREEDY)
+    (scene.source / "speak.py").write_text(SPEAK)
+    gate = scene.datastore / "gate"
+    mounted = scene.workspace.get_default_datastore().path("gate").as_mount()
+    greedy = _submit(scene, "greedy.py", {"--gate": mounted})
+    wait_until((gate / "holding").exists, 60, "the job to hold its connections", scene.emulator.log)
+    other = _submit(scene, "speak.py")
+    # The SDK is patient, and comes through at some time in any case.
+    wait_until(lambda: other.get_status() == "Completed", 30, "the other job to be heard", scene.emulator.log)
+    assert "warnings" not in _finish(other, scene)
+    assert other.get_metrics() == {"number": list(range(5))}
+    (gate / "stop").touch()
+    greedy.wait_for_completion(raise_on_error=False)
 
 
 def _submit(scene: Scene, script: str, parameters: dict[str, Any] | None = None) -> Any:
