@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from pathlib import Path
 
 import pytest
+from tests.jobs.world import World
 
 from localaml.domain.models import RunKey
+from localaml.domain.states import RunState
 from localaml.errors import FailedPrecondition
 from localaml.jobs import job_folders
 from localaml.jobs.disk_reserve import DiskReserve
@@ -155,3 +158,38 @@ def test_what_a_killed_emulator_was_preparing_or_removing_goes(state: StatePaths
     RunFolders(state, DiskReserve(state.disk_reserve)).remove_all_but([KEY])
     assert not state.preparing.exists() and not state.removing.exists()
     assert (paths.work / "outputs" / "a").exists()
+
+
+async def test_no_job_sees_a_run_that_is_prepared_and_people_see_its_logs(world: World) -> None:
+    world.cluster()
+    world.environments.hold = asyncio.Event()
+    key = world.submit("r").key
+    prepared, place = world.paths.prepared(key), world.paths.run(key)
+    log = "azureml-logs/20_image_build_log.txt"
+    await world.until(lambda: log in world.orchestrator.logs.names(key), "the log of a run that is prepared")
+    assert world.orchestrator.logs.path(key, log) == prepared.logs / "20_image_build_log.txt"
+    assert not place.root.exists()
+
+    # The emulator goes in the midst of it, and leaves things behind.
+    (prepared.work / "half").touch()
+    await world.restart()
+    await world.until(lambda: len(world.environments.containers) == 2, "the run to be prepared again")
+    assert not (prepared.work / "half").exists()
+    world.environments.hold.set()
+    await world.state("r", RunState.RUNNING)
+    assert not prepared.root.exists() and (place.work / "outputs").is_dir()
+    assert world.orchestrator.logs.path(key, log) == place.logs / "20_image_build_log.txt"
+    world.runtime.jobs["r"].end()
+    await world.state("r", RunState.COMPLETED)
+    assert {"azureml-logs/20_image_build_log.txt"} <= {row.path for row in world.store.artifacts.list(key)}
+
+
+async def test_a_run_that_fails_while_it_is_prepared_has_its_logs(world: World) -> None:
+    world.cluster()
+    world.environments.error = FailedPrecondition("ENVIRONMENT_FAILED", "no such package")
+    key = world.submit("r").key
+    await world.state("r", RunState.FAILED)
+    paths = {row.path for row in world.store.artifacts.list(key)}
+    assert {"azureml-logs/20_image_build_log.txt", "azureml-logs/60_control_log.txt"} <= paths
+    await world.until(lambda: not world.paths.run(key).root.exists(), "the folder to go")
+    assert not world.paths.prepared(key).root.exists()
