@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from localaml import job_files
-from localaml.errors import LocalAmlError, NotFound, ResourceExhausted, Unavailable
+from localaml.errors import FailedPrecondition, LocalAmlError, NotFound, ResourceExhausted, Unavailable
 from localaml.jobs.file_walk import FoundFile, walk_files
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ PUSH_SECONDS = 5.0
 # A file that is pushed again and again while it grows may take this part of the time at most.
 _PUSH_SHARE = 0.2
 _PARALLEL = 8
+# Of a pull, for an object that is replaced again and again while it is read.
+_ATTEMPTS = 5
+# Not one file, but the whole store does not take anything any more.
+_REFUSED = ("OBJECT_STORE_DENIED", "OBJECT_STORE_REFUSED")
 _INDEX_BYTES = 64 * 1024 * 1024
 # A file system tells times no finer: what was written so shortly before may have changed unseen.
 _TICK_NS = 50_000_000
@@ -94,19 +98,32 @@ class MountView:
             target = self.folder / relative
             try:
                 await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
-                await self._objects.get_file(info.key, target)
+                await self._get(info.key, target)
             except NotFound:
                 return  # removed just now
             except (FileExistsError, NotADirectoryError, IsADirectoryError):
                 notes.append(f"{relative}: was left out of the mount, it would be a file and a folder at once.")
                 return
             modified_ns = int(info.modified_at.timestamp() * 1e9)
-            os.utime(target, ns=(modified_ns, modified_ns))
-            self._synced[relative] = _Synced(target.stat().st_size, modified_ns)
+            # A time that the system cannot say is left alone.
+            with suppress(OSError, OverflowError):
+                os.utime(target, ns=(modified_ns, modified_ns))
+            # What it has become: file systems know fewer times than stores can tell.
+            status = target.stat()
+            self._synced[relative] = _Synced(status.st_size, status.st_mtime_ns)
 
         await _in_parallel(fetch, self._found(source))
         await asyncio.to_thread(self._save)
         return notes
+
+    async def _get(self, key: str, target: Path) -> None:
+        """Fetches an object; one that somebody replaces at that moment is fetched again, a few times."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await self._objects.get_file(key, target)
+            except FailedPrecondition as error:
+                if error.reason != "OBJECT_REPLACED" or attempt == _ATTEMPTS - 1:
+                    raise
 
     async def _found(self, source: str) -> AsyncIterator[ObjectInfo]:
         if source:
@@ -153,7 +170,8 @@ class MountView:
     async def finish(self) -> list[str]:
         """Pushes all that is still to be pushed; may be called again. Returns notes for the run's warnings.
 
-        Raises Unavailable, ResourceExhausted ``DISK_FULL``: what could not be pushed is still in the view.
+        Raises Unavailable, ResourceExhausted ``DISK_FULL``, PermissionDenied ``OBJECT_STORE_DENIED`` and
+        FailedPrecondition ``OBJECT_STORE_REFUSED``: what could not be pushed is still in the view.
         """
         await self.close()
         return await self._push(final=True)
@@ -173,6 +191,8 @@ class MountView:
             except (Unavailable, ResourceExhausted):
                 raise
             except (LocalAmlError, OSError) as error:
+                if isinstance(error, LocalAmlError) and error.reason in _REFUSED:
+                    raise
                 notes.append(f"{found.relative}: could not be written to the datastore ({error}).")
                 return
             settled = final or begun_ns - found.modified_ns > _TICK_NS
