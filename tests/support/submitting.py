@@ -12,6 +12,15 @@ import pytest
 Submit = Callable[..., Any]
 
 
+@pytest.fixture(autouse=True)
+def current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of the test's own is the current one: interactive runs take snapshots of it, and make folders."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
 @pytest.fixture
 def submit(workspace: Any, tmp_path: Path) -> Submit:
     """Submits a script's text, on the local target unless `target` says more; in this Python unless `managed`. Further

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.support.submitting import current_folder as current_folder
 from tests.support.submitting import submit as submit
 
 from localaml.testing.plugin import workspace as workspace
