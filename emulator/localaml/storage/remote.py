@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -39,6 +40,8 @@ _THREADS = 16
 _SMALLEST_PAGE = 50
 # From so many objects on that are asked for at once, and lie close together, a listing is quicker than asking for each.
 _WORTH_LISTING = 8
+# Where one of these is in a name, some clouds list it (by UTF-16) in another place than Python sorts it.
+_LISTED_DIFFERENTLY = re.compile("[\ud800-\U0010ffff]")
 _T = TypeVar("_T")
 
 
@@ -225,7 +228,7 @@ class RemoteStore:
         given up where there is too much between them."""
         prefix = os.path.commonprefix(keys)  # noqa: RUF071 - of strings, as stores mean it
         found: dict[str, ObjectInfo] = {}
-        if self.names.prefix_place(prefix) is None:
+        if self.names.prefix_place(prefix) is None or any(_LISTED_DIFFERENTLY.search(key) for key in keys):
             return found, keys
         missing, budget, last = set(keys), len(keys) + _PAGE, ""
         # A word before the first key, and as little as possible before it.
