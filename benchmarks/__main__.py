@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 from benchmarks import containers, datastores, logs, runs, startup, stores, transfer
@@ -23,6 +24,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--check", action="store_true", help="exit 1 when a goal is missed")
     options = parser.parse_args()
+    # What ends it also ends what it started, and removes its folders.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     parts = options.only or _PARTS
     repetitions = 5 if options.quick else 15
     cache = runs.environment_cache()
