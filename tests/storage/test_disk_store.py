@@ -180,6 +180,36 @@ async def test_move_across_file_systems(store: DiskStore, tmp_path: Path, monkey
     assert [chunk async for chunk in store.read("a")] == [b"moved"]
 
 
+@pytest.mark.parametrize("kind", ["link", "folder", "pipe", "file"])
+async def test_what_takes_a_files_place_while_it_is_moved_is_not_stored(
+    store: DiskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    secret, source, rename = tmp_path / "secret", tmp_path / "file", Path.rename
+    secret.write_text("of somebody else")
+    source.write_text("mine")
+
+    def swap(self: Path, target: Path) -> Path:
+        if self == source:
+            source.replace(tmp_path / "before")  # the same file has no other's number then
+            if kind == "link":
+                source.symlink_to(secret)
+            elif kind == "folder":
+                source.mkdir()
+                (source / "inner").symlink_to(secret)
+            elif kind == "pipe":
+                os.mkfifo(source)
+            else:
+                source.write_text("other")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", swap)
+    with pytest.raises(InvalidArgument, match="replaced while it was stored"):
+        await store.put_file("con/a", source, move=True)
+    assert await store.list("") == []
+    assert secret.read_text() == "of somebody else"
+    assert list((tmp_path / "incoming").iterdir()) == []
+
+
 async def test_big_folders_are_listed_quickly(store: DiskStore) -> None:
     folder = store.local_folder("ds/many/")
     assert folder is not None

@@ -33,6 +33,7 @@ from localaml.domain.names import check_relative_path
 from localaml.errors import FailedPrecondition, InvalidArgument, LocalAmlError, NotFound
 from localaml.jobs.file_walk import FoundFile, inside, walk_files
 from localaml.jobs.mount_view import MountViews
+from localaml.jobs.node_paths import moved, not_allowed, path_on_compute
 from localaml.paths import RunPaths, datastore_prefix
 
 if TYPE_CHECKING:
@@ -281,7 +282,7 @@ async def _fetch(objects: ObjectStore, key: str, target: Path, reference: DataRe
 
 def _make_room(target: Path, reference: DataReference, paths: RunPaths) -> bool:
     if not inside(target.parent, paths.root):
-        raise _not_allowed(_what(reference), reference.path_on_compute, paths.seen)
+        raise not_allowed(_what(reference), reference.path_on_compute, paths.seen)
     if os.path.lexists(target):
         if not reference.overwrite:
             return False
@@ -362,51 +363,9 @@ def _shown(reference: DataReference, source: Path) -> str:
     return repr(reference.path_on_compute or str(source))
 
 
-# -- paths on the node --------------------------------------------------------------------------------------------
-
-
-def path_on_compute(wanted: str, default: Path, what: str, paths: RunPaths) -> Path:
-    """Where something is to lie on the node.
-
-    Args:
-        wanted: as the user wrote it; relative to the work folder, or absolute.
-        default: when it is empty.
-        what: whose path it is, for the error: ``Input 'x'``.
-
-    Raises InvalidArgument ``INVALID_PATH``, ``PATH_ON_COMPUTE_NOT_ALLOWED``.
-    """
-    if not wanted:
-        return default
-    if not wanted.startswith("/"):
-        relative = wanted.strip("/")
-        if relative in ("", "."):
-            return paths.work
-        return paths.work / check_relative_path(relative, f"path on the compute of {what}")
-    path = moved(Path(os.path.normpath(wanted)), paths.seen, paths.root)
-    if not inside(path, paths.root):
-        raise _not_allowed(what, wanted, paths.seen)
-    return path
-
-
-def moved(path: Path, before: Path, now: Path) -> Path:
-    """Where `path` is when what was at `before` is at `now`."""
-    for root in (before, Path(os.path.realpath(before))):
-        if path == root or root in path.parents:
-            return now / path.relative_to(root)
-    return path
-
-
 def _path_on_compute(reference: DataReference, paths: RunPaths) -> Path:
     return path_on_compute(reference.path_on_compute, paths.mounts / reference.name, _what(reference), paths)
 
 
 def _what(reference: DataReference) -> str:
     return f"Data reference {reference.name!r}"
-
-
-def _not_allowed(what: str, wanted: str, root: Path) -> InvalidArgument:
-    return InvalidArgument(
-        "PATH_ON_COMPUTE_NOT_ALLOWED",
-        f"{what}: path_on_compute {wanted!r} is outside of the run's folder {root}, "
-        "which on this machine belongs to somebody else: use a relative path (below the work folder) or none.",
-    )

@@ -23,9 +23,9 @@ from localaml.domain.datasets import definition_from_json
 from localaml.domain.job import DatasetInput, DatasetMode, JobSpec
 from localaml.domain.models import Asset
 from localaml.errors import FailedPrecondition, InvalidArgument
-from localaml.jobs.data import moved, path_on_compute
 from localaml.jobs.dataset_files import DatasetFile, dataset_files
 from localaml.jobs.file_walk import inside
+from localaml.jobs.node_paths import moved, path_on_compute
 from localaml.paths import RunPaths
 
 if TYPE_CHECKING:
