@@ -71,8 +71,8 @@ class AzureAccount:
             "retry_policy": LinearRetry(backoff=0, retry_total=_RETRIES, random_jitter_range=0),
             "connection_timeout": _CONNECT_SECONDS,
             "read_timeout": self.read_seconds,
-            "max_single_get_size": 4 * 1024 * 1024,
-            "max_chunk_get_size": 4 * 1024 * 1024,
+            "max_single_get_size": _COPY_CHUNK,
+            "max_chunk_get_size": _COPY_CHUNK,
             # The library would send the bytes that we store to whatever host an answer names. Azure names none.
             "permit_redirects": False,
             # Every request on its own would be written to the log.
@@ -115,17 +115,18 @@ class _Body:
         self._tag = tag
         self._at = offset
         self._size = size
-        self._data = first
+        self._data = memoryview(first)
 
     def read(self, count: int, /) -> bytes:
         if not self._data and self._at < self._size:
-            self._data = _piece(self._client, self._tag, self._at, min(_COPY_CHUNK, self._size - self._at))
-        data, self._data = self._data[:count], self._data[count:]
+            piece = _piece(self._client, self._tag, self._at, min(_COPY_CHUNK, self._size - self._at))
+            self._data = memoryview(piece)
+        data, self._data = bytes(self._data[:count]), self._data[count:]
         self._at += len(data)
         return data
 
     def close(self) -> None:
-        self._data = b""
+        self._data = memoryview(b"")
 
 
 def _piece(client: Any, tag: str, offset: int, count: int) -> bytes:
