@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 from benchmarks import containers, datastores, logs, runs, startup, stores, transfer
@@ -19,10 +20,12 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, a shorter queue, smaller files")
     parser.add_argument("--only", choices=_PARTS, action="append")
-    parser.add_argument("--large-mib", type=int, help="size of the large file on disk; default 4096, quick: 256")
+    parser.add_argument("--large-mib", type=int, help="size of the large files of `stores`; default 4096")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--check", action="store_true", help="exit 1 when a goal is missed")
     options = parser.parse_args()
+    # What ends it also ends what it started, and removes its folders.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     parts = options.only or _PARTS
     repetitions = 5 if options.quick else 15
     cache = runs.environment_cache()
@@ -30,7 +33,8 @@ def main() -> int:
     if "startup" in parts:
         figures += startup.measure(cache, repetitions)
     if "stores" in parts:
-        figures += stores.measure(1000 if options.quick else 10_000, 128 if options.quick else 1024)
+        large = options.large_mib or (128 if options.quick else 4096)
+        figures += stores.measure(1000 if options.quick else 10_000, large)
     if "containers" in parts and (engine := containers.connect()) is not None:
         figures += containers.measure(engine, cache, repetitions)
     if set(parts) - {"startup", "containers"}:

@@ -41,7 +41,11 @@ class EmulatorProcess:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(settings).encode())
         self._process.stdin.close()
-        self.endpoint = self._wait()
+        try:
+            self.endpoint = self._wait()
+        except BaseException:
+            self.close()
+            raise
         self.ready_seconds = time.perf_counter() - started
 
     def _wait(self) -> dict[str, str]:

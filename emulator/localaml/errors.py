@@ -96,3 +96,12 @@ def disk_full() -> ResourceExhausted:
 def is_disk_full(error: BaseException) -> bool:
     """Whether the operating system says that there is no room."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def unreadable(name: str, error: OSError) -> FailedPrecondition:
+    """The error for bytes that the operating system does not give out: reason ``OBJECT_UNREADABLE``."""
+    return FailedPrecondition(
+        "OBJECT_UNREADABLE",
+        f"{name!r} cannot be read: {error.strerror or type(error).__name__}. Look after the emulator's disk, or the "
+        "rights of this file, then try again.",
+    )

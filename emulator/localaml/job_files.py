@@ -2,9 +2,10 @@
 
 A job can put anything under any name in its run's folder, at any moment: a link to a file of this machine, a pipe that
 nobody writes to, a device, a file of many gigabytes. In a container it may do so as root, and the emulator may be root
-here. So every step below a folder that the job cannot replace (`base`: that of all runs of a workspace, which is what
-containers have mounted) is taken from the folder opened before, and follows no link; only plain files are opened, and
-never waited for; and nothing is read without a limit.
+here. (What the emulator prepares for a job it writes elsewhere: `jobs.run_folders`.) So every step below a folder that
+the job cannot replace (`base`: that of all runs of a workspace, which is what containers have mounted) is taken from
+the folder opened before, and follows no link; only plain files are opened, and never waited for; and nothing is read
+without a limit.
 
 All functions raise OSError for what is not there, or is something else than it should be.
 """
@@ -133,6 +134,13 @@ def pinned(base: Path, path: Path) -> Iterator[Path]:
     """Another path of the same, good while in use, on which nothing but the last part can be replaced."""
     with folder(base, path.parent) as parent:
         yield _DESCRIPTORS / str(parent) / path.name if _DESCRIPTORS.exists() else path
+
+
+@contextmanager
+def pinned_folder(base: Path, path: Path) -> Iterator[Path]:
+    """Another path of a folder, for looking into it, good while in use: none that has taken its place meanwhile."""
+    with folder(base, path) as descriptor:
+        yield _DESCRIPTORS / str(descriptor) if _DESCRIPTORS.exists() else path
 
 
 @contextmanager

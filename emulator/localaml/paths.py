@@ -17,6 +17,8 @@
     incoming/                 objects being written
     disk-reserve              room for records when a job has filled the disk
     runs/<workspace id>/<run id>/{work,logs,control,tmp,mounts,datasets}
+    preparing/<workspace id>/<run id>/          the same, until the run's processes start: no job sees it
+    removing/                                   what was in `runs` and is being removed
     marks/<workspace id>/<run id>/              notes on a run's end, which no job sees
     nodes/<workspace id>/<cluster>/<node id>/   folders of logical nodes
 
@@ -38,9 +40,20 @@ from localaml.domain.models import RunKey
 
 @dataclass(frozen=True, slots=True)
 class RunPaths:
-    """Folders of one run."""
+    """Folders of one run.
+
+    Attributes:
+        root: where they are now.
+        later: where the run's processes will see them, when that is elsewhere.
+    """
 
     root: Path
+    later: Path | None = None
+
+    @property
+    def seen(self) -> Path:
+        """Where the run's processes see `root`."""
+        return self.later or self.root
 
     @property
     def work(self) -> Path:
@@ -134,6 +147,14 @@ class StatePaths:
         return self.root / "runs"
 
     @property
+    def preparing(self) -> Path:
+        return self.root / "preparing"
+
+    @property
+    def removing(self) -> Path:
+        return self.root / "removing"
+
+    @property
     def marks(self) -> Path:
         return self.root / "marks"
 
@@ -152,6 +173,10 @@ class StatePaths:
     def run(self, key: RunKey) -> RunPaths:
         """Folders of a run (its ids were checked by `domain.names`)."""
         return RunPaths(self.runs / key.workspace_id / key.run_id)
+
+    def prepared(self, key: RunKey) -> RunPaths:
+        """Folders of a run that is being prepared."""
+        return RunPaths(self.preparing / key.workspace_id / key.run_id, self.run(key).root)
 
 
 ACCOUNT = "localaml"

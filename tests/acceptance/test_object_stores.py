@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.storage.faulty_proxy import FaultyProxy
-from tests.support.azurite import Azurite, find_azurite
+from tests.support.azurite import Azurite, azurite_program
 from tests.support.emulator_process import EmulatorProcess, processes_of
 from tests.support.waiting import wait_until
 
@@ -50,6 +50,8 @@ client = boto3.client("s3")
 names = [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]
 container = [name for name in names if name.startswith("azureml-blobstore-")][0]
 client.put_object(Bucket=container, Key="from/boto3.txt", Body=b"by the job's own client")
+client.create_bucket(Bucket="made-by-the-job")
+client.put_object(Bucket="made-by-the-job", Key="result.bin", Body=bytes(range(256)) * 1000)
 """
 # Writes to the mount, and to outputs, while the test lets the store go.
 WAITING = """
@@ -202,6 +204,13 @@ def test_a_jobs_own_boto3_meets_the_same_cloud(scene: Scene, tmp_path: Path) -> 
     check_completed(scene.submit(BOTO))
     assert scene.datastore.download(str(tmp_path / "down"), prefix="from", show_progress=False) == 1
     assert (tmp_path / "down/from/boto3.txt").read_bytes() == b"by the job's own client"
+    # A client outside finds it as well, and what the job put into a bucket of its own.
+    client = account_of(scene.emulator).client()
+    body = client.get_object(Bucket=scene.container, Key="from/boto3.txt")["Body"].read()
+    assert body == b"by the job's own client"
+    body = client.get_object(Bucket="made-by-the-job", Key="result.bin")["Body"].read()
+    assert body == bytes(range(256)) * 1000
+    client.close()
 
 
 def test_everything_goes_when_the_emulator_stops(scene: Scene) -> None:
@@ -341,10 +350,7 @@ def other_name(cloud: MotoCloud) -> str:
 
 @pytest.fixture(scope="module")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
-    program, why = find_azurite()
-    if program is None:
-        pytest.skip(why)
-    with Azurite(program, tmp_path_factory.mktemp("azurite")) as running:
+    with Azurite(azurite_program(), tmp_path_factory.mktemp("azurite")) as running:
         yield running
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,3 +165,26 @@ def test_mistakes_are_told(left: Left, tmp_path: Path) -> None:
     assert "--cloud" in left.line.fail("storage", "migrate", "--to", "tape", "--state-dir", state, code=2)
     with left.emulator:
         assert "emulator" in left.line.fail("storage", "fsck", "--state-dir", state)
+
+
+def test_a_move_that_was_interrupted_copies_what_has_changed_since_whatever_the_clocks_say(
+    left: Left, cloud: MotoCloud
+) -> None:
+    """Sizes and times say nothing: a job sets them as it likes, and two machines have two clocks."""
+    folder = left.emulator.state_dir / "objects/localaml" / left.container
+    (folder / "from-the-future").write_text("future")
+    os.utime(folder / "from-the-future", (4e9, 4e9))
+    (folder / "rewritten").write_text("first")
+    record = left.emulator.state_dir / "cloud.json"
+    move = ("migrate", "--to", "s3", "--s3-endpoint", cloud.endpoint)
+    assert "from-the-future  6" in left.storage(*move, **AWS)
+    # As after a kill before the last step: the state folder is still with its disk, and is used.
+    record.unlink()
+    (folder / "rewritten").write_text("again")
+    os.utime(folder / "rewritten", (1e9, 1e9))
+    told = left.storage(*move, **AWS)
+    assert "rewritten  5" in told and "1 object(s) copied, 5 bytes" in told
+    client = S3Account(cloud.endpoint, access_key="test", secret_key="test").client()
+    for name, content in (("rewritten", b"again"), ("from-the-future", b"future")):
+        assert client.get_object(Bucket=left.container, Key=name)["Body"].read() == content
+    client.close()

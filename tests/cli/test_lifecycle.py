@@ -221,6 +221,24 @@ def test_init_with_the_config_of_a_real_workspace(cli: CommandLine, tmp_path: Pa
     assert "prod" in cli.succeed("workspace", "list")
 
 
+@pytest.mark.parametrize("place", ["config.json", "aml_config/config.json"])
+def test_init_where_the_portals_config_lies_beside_the_code(cli: CommandLine, tmp_path: Path, place: str) -> None:
+    cli.succeed("start", "-d")
+    config = tmp_path / "project" / place
+    config.parent.mkdir(parents=True)
+    text = '{"subscription_id": "1234", "resource_group": "team", "workspace_name": "prod"}'
+    config.write_text(text)
+    assert f"{place} leads Workspace.from_config() to it" in cli.succeed("init", cwd=tmp_path / "project")
+    assert [found["name"].rpartition("/")[2] for found in cli.json("workspace", "list")] == ["prod"]
+    assert config.read_text() == text and not (tmp_path / "project" / ".azureml").exists()
+
+    # What takes its place is where it is found first.
+    assert "names the workspace 'prod'" in cli.fail("init", "-w", "other", cwd=tmp_path / "project")
+    cli.succeed("init", "-w", "other", "--force", cwd=tmp_path / "project")
+    assert json.loads((tmp_path / "project" / ".azureml" / "config.json").read_text())["workspace_name"] == "other"
+    assert config.read_text() == text
+
+
 def test_init_with_bad_input(cli: CommandLine) -> None:
     cli.succeed("start", "-d")
     assert "is not a good workspace name" in cli.fail("init", "-w", "../up")
@@ -255,3 +273,21 @@ def test_doctor(cli: CommandLine) -> None:
         done = cli.run("doctor", "--port", port)
     assert done.returncode == 1
     assert any(line.startswith("MISSING  gRPC port") and port in line for line in done.stdout.splitlines())
+
+
+def test_doctor_knows_the_ports_of_the_emulator_that_is_running(cli: CommandLine) -> None:
+    cli.succeed("start", "-d")
+    endpoint = cli.endpoint()
+    ports = [endpoint[name].rpartition(":")[2] for name in ("grpc_address", "http_address")]
+    words = ["doctor", "--port", ports[0], "--http-port", ports[1]]
+    found = {one["check"]: one for one in cli.json(*words)}
+    for name, port in zip(("gRPC port", "HTTP port"), ports, strict=True):
+        said = (found[name]["result"], found[name]["text"])
+        assert said == ("ok", f"{port} on 127.0.0.1 is in use by the emulator that is running")
+
+    # They are not for an emulator of another state folder.
+    done = cli.run(*words, "--state-dir", str(cli.home / "other"))
+    assert done.returncode == 1
+    missing = [line for line in done.stdout.splitlines() if line.startswith("MISSING")]
+    assert [line.split()[1] for line in missing] == ["gRPC", "HTTP"]
+    assert "an emulator of another state folder seems to answer there" in missing[1]

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -107,26 +107,75 @@ def _bind(path: Path) -> None:
         listening.bind(str(path))
 
 
-async def test_the_relay_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "MOST_CONNECTIONS", 2)
+async def test_a_node_that_takes_all_connections_takes_none_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "LEAST_OF_NODE", 1)
+    answers = {}
+    async with _relay(tmp_path, most=4) as connect:
+        for node in ("greedy", "greedy", "greedy", "greedy", "greedy", "other", "other", "third", "greedy"):
+            answers.setdefault(node, []).append(await connect(node))
+    # Of four, each of three has a share of one.
+    assert answers == {"greedy": [b"hello"] * 4 + [b""] * 2, "other": [b"hello", b""], "third": [b"hello"]}
+
+
+async def test_a_node_has_no_more_connections_than_one_can_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "MOST_OF_NODE", 2)
+    async with _relay(tmp_path, most=100) as connect:
+        assert [await connect("greedy") for _ in range(3)] == [b"hello", b"hello", b""]
+
+
+async def test_a_connection_that_has_ended_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "MOST_OF_NODE", 1)
+    async with _relay(tmp_path, most=100, stays=False) as connect:
+        for _ in range(3):
+            # The other end's is told a moment later.
+            while await connect("other") != b"hello":
+                await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 7, 100])
+@pytest.mark.parametrize("most", [8, 170, 1024])
+def test_how_many_connections_there_can_be(nodes: int, most: int) -> None:
+    """Whoever comes first takes what there is: all others still get their share, and all together are limited."""
+    counts = [0] * nodes
+    for number in range(nodes):
+        while relay.is_admitted(counts[number], sum(counts), nodes, most):
+            counts[number] += 1
+    assert min(counts) >= min(relay.LEAST_OF_NODE, most)
+    assert max(counts) <= relay.MOST_OF_NODE
+    assert sum(counts) <= most + max(most, nodes * relay.LEAST_OF_NODE)
+
+
+@asynccontextmanager
+async def _relay(folder: Path, *, most: int, stays: bool = True) -> AsyncIterator[Callable[[str], Awaitable[bytes]]]:
+    """Opens a connection of a node, which stays open, and has it answered: empty when it is refused."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(await reader.read(100))
+        await reader.read()
+        writer.close()
 
     server = await asyncio.start_server(echo, "127.0.0.1", 0)
-    led = Relay(tmp_path / "relay", [server.sockets[0].getsockname()[1]])
-    await led.start()
+    led = Relay([server.sockets[0].getsockname()[1]], most)
     opened = []
-    answers = []
-    for _ in range(3):
-        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "relay" / "0.sock"))
+    for name in ("greedy", "other", "third"):
+        await led.open(folder / name)
+        await led.open(folder / name)
+
+    async def connect(name: str) -> bytes:
+        reader, writer = await asyncio.open_unix_connection(str(folder / name / "0.sock"))
         opened.append(writer)
         try:
             writer.write(b"hello")
-            answers.append(await asyncio.wait_for(reader.read(5), 10))
+            return await asyncio.wait_for(reader.read(5), 10)
         except ConnectionError:
-            answers.append(b"")
-    assert answers == [b"hello", b"hello", b""]
+            return b""
+        finally:
+            if not stays:
+                writer.close()
+
+    yield connect
     for writer in opened:
         writer.close()
     await led.close()

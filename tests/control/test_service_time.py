@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.control.conftest import Submit
+from tests.support.submitting import Submit
 
 from localaml.cli.failure import CliError
 from localaml.testing import assert_completed, count_calls, wait_for_state
@@ -53,7 +53,7 @@ class TestWhatFollowsTheClock:
         assert set(_times(run).values()) == {begin}
 
     def test_the_limit_of_a_run(self, submit: Submit, clock: EmulatorClock) -> None:
-        run = submit(SLEEPS, limit=3600)
+        run = submit(SLEEPS, max_run_duration_seconds=3600)
         wait_for_state(run, "Running")
         begin = clock.now
         clock.advance(3599)
@@ -69,7 +69,7 @@ class TestWhatFollowsTheClock:
         """The first run is ended at its limit, the second gets its node and is ended, the node goes."""
         cluster = amlcompute(max_nodes=1, idle_seconds_before_scaledown=120)
         begin = clock.now
-        first, second = submit(SLEEPS, cluster, limit=60), submit(SLEEPS, cluster, limit=30)
+        first, second = (submit(SLEEPS, cluster, max_run_duration_seconds=seconds) for seconds in (60, 30))
         wait_for_state(first, "Running")
         clock.advance(60)
         assert (_times(first)["Failed"] - begin).total_seconds() == 60

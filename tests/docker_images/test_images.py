@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
@@ -279,6 +280,34 @@ async def test_a_dockerfile_that_cannot_be_built_says_why(
     assert all(word.lower() in error.message.lower() for word in words), error.message
 
 
+async def test_a_build_that_fails_leaves_nothing(
+    debian_image: str, make_images: MakeImages, docker_engine: DockerClient, built: list[str]
+) -> None:
+    # An image of somebody else, without a name: a step's program that points at it does not take it away.
+    container = docker_engine.containers.create(debian_image)
+    built.append(str(container.commit().id))
+    container.remove()
+    mark = uuid.uuid4().hex
+    pointing = f"echo ' ---> {built[0].removeprefix('sha256:')[:12]}'"
+    text = f"FROM {debian_image}\nRUN echo {mark} > /one\nRUN echo {mark} > /two\nRUN {pointing}; exit 7\n"
+    await _fails(make_images(), ContainerSpec(dockerfile=text), "IMAGE_BUILD_FAILED")
+    assert not _images(docker_engine, mark)
+    assert not _steps(docker_engine, mark)
+    assert docker_engine.images.get(built[0])
+
+
+def _images(client: DockerClient, mark: str) -> list[str]:
+    """The images that steps with the mark have made, also those without a name."""
+    from docker.errors import ImageNotFound
+
+    found = []
+    for image_id in client.api.images(quiet=True, all=True):
+        with contextlib.suppress(ImageNotFound):
+            if mark in client.api.history(image_id)[0]["CreatedBy"]:
+                found.append(image_id)
+    return found
+
+
 async def test_an_image_under_a_dockerfile_that_cannot_be_had_is_named(make_images: MakeImages) -> None:
     container = ContainerSpec(dockerfile="FROM 127.0.0.1:1/team/image:1\nRUN true\n")
     error = await _fails(make_images(), container, "IMAGE_PULL_FAILED")
@@ -289,7 +318,7 @@ async def test_a_cancelled_run_ends_its_build(
     debian_image: str, make_images: MakeImages, docker_engine: DockerClient
 ) -> None:
     mark = uuid.uuid4().hex
-    text = f"FROM {debian_image}\nRUN echo begun-{mark}; sleep 600\n"
+    text = f"FROM {debian_image}\nENV MARK={mark}\nRUN echo begun-{mark}; sleep 600\n"
     seen = asyncio.Event()
 
     def log(line: str) -> None:
@@ -298,11 +327,12 @@ async def test_a_cancelled_run_ends_its_build(
 
     task = asyncio.ensure_future(make_images().resolve(ContainerSpec(dockerfile=text), log))
     await asyncio.wait_for(seen.wait(), PATIENCE)
-    assert _steps(docker_engine, mark)
+    assert _steps(docker_engine, mark) and _images(docker_engine, mark)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await asyncio.to_thread(wait_until, lambda: not _steps(docker_engine, mark), PATIENCE, "the end of the build")
+    await asyncio.to_thread(wait_until, lambda: not _images(docker_engine, mark), PATIENCE, "the removal of its images")
 
 
 def _steps(client: DockerClient, mark: str) -> list[Any]:

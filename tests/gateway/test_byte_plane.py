@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import hashlib
 import json
 from collections.abc import AsyncIterator
@@ -25,7 +26,9 @@ from localaml.gateway.app import Gateway
 from localaml.gateway.byte_plane import BytePlane
 from localaml.paths import artifact_key, content_key
 from localaml.services.tokens import Access, RunTokens, UrlSigner, authenticator
+from localaml.storage import disk
 from localaml.storage.disk import DiskStore
+from localaml.storage.safe_tree import SafeTree
 from localaml.store import Store
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -409,3 +412,43 @@ async def test_no_descriptor_is_left(plane: Plane, client: Client) -> None:
     for _ in range(20):
         await round_trip()
     assert open_files() <= before
+
+
+@pytest.mark.parametrize("at", [0, 1_000_000])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_disk_that_cannot_be_read_is_told(
+    plane: Plane, client: Client, monkeypatch: pytest.MonkeyPatch, method: str, at: int
+) -> None:
+    """From a bad block on; a client that was cut off there goes on from there, and is told then."""
+    await client.ask("PUT", plane.url("datastore", "acc", "cont", "a", access="write"), DATA)
+    read = disk.os.preadv
+
+    def bad(file: int, buffers: list[memoryview], offset: int) -> int:
+        if offset >= at:
+            raise OSError(errno.EIO, "Input/output error")
+        return int(read(file, [buffers[0][: at - offset]], offset))
+
+    monkeypatch.setattr(disk.os, "preadv", bad)
+    headers = {"Range": f"bytes={at}-", **({"Want-Content-Digest": "sha-256=1"} if method == "HEAD" else {})}
+    answer = await client.ask(method, plane.url("datastore", "acc", "cont", "a"), **headers)
+    assert answer.status == 400
+    if method == "GET":
+        assert reason(answer) == (400, "OBJECT_UNREADABLE") and b"Input/output error" in answer.body
+    monkeypatch.undo()
+    answer = await client.ask("GET", plane.url("datastore", "acc", "cont", "a"))
+    assert (answer.status, answer.body) == (200, DATA)
+
+
+async def test_a_file_that_may_not_be_read_is_told(
+    plane: Plane, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job of another user can leave one."""
+    await client.ask("PUT", plane.url("datastore", "acc", "cont", "a", access="write"), DATA)
+
+    def denied(*_: Any) -> tuple[int, object]:
+        raise PermissionError(errno.EACCES, "Permission denied", str(plane.root / "acc/cont/a"))
+
+    monkeypatch.setattr(SafeTree, "open_file", denied)
+    answer = await client.ask("GET", plane.url("datastore", "acc", "cont", "a"))
+    assert reason(answer) == (400, "OBJECT_UNREADABLE")
+    assert b"Permission denied" in answer.body and str(plane.root).encode() not in answer.body

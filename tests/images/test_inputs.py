@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from tests.cli.command_line import CommandLine
 
+from localaml.compute.docker.image_leftovers import BuildSteps
 from localaml.errors import LocalAmlError
 from localaml.images.debian import DebianOptions
-from localaml.images.dockerfile import BuildSteps
 from localaml.images.programs import run_program
 from localaml.images.wheels import IndexSettings, TargetPython
 
@@ -73,7 +73,7 @@ def _is_gone(process_id: int) -> bool:
 
 
 def test_steps_that_a_build_did_not_make_are_not_its_own() -> None:
-    steps = BuildSteps("sha256:" + "a" * 64)
+    steps = BuildSteps({"sha256:" + "a" * 64, "sha256:" + "b" * 64})
     for line in (
         "Step 1/3 : FROM base",
         f" ---> {'a' * 12}",
@@ -82,10 +82,11 @@ def test_steps_that_a_build_did_not_make_are_not_its_own() -> None:
         f" ---> {'b' * 12}",
         "Step 3/3 : RUN true",
         f" ---> Running in {'c' * 12}",
+        f" ---> {'b' * 12}",  # a program of the step can say such a thing, too
         f" ---> {'d' * 12}",
     ):
         steps.note(line)
-    assert steps.made == ["d" * 12]
+    assert (steps.made, steps.container) == (["d" * 12], "c" * 12)
 
 
 def test_all_that_builds_need_is_in_the_package() -> None:

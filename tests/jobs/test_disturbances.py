@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from tests.jobs.world import World
@@ -14,8 +13,6 @@ from localaml.domain.run_lifecycle import RunEvent
 from localaml.domain.states import NodeState, RunState
 from localaml.errors import FailedPrecondition
 from localaml.jobs.run_book import RunBook
-from localaml.jobs.run_folders import forget_carried, make_folders, restore_carried
-from localaml.paths import RunPaths
 
 S = RunState
 
@@ -279,57 +276,3 @@ async def test_the_history_has_every_state_in_order_with_its_cause(world: World)
     assert all(event.cause and event.workspace_id == "wid" and event.cluster == "cpu" for event in run)
     assert next(event.cause for event in events if event.kind == "cluster") == "created"
     assert {event.new_state for event in events if event.kind == "node"} >= {"preparing", "idle", "running"}
-
-
-class TestFolders:
-    """What an attempt leaves to the next, whatever interrupts it."""
-
-    def fill(self, paths: RunPaths) -> None:
-        make_folders(paths, 1)
-        (paths.work / "outputs").mkdir()
-        (paths.work / "outputs" / "a").write_text("1")
-        (paths.work / "data").write_text("d")
-        (paths.logs / "80_driver_log.txt").write_text("log")
-        (paths.control / "exit").write_text("0")
-
-    def test_outputs_and_logs_are_carried_over(self, tmp_path: Path) -> None:
-        paths = RunPaths(tmp_path / "run")
-        self.fill(paths)
-        for _ in range(3):  # interrupted and begun again
-            make_folders(paths, 2)
-            assert list(paths.work.iterdir()) == [] and list(paths.control.iterdir()) == []
-            (paths.work / "outputs").mkdir()
-            (paths.work / "outputs" / "a").write_text("of the snapshot")
-            restore_carried(paths, 2)
-            assert (paths.work / "outputs" / "a").read_text() == "1"
-        forget_carried(paths, 2)
-        (paths.work / "outputs" / "a").write_text("2")
-        make_folders(paths, 3)
-        restore_carried(paths, 3)
-        assert (paths.work / "outputs" / "a").read_text() == "2"
-        assert (paths.logs / "80_driver_log.txt").read_text() == "log"
-
-    def test_half_set_aside(self, tmp_path: Path) -> None:
-        paths = RunPaths(tmp_path / "run")
-        self.fill(paths)
-        (paths.work / "logs").mkdir()
-        (paths.work / "logs" / "b").write_text("b")
-        (paths.root / "carried-2.part").mkdir()
-        (paths.work / "outputs").rename(paths.root / "carried-2.part" / "outputs")
-        make_folders(paths, 2)
-        restore_carried(paths, 2)
-        assert (paths.work / "outputs" / "a").read_text() == "1" and (paths.work / "logs" / "b").read_text() == "b"
-
-    def test_links_of_a_job_lead_nowhere_for_us(self, tmp_path: Path) -> None:
-        outside = tmp_path / "outside"
-        outside.mkdir()
-        (outside / "secret").write_text("s")
-        paths = RunPaths(tmp_path / "run")
-        self.fill(paths)
-        (paths.work / "outputs" / "link").symlink_to(outside)
-        (paths.work / "logs").symlink_to(outside)
-        make_folders(paths, 2)
-        restore_carried(paths, 2)
-        assert (paths.work / "outputs" / "link").is_symlink()
-        assert not (paths.work / "logs").exists()
-        assert (outside / "secret").read_text() == "s"

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.waiting import wait_until_async
 
 from localaml.clock import RealClock
-from localaml.errors import LocalAmlError, Unavailable
+from localaml.errors import FailedPrecondition, LocalAmlError, PermissionDenied, Unavailable
 from localaml.jobs import mount_view
 from localaml.jobs.mount_view import MountView
 from localaml.storage.memory import MemoryStore
+from localaml.storage.object_store import ObjectInfo
 
 PREFIX = "localaml/container/"
 
@@ -208,3 +212,63 @@ async def test_many_files(objects: FailingStore, make: Callable[..., MountView])
     view = make()
     await view.pull("many")
     assert len(list((view.folder / "many").iterdir())) == 1200
+
+
+@pytest.mark.parametrize("year", [1, 1890, 2500, 9999])
+async def test_files_that_no_job_touched_are_not_pushed_whatever_time_the_store_tells(
+    objects: FailingStore, make: Callable[..., MountView], monkeypatch: pytest.MonkeyPatch, year: int
+) -> None:
+    """File systems know fewer years than clocks that are wrong."""
+    objects.put(PREFIX + "a.txt", b"a")
+    listed = objects.list
+
+    async def wrong(*arguments: Any, **more: Any) -> list[ObjectInfo]:
+        told = datetime(year, 1, 1, tzinfo=timezone.utc)
+        return [replace(info, modified_at=told) for info in await listed(*arguments, **more)]
+
+    monkeypatch.setattr(objects, "list", wrong)
+    view = make()
+    assert await view.pull("") == []
+    assert await view.finish() == []
+    assert objects.puts == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [PermissionDenied("OBJECT_STORE_DENIED", "no more"), FailedPrecondition("OBJECT_STORE_REFUSED", "expired token")],
+)
+async def test_a_store_that_takes_nothing_any_more_is_an_error_and_no_note(
+    objects: FailingStore, make: Callable[..., MountView], error: LocalAmlError
+) -> None:
+    """Credentials end while a job runs: what it wrote would be lost, and its run would have succeeded."""
+    view = make()
+    await view.pull("")
+    (view.folder / "result.bin").write_bytes(b"precious")
+    objects.error = error
+    with pytest.raises(type(error)):
+        await view.finish()
+    objects.error = None
+    assert await view.finish() == []
+    assert await content(objects, "result.bin") == b"precious"
+
+
+async def test_an_object_that_is_replaced_while_it_is_pulled_is_read_again(
+    objects: FailingStore, make: Callable[..., MountView], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects.put(PREFIX + "a.txt", b"a")
+    get = objects.get_file
+    replacements = [b"b", b"c"]
+
+    async def replaced(key: str, target: Path) -> None:
+        if replacements:
+            objects.put(key, replacements.pop(0))
+            raise FailedPrecondition("OBJECT_REPLACED", "replaced")
+        await get(key, target)
+
+    monkeypatch.setattr(objects, "get_file", replaced)
+    view = make()
+    assert await view.pull("") == []
+    assert (view.folder / "a.txt").read_bytes() == b"c"
+    replacements += [b"x"] * 100
+    with pytest.raises(FailedPrecondition):
+        await make("other").pull("")

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from tests.jobs.world import World
 
+from localaml.domain.job import ContainerSpec
 from localaml.domain.models import ErrorInfo, ScaleSettings
 from localaml.domain.states import NodeState, RunState
 from localaml.errors import FailedPrecondition, InvalidArgument, NotFound
@@ -289,3 +290,17 @@ async def test_a_cancel_survives_a_restart(world: World) -> None:
     await world.restart()
     await world.state("r", S.CANCELED)
     assert world.runtime.jobs["r"].terminated
+
+
+async def test_a_run_that_wants_gpus_where_there_are_none_is_told_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.cluster()
+    monkeypatch.setattr(world.runtime, "lacks_gpus", lambda node: "no GPUs here")
+    for run_id, gpu in (("wants", True), ("wants-not", False)):
+        world.submit(run_id, container=ContainerSpec(gpu=gpu))
+        await world.state(run_id, S.RUNNING)
+        world.runtime.jobs[run_id].end()
+        run = await world.state(run_id, S.COMPLETED)
+        told = [(warning.code, warning.message) for warning in run.warnings]
+        assert told == ([("NO_GPU", "no GPUs here")] if gpu else [])

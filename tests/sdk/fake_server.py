@@ -47,6 +47,7 @@ class FakeServer:
         files: path -> content, for GET and PUT.
         requests: what was asked, as (method, path, headers).
         drop: called before each request is answered; true: hang up instead.
+        pause: called in the middle of the body of each GET.
         cut: bytes after which the body of a GET breaks off; one entry per GET.
     """
 
@@ -56,6 +57,7 @@ class FakeServer:
         self.files: dict[str, bytes] = {}
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.drop: Callable[[], bool] = lambda: False
+        self.pause: Callable[[], object] = lambda: None
         self.cut: list[int] = []
         self.connections = 0
         self._server = _Server(("127.0.0.1", port), _Handler)
@@ -136,7 +138,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.fake.cut and self.command == "GET":
             body = body[: self.fake.cut.pop(0)]
             self.close_connection = True
-        self.wfile.write(body)
+        half = len(body) // 2 if self.command == "GET" else 0
+        if half:
+            self.wfile.write(memoryview(body)[:half])
+            self.fake.pause()
+        self.wfile.write(memoryview(body)[half:])
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -313,3 +313,17 @@ def test_one_failure_of_many_ends_those_that_are_under_way(store: Any, workspace
         workspace._client.transfer.upload_files([Upload(a, endless, 1 << 40), Upload(b, str(tmp_path / "none"))])
     assert endless.given < 4 << 30
     assert store.download(str(tmp_path / "down"), show_progress=False) == 0
+
+
+def test_a_part_whose_name_another_file_takes_never_becomes_the_target(tmp_path: Path) -> None:
+    """A stranger can give an object of the same folder the hidden name of another one's part."""
+    target = tmp_path / "data.bin"
+    part = part_files.PartFile(str(target), True)
+    part.file.write(b"content of data.bin")
+    (tmp_path / "other").write_bytes(b"of a stranger")
+    (tmp_path / "other").replace(part.path)
+    with pytest.raises(OSError, match="was replaced while it was written"):
+        part.finish()
+    part.give_up(False)
+    assert not target.exists()
+    assert Path(part.path).read_bytes() == b"of a stranger"

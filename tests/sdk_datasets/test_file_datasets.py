@@ -111,8 +111,19 @@ def test_download(fill: Fill, tmp_path: Path) -> None:
         dataset.download(str(out))
     dataset.download(str(out), overwrite=True)
     assert (out / "x.txt").read_text() == "x"
-    elsewhere = dataset.take(1).download()
-    assert Path(elsewhere[0]).read_text() == "h"
+
+
+def test_download_without_a_target(fill: Fill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = Dataset.File.from_files((fill(TREE), "d")).take(1)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    with pytest.raises(UserErrorException, match="cannot be fetched"):
+        Dataset.File.from_files("http://127.0.0.1:1/gone.txt", validate=False).download()
+    assert list(temporary.iterdir()) == []
+    (path,) = dataset.download()
+    assert Path(path).read_text() == "h"
+    assert [Path(path).parent] == list(temporary.iterdir())  # it is the result, and stays
 
 
 def test_mount_is_a_read_only_view_for_a_while(fill: Fill, tmp_path: Path) -> None:

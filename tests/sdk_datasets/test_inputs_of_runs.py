@@ -134,7 +134,7 @@ def test_whatever_the_job_does_the_datastore_stays(workspace: Workspace, tmp_pat
     run.wait_for_completion()
     assert run.get_metrics()["modes"] == {"file": 0o444, "folder": 0o555}
     assert dataset.to_path() == ["/a.txt", "/sub/b.txt"]
-    assert [Path(path).read_text() for path in dataset.download()] == ["A", "B"]
+    assert [Path(path).read_text() for path in dataset.download(str(tmp_path / "after"))] == ["A", "B"]
 
 
 def test_a_place_of_the_users_choice(workspace: Workspace, tmp_path: Path, dataset: FileDataset) -> None:

@@ -53,7 +53,8 @@ def _points(url: str, run: str) -> list[float]:
         return []
 
 
-def test_folders_with_display_names(workspace: Workspace, tmp_path: Path) -> None:
+def test_folders_with_display_names(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     experiment = Experiment(workspace, "named")
     runs = [experiment.start_logging(display_name=name, snapshot_directory=None) for name in ("../a b", "same", "same")]
     (tmp_path / "event").write_text("x")

@@ -159,8 +159,17 @@ async def test_many_are_looked_up_at_once(store: ObjectStore) -> None:
         await store.stat_many([*there, "../a"])
 
 
+async def test_many_are_looked_up_at_once_whatever_their_order(store: ObjectStore) -> None:
+    # UTF-16, by which Azure lists, has the emoji first; Python the wide letters.
+    wanted = [f"localaml/my-container/{letter}{number}" for letter in ("\U0001f600", "\uff21") for number in range(5)]
+    for key in wanted:
+        await put(store, key, b"x")
+    assert (await store.stat_many(wanted)).keys() == set(wanted)
+
+
 @pytest.mark.parametrize(
-    "key", ["", "/a", "a//b", "./a", "../a", "a/../b", "a/..", "a\\b", "a\nb", "a\0", "a/", "x" * 300]
+    "key",
+    ["", "/a", "a//b", "./a", "../a", "a/../b", "a/..", "a\\b", "a\nb", "a\0", "a/", "x" * 300, "a\ufffe", "\uffff"],
 )
 async def test_bad_keys(store: ObjectStore, key: str) -> None:
     for call in (store.stat, store.open_reader, store.open_writer, store.delete):
@@ -256,3 +265,33 @@ async def test_a_copy_is_an_object_of_its_own(store: ObjectStore) -> None:
     with pytest.raises(InvalidArgument):
         await store.copy("acc/con/a", "../b")
     assert await keys(store, "_models/") == ["_models/ws/b/a"]
+
+
+_STRANGE = [
+    *("é.txt", "e\u0301.txt", "Case.txt", "case.txt", "a%2Fb", "a%2fb", "a/b", "q?x=1", "h#frag", "sp ace", " lead"),
+    *("trail ", "dot.", "dots..", "...", "plus+plus", "amp&amp;", "lt<gt>", "quote'\"", "semi;colon", "comma,", "eq="),
+    *("star*", "😀.txt", "\uffee.txt", "\u200b", "\u202e", "\x85nel", "\u2028sep", "~", "$", "@", "[x]", "{y}", "|"),
+    *("^", "`", "%", "%%", "%41", "c:d", "\xa0nbsp", "中文/文件.bin", "d/.hidden/..x", "-", "--", "con", "\U0010ffff"),
+    *("x" * 250, "/".join(["d" * 250] * 3)),
+]
+
+
+async def test_strange_names_are_names(store: ObjectStore) -> None:
+    """No two of them are one, each comes back as it is, and listings have all of them, in any pages."""
+    prefix = "localaml/my-container/"
+    for name in _STRANGE:
+        await put(store, prefix + name, name.encode())
+    for name in _STRANGE:
+        assert await get(store, prefix + name) == name.encode()
+    wanted = sorted(prefix + name for name in _STRANGE)
+    if isinstance(store, AzureBlobStore):
+        wanted.sort(key=lambda key: key.encode("utf-16-be"))  # which is Azure's order
+    assert await keys(store, prefix) == wanted
+    for limit in (1, 7):
+        seen: list[str] = []
+        while page := await keys(store, prefix, seen[-1] if seen else "", limit):
+            seen += page
+        assert seen == wanted
+    assert (await store.stat_many(wanted)).keys() == set(wanted)
+    assert await store.delete_prefix(prefix) == len(wanted)
+    assert await keys(store, prefix) == []

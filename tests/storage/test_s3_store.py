@@ -190,3 +190,31 @@ async def test_moto_answers_loopback_names_only(moto: MotoCloud) -> None:
         urllib.request.urlopen(request, timeout=5)
     assert caught.value.code == 421
     caught.value.close()
+
+
+async def test_names_of_strangers_stop_no_listing_and_no_removal(store: S3Store) -> None:
+    """XML cannot say some of them, and stores answer with an error where they are named in it."""
+    client = store.account.client()
+    client.create_bucket(Bucket="my-container")
+    strange = ["b\x01c", "b\x0bd", "e\ufffe", "f\uffff", "g\x08h\x1f", "folder/", "x\\y", "k\rl"]
+    for name in ["a", "d", "z", *strange]:
+        client.put_object(Bucket="my-container", Key=name, Body=b"x")
+    wanted = [f"localaml/my-container/{name}" for name in "adz"]
+    for limit in (1, 2, 1000):
+        found: list[str] = []
+        while page := await store.list("localaml/my-container/", found[-1] if found else "", limit):
+            found += [info.key for info in page]
+        assert found == wanted, limit
+    # Pages that end with any of them.
+    names: list[str] = []
+    after = ""
+    while True:
+        entries = store.driver.page("my-container", "", after, 1)
+        names += [entry.name for entry in entries.entries]
+        after = entries.next_after
+        if not after:
+            break
+    assert names == sorted(["a", "d", "z", *strange])
+    assert await store.delete_prefix("localaml/my-container/") == 3
+    assert await keys(store) == []
+    client.close()

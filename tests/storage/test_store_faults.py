@@ -108,6 +108,7 @@ async def test_a_store_that_stays_away_is_an_error_in_time_and_nothing_is_listed
     proxy.stop()
     with pytest.raises(Unavailable) as caught:
         await writer.write(data[PART + 1 :])
+        await writer.commit()  # parts may still be under way until then
     assert caught.value.reason == "OBJECT_STORE_UNAVAILABLE"
     await writer.discard()
     proxy.start()

@@ -1,7 +1,9 @@
-"""Azurite from its npm package, for tests. They are skipped, with the reason, where it cannot be had."""
+"""Azurite from its npm package, for tests. Where it cannot be had they are skipped with the reason, or fail where
+LOCALAML_TEST_AZURITE=required."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
@@ -9,19 +11,32 @@ import subprocess
 from pathlib import Path
 from types import TracebackType
 
+import pytest
 from tests.support.waiting import wait_until
 
-# Where a test run looks before it asks npm; `LOCALAML_TEST_AZURITE` names the program itself.
+# Any other value of `LOCALAML_TEST_AZURITE` is the path of the program.
+REQUIRED = "required"
+# Where a test run looks before it asks npm.
 VERSION = "3.35.0"
 _FOLDER = Path.home() / ".cache" / "localaml-tests" / f"azurite-{VERSION}"
 _PROGRAM = Path("node_modules/.bin/azurite-blob")
 _INSTALL_SECONDS = 150
 
 
+def azurite_program() -> Path:
+    """The program. Without it the test is skipped, or fails where it is required."""
+    program, why = find_azurite()
+    if program is None:
+        if os.environ.get("LOCALAML_TEST_AZURITE") == REQUIRED:
+            pytest.fail(f"{why}, and LOCALAML_TEST_AZURITE={REQUIRED}")
+        pytest.skip(why)
+    return program
+
+
 def find_azurite() -> tuple[Path | None, str]:
     """The program, or None and why there is none."""
     named = os.environ.get("LOCALAML_TEST_AZURITE")
-    if named:
+    if named and named != REQUIRED:
         return (Path(named), "") if Path(named).exists() else (None, f"LOCALAML_TEST_AZURITE={named} does not exist")
     on_path = shutil.which("azurite-blob")
     if on_path:
@@ -32,6 +47,15 @@ def find_azurite() -> tuple[Path | None, str]:
     if npm is None or shutil.which("node") is None:
         return None, "there is no npm to get Azurite with"
     _FOLDER.mkdir(parents=True, exist_ok=True)
+    # Test processes that run side by side need it at the same moment: one of them gets it.
+    with (_FOLDER / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _install(npm)
+
+
+def _install(npm: str) -> tuple[Path | None, str]:
+    if (_FOLDER / _PROGRAM).exists():
+        return _FOLDER / _PROGRAM, ""
     command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(_FOLDER)]
     try:
         done = subprocess.run(

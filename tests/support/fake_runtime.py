@@ -92,6 +92,9 @@ class FakeRuntime:
     def watch_nodes(self, lost: Callable[[str, str], None], recovered: Callable[[], None] | None = None) -> None:
         self.lost, self.recovered = lost, recovered
 
+    def lacks_gpus(self, node: NodeSpec) -> str:
+        return ""
+
     def node_note(self, node: NodeSpec) -> str:
         return self.note
 

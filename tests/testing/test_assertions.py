@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.testing.conftest import Submit
+from tests.support.submitting import Submit
 
 from localaml.testing import (
     assert_artifacts,
@@ -134,15 +135,17 @@ def test_logs_can_be_waited_for(submit: Submit) -> None:
         assert_log_contains(run, "never", timeout=100)
 
 
-def test_distributed_runs_tell_of_every_rank(submit: Submit, amlcompute: Callable[..., Any]) -> None:
+def test_distributed_runs_tell_of_every_rank(submit: Submit, amlcompute: Callable[..., Any], tmp_path: Path) -> None:
     from azureml.core import Experiment, ScriptRunConfig
     from azureml.core.runconfig import MpiConfiguration
 
     probe = submit("pass")
     source = probe.experiment.workspace
-    folder = _folder_with(probe, "import os; print('rank', os.environ['OMPI_COMM_WORLD_RANK'])")
+    folder = tmp_path / "ranks"
+    folder.mkdir()
+    (folder / "train.py").write_text("import os; print('rank', os.environ['OMPI_COMM_WORLD_RANK'])")
     config = ScriptRunConfig(
-        folder,
+        str(folder),
         "train.py",
         compute_target=amlcompute(max_nodes=2),
         distributed_job_config=MpiConfiguration(node_count=2),
@@ -155,12 +158,3 @@ def test_distributed_runs_tell_of_every_rank(submit: Submit, amlcompute: Callabl
         assert_log_contains(run, "rank 2")
     assert "80_driver_log_rank_0.txt" in str(caught.value)
     assert "80_driver_log_rank_1.txt" in str(caught.value)
-
-
-def _folder_with(run: Any, text: str) -> str:
-    import tempfile
-    from pathlib import Path
-
-    folder = Path(tempfile.mkdtemp())
-    (folder / "train.py").write_text(text)
-    return str(folder)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
 
-from localaml.cli.client import Client, connect
+from localaml.cli.client import connect
 from localaml.cli.options import (
     GroupOption,
     StateDirOption,
     SubscriptionOption,
-    WorkspaceChoice,
     WorkspaceOption,
     resolve_workspace,
 )
@@ -21,8 +21,8 @@ from localaml.cli.output import (
     OutputOption,
     plain,
     print_facts,
+    print_found,
     print_json,
-    print_messages,
     print_table,
     show_enum,
     show_time,
@@ -33,10 +33,6 @@ from localaml_proto.v1 import compute_pb2
 app = typer.Typer()
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the cluster.")]
-
-
-def _parent(client: Client, subscription: str | None, group: str | None, workspace: str | None) -> str:
-    return resolve_workspace(client, WorkspaceChoice(subscription, group, workspace))
 
 
 def _nodes(cluster: compute_pb2.ComputeTarget) -> str:
@@ -56,6 +52,25 @@ def _print_cluster(cluster: compute_pb2.ComputeTarget, output: Format, said: str
         )
 
 
+def _state(cluster: compute_pb2.ComputeTarget) -> str:
+    return show_enum(compute_pb2.ProvisioningState, cluster.provisioning_state, "PROVISIONING_STATE_")
+
+
+_COLUMNS: Mapping[str, Callable[[compute_pb2.ComputeTarget], str]] = {
+    "NAME": lambda cluster: cluster.name.rpartition("/")[2],
+    "VM SIZE": lambda cluster: cluster.vm_size,
+    "MIN": lambda cluster: str(cluster.scale_settings.min_node_count),
+    "MAX": lambda cluster: str(cluster.scale_settings.max_node_count),
+    "NODES": _nodes,
+    "STATE": _state,
+}
+_QUOTA_COLUMNS: Mapping[str, Callable[[compute_pb2.Quota], str]] = {
+    "FAMILY": lambda quota: quota.vm_family,
+    "IN USE": lambda quota: str(quota.cores_in_use),
+    "LIMIT": lambda quota: str(quota.core_limit),
+}
+
+
 @app.command("list")
 def list_(
     workspace: WorkspaceOption = None,
@@ -66,27 +81,10 @@ def list_(
 ) -> None:
     """List the clusters of a workspace."""
     with connect(state_dir) as client:
-        parent = _parent(client, subscription_id, resource_group, workspace)
+        parent = resolve_workspace(client, subscription_id, resource_group, workspace)
         request = compute_pb2.ListComputeTargetsRequest(parent=parent)
         found = client.pages(client.computes.ListComputeTargets, request, "compute_targets")
-    if output is Format.JSON:
-        print_messages(found)
-        return
-    print_table(
-        ["NAME", "VM SIZE", "MIN", "MAX", "NODES", "STATE"],
-        [
-            [
-                cluster.name.rpartition("/")[2],
-                cluster.vm_size,
-                str(cluster.scale_settings.min_node_count),
-                str(cluster.scale_settings.max_node_count),
-                _nodes(cluster),
-                show_enum(compute_pb2.ProvisioningState, cluster.provisioning_state, "PROVISIONING_STATE_"),
-            ]
-            for cluster in found
-        ],
-        empty="There are no clusters. Make one with 'localaml compute create NAME'.",
-    )
+    print_found(found, output, _COLUMNS, empty="There are no clusters. Make one with 'localaml compute create NAME'.")
 
 
 @app.command()
@@ -100,7 +98,7 @@ def show(
 ) -> None:
     """Show a cluster and its nodes."""
     with connect(state_dir) as client:
-        parent = _parent(client, subscription_id, resource_group, workspace)
+        parent = resolve_workspace(client, subscription_id, resource_group, workspace)
         full = f"{parent}/computes/{name}"
         cluster = client.call(client.computes.GetComputeTarget, compute_pb2.GetComputeTargetRequest(name=full))
         nodes = client.call(client.computes.ListNodes, compute_pb2.ListNodesRequest(parent=full)).nodes
@@ -118,7 +116,7 @@ def show(
                 f"{scale.min_node_count} to {scale.max_node_count} nodes, one that is idle goes after "
                 f"{scale.idle_seconds_before_scaledown} s",
             ),
-            ("State", show_enum(compute_pb2.ProvisioningState, cluster.provisioning_state, "PROVISIONING_STATE_")),
+            ("State", _state(cluster)),
             ("Allocation", show_enum(compute_pb2.AllocationState, cluster.allocation_state, "ALLOCATION_STATE_")),
             ("Nodes", f"{cluster.current_node_count} of {cluster.target_node_count}: {_nodes(cluster)}"),
             ("Created", show_time(cluster.create_time)),
@@ -163,7 +161,7 @@ def create(
     """Make a cluster."""
     with connect(state_dir) as client:
         request = compute_pb2.CreateComputeTargetRequest(
-            parent=_parent(client, subscription_id, resource_group, workspace),
+            parent=resolve_workspace(client, subscription_id, resource_group, workspace),
             compute_target_name=name,
             compute_target=compute_pb2.ComputeTarget(
                 vm_size=vm_size,
@@ -195,7 +193,7 @@ def resize(
     if min_nodes is None and max_nodes is None and idle_seconds is None:
         raise typer.BadParameter("Nothing to change: use --min-nodes, --max-nodes or --idle-seconds.")
     with connect(state_dir) as client:
-        parent = _parent(client, subscription_id, resource_group, workspace)
+        parent = resolve_workspace(client, subscription_id, resource_group, workspace)
         request = compute_pb2.UpdateComputeTargetRequest(
             name=f"{parent}/computes/{name}",
             min_node_count=min_nodes,
@@ -216,7 +214,7 @@ def delete(
 ) -> None:
     """Cancel the runs on a cluster and remove it."""
     with connect(state_dir) as client:
-        parent = _parent(client, subscription_id, resource_group, workspace)
+        parent = resolve_workspace(client, subscription_id, resource_group, workspace)
         request = compute_pb2.DeleteComputeTargetRequest(name=f"{parent}/computes/{name}")
         client.call(client.computes.DeleteComputeTarget, request)
     print(f"Deleted the cluster {name}.")
@@ -234,17 +232,10 @@ def quota(
 ) -> None:
     """Show how many cores clusters use and may have, or set a limit."""
     with connect(state_dir) as client:
-        parent = _parent(client, subscription_id, resource_group, workspace)
+        parent = resolve_workspace(client, subscription_id, resource_group, workspace)
         if family is not None and cores is not None:
             request = compute_pb2.UpdateQuotaRequest(parent=parent, vm_family=family, core_limit=cores)
             client.call(client.computes.UpdateQuota, request)
         quotas = client.call(client.computes.ListQuotas, compute_pb2.ListQuotasRequest(parent=parent)).quotas
     wanted = [each for each in quotas if family is None or each.vm_family.lower() == family.lower()]
-    if output is Format.JSON:
-        print_messages(wanted)
-        return
-    print_table(
-        ["FAMILY", "IN USE", "LIMIT"],
-        [[each.vm_family, str(each.cores_in_use), str(each.core_limit)] for each in wanted],
-        empty=f"There is no family {family}.",
-    )
+    print_found(wanted, output, _QUOTA_COLUMNS, empty=f"There is no family {family}.")

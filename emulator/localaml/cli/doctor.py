@@ -8,12 +8,12 @@ import importlib.metadata
 import importlib.util
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 from localaml.cli.doctor_containers import examine_containers
+from localaml.cli.doctor_ports import examine_ports
 from localaml.cli.endpoint import Presence, look_up
 from localaml.cli.failure import CliError
 from localaml.cli.findings import Finding, Result
@@ -34,7 +34,7 @@ def examine(settings: Settings) -> list[Finding]:
         _host_names(),
         _folder("State folder", settings.state_dir),
         _folder("Cache folder", settings.cache_dir),
-        *(_port(name, settings.host, port) for name, port in (("gRPC", settings.port), ("HTTP", settings.http_port))),
+        *examine_ports(settings),
         _inotify(),
         *examine_containers(settings),
         _sdk(),
@@ -122,19 +122,6 @@ def _folder(check: str, path: Path) -> Finding:
     if free < _LOW_DISK_BYTES:
         return Finding(check, Result.NOTE, f"{text}: little for environments and outputs")
     return Finding(check, Result.OK, text)
-
-
-def _port(name: str, host: str, port: int) -> Finding:
-    check = f"{name} port"
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    except OSError as error:
-        what = f"{host}:{port}" if port else host
-        return Finding(check, Result.MISSING, f"{what} cannot be had: {error.strerror}")
-    return Finding(check, Result.OK, f"{port} is free on {host}" if port else f"any free one on {host}")
 
 
 def _inotify() -> Finding:

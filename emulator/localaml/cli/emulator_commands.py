@@ -256,13 +256,13 @@ def init(
     A folder that has a config.json already gets a workspace of that name.
     """
     from localaml.cli.client import connect
-    from localaml.cli.options import read_config
+    from localaml.cli.options import CONFIG_PLACES, config_in, read_config
     from localaml.cli.workspace_commands import create_workspace
 
     if not path.is_dir():
         raise CliError(f"The folder {path} does not exist.", exit_code=2)
-    config = path / ".azureml" / "config.json"
-    present = read_config(config) if config.is_file() else None
+    config = config_in(path)
+    present = None if config is None else read_config(config)
     known = present or {}
     wanted = {
         "subscription_id": subscription_id or known.get("subscription_id") or "00000000-0000-0000-0000-000000000000",
@@ -278,7 +278,9 @@ def init(
         made = create_workspace(
             client, wanted["subscription_id"], wanted["resource_group"], wanted["workspace_name"], allow_existing=True
         )
-    if wanted != present:
+    if config is None or wanted != present:
+        # The first place counts, also where another one has a file.
+        config = path / CONFIG_PLACES[0]
         try:
             config.parent.mkdir(parents=True, exist_ok=True)
             config.write_text(json.dumps(wanted, indent=4) + "\n", "utf-8")

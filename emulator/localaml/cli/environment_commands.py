@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
@@ -12,11 +13,10 @@ from localaml.cli.options import (
     GroupOption,
     StateDirOption,
     SubscriptionOption,
-    WorkspaceChoice,
     WorkspaceOption,
     resolve_workspace,
 )
-from localaml.cli.output import Format, OutputOption, print_messages, print_table, show_time
+from localaml.cli.output import Format, OutputOption, print_found, show_time
 from localaml_proto.v1 import environment_pb2
 
 app = typer.Typer()
@@ -33,6 +33,15 @@ def _packages(environment: environment_pb2.Environment) -> str:
     return ", ".join(words[:_SHOWN]) + (f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else "")
 
 
+_COLUMNS: Mapping[str, Callable[[environment_pb2.Environment], str]] = {
+    "ENVIRONMENT": lambda environment: environment.name.rpartition("/")[2],
+    "VERSION": lambda environment: environment.version,
+    "LABELS": lambda environment: ", ".join(environment.labels),
+    "CREATED": lambda environment: "curated" if environment.curated else show_time(environment.create_time),
+    "PACKAGES": _packages,
+}
+
+
 @app.command("list")
 def list_(
     name: Annotated[str, typer.Option("--name", help="Only the versions of this environment.")] = "",
@@ -47,26 +56,10 @@ def list_(
     """List registered environments, newest first, then the curated ones."""
     with connect(state_dir) as client:
         request = environment_pb2.ListEnvironmentsRequest(
-            parent=resolve_workspace(client, WorkspaceChoice(subscription_id, resource_group, workspace)),
+            parent=resolve_workspace(client, subscription_id, resource_group, workspace),
             environment_name=name,
             latest_only=not (all_versions or name),
             exclude_curated=not curated,
         )
         found = client.pages(client.environments.ListEnvironments, request, "environments")
-    if output is Format.JSON:
-        print_messages(found)
-        return
-    print_table(
-        ["ENVIRONMENT", "VERSION", "LABELS", "CREATED", "PACKAGES"],
-        [
-            [
-                environment.name.rpartition("/")[2],
-                environment.version,
-                ", ".join(environment.labels),
-                "curated" if environment.curated else show_time(environment.create_time),
-                _packages(environment),
-            ]
-            for environment in found
-        ],
-        empty="There are no environments.",
-    )
+    print_found(found, output, _COLUMNS, empty="There are no environments.")

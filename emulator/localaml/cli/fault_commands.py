@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ from localaml.cli.client import connect
 from localaml.cli.clock_commands import parse_duration
 from localaml.cli.fault_rules import rule
 from localaml.cli.options import StateDirOption
-from localaml.cli.output import Format, OutputOption, plain, print_json, print_messages, print_table
+from localaml.cli.output import Format, OutputOption, plain, print_found, print_json
 from localaml.domain.faults import CRASH_POINTS, FaultKind
 from localaml_proto.admin.v1 import fault_pb2
 
@@ -85,29 +86,24 @@ def add(
     print(f"Added the fault {fault.fault_id} ({fault.kind}).{struck}")
 
 
+_COLUMNS: Mapping[str, Callable[[fault_pb2.Fault], str]] = {
+    "FAULT": lambda fault: fault.fault_id,
+    "KIND": lambda fault: fault.kind,
+    "TARGET": lambda fault: (
+        ", ".join(f"{field.name}={value}" for field, value in fault.target.ListFields()) or "anything"
+    ),
+    "STRUCK": lambda fault: f"{fault.struck_count}" + (f" of {fault.when.count}" if fault.when.count else ""),
+    "SEEN": lambda fault: str(fault.seen_count),
+    "STATE": lambda fault: "used up" if fault.used_up else "waits",
+}
+
+
 @app.command("list")
 def list_(state_dir: StateDirOption = None, output: OutputOption = Format.TABLE) -> None:
     """List the faults that were added."""
     with connect(state_dir) as client:
         faults = client.call(client.faults.ListFaults, fault_pb2.ListFaultsRequest()).faults
-    if output is Format.JSON:
-        print_messages(faults)
-        return
-    print_table(
-        ["FAULT", "KIND", "TARGET", "STRUCK", "SEEN", "STATE"],
-        [
-            [
-                fault.fault_id,
-                fault.kind,
-                ", ".join(f"{field.name}={value}" for field, value in fault.target.ListFields()) or "anything",
-                f"{fault.struck_count}" + (f" of {fault.when.count}" if fault.when.count else ""),
-                str(fault.seen_count),
-                "used up" if fault.used_up else "waits",
-            ]
-            for fault in faults
-        ],
-        empty="There are no faults.",
-    )
+    print_found(faults, output, _COLUMNS, empty="There are no faults.")
 
 
 @app.command()

@@ -11,7 +11,6 @@ from localaml.cli.options import (
     GroupOption,
     StateDirOption,
     SubscriptionOption,
-    WorkspaceChoice,
     WorkspaceOption,
     resolve_workspace,
 )
@@ -45,7 +44,7 @@ def reset(
     with connect(state_dir) as client:
         name = ""
         if workspace is not None:
-            name = resolve_workspace(client, WorkspaceChoice(subscription_id, resource_group, workspace))
+            name = resolve_workspace(client, subscription_id, resource_group, workspace)
         elif resource_group is not None or subscription_id is not None:
             raise CliError("Name the workspace, too (--workspace); without one, everything goes.", exit_code=2)
         what = f"everything in the workspace {workspace}" if name else "all workspaces with all that is in them"
@@ -74,7 +73,7 @@ def events(
     with connect(state_dir) as client:
         name = ""
         if workspace is not None:
-            name = resolve_workspace(client, WorkspaceChoice(subscription_id, resource_group, workspace))
+            name = resolve_workspace(client, subscription_id, resource_group, workspace)
         wanted = event_pb2.EventFilter(workspace=name, run_id=run, cluster=cluster, kind=kind)
         request = event_pb2.ListEventsRequest(filter=wanted, limit=limit)
         last = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,6 @@ from localaml.cli.options import (
     GroupOption,
     StateDirOption,
     SubscriptionOption,
-    WorkspaceChoice,
     WorkspaceOption,
     resolve_workspace,
 )
@@ -22,9 +22,8 @@ from localaml.cli.output import (
     OutputOption,
     plain,
     print_facts,
+    print_found,
     print_json,
-    print_messages,
-    print_table,
     show_size,
     show_time,
 )
@@ -55,6 +54,17 @@ def _pairs(values: dict[str, str]) -> str:
     return ", ".join(f"{key}={value}" if value else key for key, value in sorted(values.items()))
 
 
+_COLUMNS: Mapping[str, Callable[[model_pb2.Model], str]] = {
+    "MODEL": _short,
+    "VERSION": lambda model: str(model.version),
+    "FILES": lambda model: str(model.file_count),
+    "SIZE": lambda model: show_size(model.size_bytes),
+    "RUN": lambda model: model.run_id,
+    "CREATED": lambda model: show_time(model.create_time),
+    "TAGS": lambda model: _pairs(dict(model.tags)),
+}
+
+
 @app.command("list")
 def list_(
     name: Annotated[str, typer.Option("--name", help="Only the versions of this model.")] = "",
@@ -69,30 +79,12 @@ def list_(
     """List registered models, newest first."""
     with connect(state_dir) as client:
         request = model_pb2.ListModelsRequest(
-            parent=resolve_workspace(client, WorkspaceChoice(subscription_id, resource_group, workspace)),
+            parent=resolve_workspace(client, subscription_id, resource_group, workspace),
             model_name=name,
             latest_only=not (all_versions or name),
         )
         found = client.pages(client.models.ListModels, request, "models", limit)
-    if output is Format.JSON:
-        print_messages(found)
-        return
-    print_table(
-        ["MODEL", "VERSION", "FILES", "SIZE", "RUN", "CREATED", "TAGS"],
-        [
-            [
-                _short(model),
-                str(model.version),
-                str(model.file_count),
-                show_size(model.size_bytes),
-                model.run_id,
-                show_time(model.create_time),
-                _pairs(dict(model.tags)),
-            ]
-            for model in found
-        ],
-        empty="There are no models.",
-    )
+    print_found(found, output, _COLUMNS, empty="There are no models.")
 
 
 def _get(client: Client, model: str, parent: str) -> model_pb2.Model:
@@ -112,7 +104,7 @@ def show(
 ) -> None:
     """Show a version of a model."""
     with connect(state_dir) as client:
-        parent = resolve_workspace(client, WorkspaceChoice(subscription_id, resource_group, workspace))
+        parent = resolve_workspace(client, subscription_id, resource_group, workspace)
         found = _get(client, model, parent)
     if output is Format.JSON:
         print_json(plain(found))
@@ -142,7 +134,7 @@ def download(
 ) -> None:
     """Fetch the files of a version of a model."""
     with connect(state_dir) as client:
-        parent = resolve_workspace(client, WorkspaceChoice(subscription_id, resource_group, workspace))
+        parent = resolve_workspace(client, subscription_id, resource_group, workspace)
         found = _get(client, model, parent)
         request = model_pb2.CreateModelDownloadUrlsRequest(name=found.name, version=found.version)
         for signed in client.pages(client.models.CreateModelDownloadUrls, request, "urls"):

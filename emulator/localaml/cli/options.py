@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,23 +32,15 @@ CONFIG_PLACES = (".azureml/config.json", "aml_config/config.json", "config.json"
 CONFIG_KEYS = ("subscription_id", "resource_group", "workspace_name")
 
 
-@dataclass(frozen=True, slots=True)
-class WorkspaceChoice:
-    """What the options of a command say about the workspace."""
-
-    subscription: str | None = None
-    resource_group: str | None = None
-    workspace: str | None = None
-
-
 def find_config(folder: Path) -> Path | None:
     """The config.json that `Workspace.from_config()` finds from this folder, or None."""
-    for place in (folder, *folder.parents):
-        for name in CONFIG_PLACES:
-            path = place / name
-            if path.is_file() and _is_workspace_config(path):
-                return path
-    return None
+    return next(filter(None, map(config_in, (folder, *folder.parents))), None)
+
+
+def config_in(folder: Path) -> Path | None:
+    """The config.json of a folder itself, or None."""
+    paths = (folder / name for name in CONFIG_PLACES)
+    return next((path for path in paths if path.is_file() and _is_workspace_config(path)), None)
 
 
 def _is_workspace_config(path: Path) -> bool:
@@ -73,7 +64,7 @@ def read_config(path: Path) -> Mapping[str, str]:
         raise CliError(f"{path} is no workspace configuration: it must have {', '.join(CONFIG_KEYS)}.") from None
 
 
-def resolve_workspace(client: Client, choice: WorkspaceChoice) -> str:
+def resolve_workspace(client: Client, subscription: str | None, group: str | None, workspace: str | None) -> str:
     """The resource name of the workspace that a command is about.
 
     The options come first, then config.json; without one, the only workspace that matches the options.
@@ -81,7 +72,6 @@ def resolve_workspace(client: Client, choice: WorkspaceChoice) -> str:
     Raises:
         CliError: there is none, or more than one.
     """
-    subscription, group, workspace = choice.subscription, choice.resource_group, choice.workspace
     config = find_config(Path.cwd())
     if config is not None and not (subscription and group and workspace):
         values = read_config(config)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
+
+_M = TypeVar("_M")
 
 
 class Format(str, Enum):
@@ -67,6 +69,20 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty:
         console.print(table)
     # rich fills the last column up with blanks.
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def print_found(
+    messages: Sequence[_M], output: Format, columns: Mapping[str, Callable[[_M], str]], *, empty: str
+) -> None:
+    """What a command has found, as `output` says: protobuf messages as JSON, or a row each.
+
+    Args:
+        columns: titles, and what is below them.
+    """
+    if output is Format.JSON:
+        print_messages(messages)
+    else:
+        print_table(list(columns), [[show(each) for show in columns.values()] for each in messages], empty=empty)
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,6 @@ from localaml.cli.options import (
     GroupOption,
     StateDirOption,
     SubscriptionOption,
-    WorkspaceChoice,
     WorkspaceOption,
     resolve_workspace,
 )
@@ -23,8 +23,8 @@ from localaml.cli.output import (
     OutputOption,
     plain,
     print_facts,
+    print_found,
     print_json,
-    print_messages,
     print_table,
     show_duration,
     show_enum,
@@ -39,7 +39,7 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN_ID", help="Id of the ru
 
 
 def _run_name(client: Client, run_id: str, subscription: str | None, group: str | None, workspace: str | None) -> str:
-    parent = resolve_workspace(client, WorkspaceChoice(subscription, group, workspace))
+    parent = resolve_workspace(client, subscription, group, workspace)
     return f"{parent}/experiments/-/runs/{run_id}"
 
 
@@ -52,6 +52,22 @@ def _duration(run: run_pb2.Run) -> str:
         return ""
     end = run.end_time.ToDatetime(timezone.utc) if run.end_time.seconds else datetime.now(timezone.utc)  # noqa: TID251 - shown to a person
     return show_duration((end - run.start_time.ToDatetime(timezone.utc)).total_seconds())
+
+
+_COLUMNS: Mapping[str, Callable[[run_pb2.Run], str]] = {
+    "RUN ID": lambda run: run.run_id,
+    "EXPERIMENT": lambda run: run.name.split("/")[7],
+    "NO": lambda run: str(run.number),
+    "STATE": _state,
+    "TARGET": lambda run: run.target,
+    "CREATED": lambda run: show_time(run.create_time),
+    "DURATION": _duration,
+}
+_FILE_COLUMNS: Mapping[str, Callable[[artifact_pb2.Artifact], str]] = {
+    "NAME": lambda file: file.path,
+    "SIZE": lambda file: show_size(file.size_bytes),
+    "CREATED": lambda file: show_time(file.create_time),
+}
 
 
 @app.command("list")
@@ -67,28 +83,10 @@ def list_(
 ) -> None:
     """List runs, newest first."""
     with connect(state_dir) as client:
-        parent = resolve_workspace(client, WorkspaceChoice(subscription_id, resource_group, workspace))
+        parent = resolve_workspace(client, subscription_id, resource_group, workspace)
         request = run_pb2.ListRunsRequest(parent=f"{parent}/experiments/{experiment}", include_children=children)
         found = client.pages(client.runs.ListRuns, request, "runs", limit)
-    if output is Format.JSON:
-        print_messages(found)
-        return
-    print_table(
-        ["RUN ID", "EXPERIMENT", "NO", "STATE", "TARGET", "CREATED", "DURATION"],
-        [
-            [
-                run.run_id,
-                run.name.split("/")[7],
-                str(run.number),
-                _state(run),
-                run.target,
-                show_time(run.create_time),
-                _duration(run),
-            ]
-            for run in found
-        ],
-        empty="There are no runs.",
-    )
+    print_found(found, output, _COLUMNS, empty="There are no runs.")
 
 
 @app.command()
@@ -195,14 +193,7 @@ def files(
     with connect(state_dir) as client:
         name = _run_name(client, run_id, subscription_id, resource_group, workspace)
         found = _list_files(client, name, prefix)
-    if output is Format.JSON:
-        print_messages(found)
-        return
-    print_table(
-        ["NAME", "SIZE", "CREATED"],
-        [[file.path, show_size(file.size_bytes), show_time(file.create_time)] for file in found],
-        empty="The run has no such files.",
-    )
+    print_found(found, output, _FILE_COLUMNS, empty="The run has no such files.")
 
 
 @app.command()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
 
 from localaml.cli.client import Client, connect
 from localaml.cli.options import StateDirOption
-from localaml.cli.output import Format, OutputOption, plain, print_json, print_messages, print_table, show_time
+from localaml.cli.output import Format, OutputOption, plain, print_found, print_json, show_time
 from localaml_proto.v1 import workspace_pb2
 
 app = typer.Typer()
@@ -30,20 +31,24 @@ def create_workspace(
     return workspace
 
 
+_COLUMNS: Mapping[str, Callable[[workspace_pb2.Workspace], str]] = {
+    "NAME": lambda workspace: workspace.name.split("/")[5],
+    "RESOURCE GROUP": lambda workspace: workspace.name.split("/")[3],
+    "SUBSCRIPTION": lambda workspace: workspace.name.split("/")[1],
+    "LOCATION": lambda workspace: workspace.location,
+    "CREATED": lambda workspace: show_time(workspace.create_time),
+}
+
+
 @app.command("list")
 def list_(state_dir: StateDirOption = None, output: OutputOption = Format.TABLE) -> None:
     """List all workspaces of the emulator."""
     with connect(state_dir) as client:
         found = client.pages(client.workspaces.ListWorkspaces, workspace_pb2.ListWorkspacesRequest(), "workspaces")
-    if output is Format.JSON:
-        print_messages(found)
-        return
-    print_table(
-        ["NAME", "RESOURCE GROUP", "SUBSCRIPTION", "LOCATION", "CREATED"],
-        [
-            [*reversed(workspace.name.split("/")[1::2]), workspace.location, show_time(workspace.create_time)]
-            for workspace in found
-        ],
+    print_found(
+        found,
+        output,
+        _COLUMNS,
         empty="There are no workspaces. Make one with 'localaml init' or 'localaml workspace create'.",
     )
 

@@ -107,6 +107,11 @@ class RoutedRuntime:
             return ""
         return self._containers.node_note(node)
 
+    def lacks_gpus(self, node: NodeSpec) -> str:
+        if self._route(node) == PROCESS or self._containers is None:
+            return ""
+        return self._containers.lacks_gpus(node)
+
     async def start_node(self, node: NodeSpec) -> None:
         await (await self._of(node)).start_node(node)
 

@@ -235,6 +235,11 @@ class NodeRuntime(Protocol):
         """What people should know of a node that is started: where it is smaller than its size says; else empty."""
         ...
 
+    def lacks_gpus(self, node: NodeSpec) -> str:
+        """Why a run on this node, which was started, cannot have the machine's GPUs; empty where it sees them, if there
+        are any."""
+        ...
+
     async def start_node(self, node: NodeSpec) -> None:
         """Starts a node; a started one is left as it is. Raises LocalAmlError when it cannot be had."""
         ...

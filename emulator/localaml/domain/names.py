@@ -50,6 +50,8 @@ _RULES: dict[str, tuple[re.Pattern[str], str]] = {
     "data reference": (re.compile(r"[A-Za-z0-9_]{1,255}"), "1 to 255 letters, digits or '_'"),
 }
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# XML cannot say them: one such name, and no listing nor removal works any more in stores that speak XML.
+_NO_CHARACTERS = re.compile("[\ufffe\uffff]")
 _MAX_PATH = 1024
 
 
@@ -81,6 +83,8 @@ def check_relative_path(value: str, what: str = "path") -> str:
 
     if _CONTROL.search(value):
         raise bad("it has control characters")
+    if _NO_CHARACTERS.search(value):
+        raise bad("U+FFFE and U+FFFF are no characters")
     if "\\" in value:
         raise bad("it has a backslash; use '/'")
     if value.startswith("/"):

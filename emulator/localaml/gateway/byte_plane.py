@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from localaml.clock import Clock
 from localaml.domain.models import Artifact, RunKey
 from localaml.domain.names import check_relative_path
-from localaml.errors import AlreadyExists, InvalidArgument, NotFound
+from localaml.errors import AlreadyExists, InvalidArgument, NotFound, unreadable
 from localaml.gateway.byte_ranges import RangeNotSatisfiable, parse_range
 from localaml.gateway.connect import error_response
 from localaml.gateway.digests import content_digest, wants_digest
@@ -185,7 +185,11 @@ class BytePlane:
     # -- reading ------------------------------------------------------------------------------------------------------
 
     async def _get(self, kind: str, parts: list[str], request: Request) -> Response:
-        reader = await self._open(kind, parts)
+        name = parts[-1]
+        try:
+            reader = await self._open(kind, parts)
+        except OSError as error:
+            raise unreadable(name, error) from error
         info = reader.info
         etag = f'"{reader.version}"'
         headers: tuple[tuple[str, str], ...] = (
@@ -209,11 +213,20 @@ class BytePlane:
         if request.method == "HEAD" and wants_digest(request.headers.get("want-content-digest")):
             try:
                 digest = await asyncio.to_thread(content_digest, body)
-            except BaseException:
+            except BaseException as error:
                 reader.close()
+                if isinstance(error, OSError):
+                    raise unreadable(name, error) from error
                 raise
             if digest is not None:
                 headers = (*headers, ("content-digest", digest))
+        elif request.method == "GET" and reader.is_at_hand and body.count:
+            # Behind the head of an answer nothing could be said any more.
+            try:
+                reader.read_into(memoryview(bytearray(1)), body.start)
+            except OSError as error:
+                reader.close()
+                raise unreadable(name, error) from error
         return Response(status, headers, body)
 
     async def _open(self, kind: str, parts: list[str]) -> ObjectReader:

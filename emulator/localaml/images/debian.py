@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localaml.compute.docker.image_leftovers import remove_if_nameless
 from localaml.errors import FailedPrecondition, LocalAmlError
 from localaml.images.containers import build_container, remove_leftovers, run_to_end
 from localaml.images.importing import (
@@ -27,7 +28,6 @@ from localaml.images.importing import (
     import_tar,
     maker_mark,
     move_tags,
-    remove_if_nameless,
 )
 from localaml.images.labels import FORM_LABEL, INPUTS_LABEL, ROOT_INPUTS_LABEL, Form
 from localaml.images.lock import build_lock

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -13,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localaml.compute.docker.image_leftovers import BuildSteps, ids_of_all_images
 from localaml.compute.docker.interruption import post
 from localaml.errors import NotFound
 from localaml.images.containers import build_container, remove_container, remove_leftovers, run_to_end
-from localaml.images.importing import build_failed, find, find_current, move_tags, remove_if_nameless
+from localaml.images.importing import build_failed, find, find_current, move_tags
 from localaml.images.labels import FORM_LABEL, INPUTS_LABEL, Form
 from localaml.images.lock import build_lock
 from localaml.images.wheels import IndexSettings
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent
 _FILES = ("Dockerfile", "openmpi-mca-params.conf")
-_STEP_MADE = re.compile(r"^ ---> ([0-9a-f]{12})$")
-_STEP_RUNS = re.compile(r"^ ---> Running in ([0-9a-f]{12})$")
 _LOOK = "import sys; print(sys.prefix)"
 
 
@@ -116,7 +114,7 @@ def _build(
         "rm": True,
         "forcerm": True,
     }
-    steps = BuildSteps(arguments["BASE"])
+    steps, image_id = BuildSteps(ids_of_all_images(client)), ""
     try:
         answer = post(client, "/build", parameters, data=_context(files), headers={"Content-Type": "application/x-tar"})
         # Closed at the end, whatever that is: the engine gives up a build that nobody reads.
@@ -124,48 +122,20 @@ def _build(
             for message in map(json.loads, answer.iter_lines()):
                 if "error" in message:
                     raise build_failed(str(message["error"]))
-                steps.image_id = str(message.get("aux", {}).get("ID", steps.image_id))
+                image_id = str(message.get("aux", {}).get("ID", image_id))
                 for line in str(message.get("stream", "")).splitlines():
                     steps.note(line)
                     if line.strip():
                         log(line)
-        if not steps.image_id:
+        if not image_id:
             raise build_failed("the engine did not say which image it made")
     except BaseException:
-        steps.remove(client)
+        if steps.container:
+            # An interrupted build: the engine would come to it later.
+            remove_container(client, steps.container)
+        steps.remove_images(client)
         raise
-    return steps.image_id
-
-
-class BuildSteps:
-    """What a build has made so far, by what it says.
-
-    Attributes:
-        made: an image for each step that was not taken from the cache.
-        image_id: the result, once it is there.
-    """
-
-    def __init__(self, base_id: str) -> None:
-        self.image_id = ""
-        self._base_id = base_id.removeprefix("sha256:")
-        self.made: list[str] = []
-        self._container = ""
-        self._is_cached = False
-
-    def note(self, line: str) -> None:
-        """Takes in a line of the build."""
-        if match := _STEP_RUNS.match(line):
-            self._container = match[1]
-        elif (match := _STEP_MADE.match(line)) and not self._is_cached and not self._base_id.startswith(match[1]):
-            self.made.append(match[1])
-        self._is_cached = line.strip() == "---> Using cache"
-
-    def remove(self, client: DockerClient) -> None:
-        """Removes it, the last first."""
-        if self._container:
-            remove_container(client, self._container)
-        for image_id in reversed(self.made):
-            remove_if_nameless(client, image_id, keep_parents=True)
+    return image_id
 
 
 def _context(files: Mapping[str, bytes]) -> bytes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import IO, TYPE_CHECKING
 
+from localaml.compute.docker.image_leftovers import remove_if_nameless
 from localaml.compute.docker.interruption import post
 from localaml.errors import FailedPrecondition, Internal, LocalAmlError
 from localaml.images.labels import FORM_LABEL, INPUTS_LABEL
@@ -72,8 +73,10 @@ def find(client: DockerClient, name: str) -> Image | None:
 
 
 def find_current(client: DockerClient, inputs: str) -> str | None:
-    """Id of an image that was made here of these inputs, whatever its name, else None."""
-    for image in client.images.list(filters={"label": f"{INPUTS_LABEL}={inputs}"}):
+    """Id of an image that was made here of these inputs, whatever its name, else None. One that has a name goes first:
+    another, of an earlier build, may only wait for its containers to end."""
+    images = client.images.list(filters={"label": f"{INPUTS_LABEL}={inputs}"})
+    for image in sorted(images, key=lambda image: not image.tags):
         if is_made_here(image):
             return str(image.id)
     return None
@@ -88,16 +91,3 @@ def move_tags(client: DockerClient, image_id: str, tags: Sequence[str]) -> None:
     for image in client.images.list(filters={"dangling": True, "label": FORM_LABEL}):
         if is_made_here(image):
             remove_if_nameless(client, str(image.id))
-
-
-def remove_if_nameless(client: DockerClient, image_id: str, *, keep_parents: bool = False) -> None:
-    """Removes an image that has no tag, unless a container uses it or another image is built on it.
-
-    Args:
-        keep_parents: whether images without a tag that only this one was built on stay.
-    """
-    from docker.errors import APIError
-
-    with suppress(APIError):
-        if not client.images.get(image_id).tags:
-            client.images.remove(image_id, noprune=keep_parents)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from localaml.compute.docker.image_leftovers import remove_if_nameless
 from localaml.errors import FailedPrecondition, NotFound
 from localaml.images.containers import remove_leftovers
-from localaml.images.importing import find, is_made_here, remove_if_nameless
+from localaml.images.importing import find, is_made_here
 from localaml.images.labels import FORM_LABEL, ROOT_INPUTS_LABEL
 from localaml.images.lock import build_lock
 

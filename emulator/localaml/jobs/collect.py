@@ -144,14 +144,13 @@ class OutputCollector:
         if folders and not self._is_own(self._paths.work, notes):
             folders = []
         for folder in folders:
-            for file in walk_files(self._paths.work / folder, self._paths.work, notes):
+            for file in walk_files(self._paths.work / folder, self._paths.work, notes, base=self._base):
                 # A watched "folder" may be a file.
                 is_folder = (self._paths.work / folder).is_dir()
                 found.append((f"{folder}/{file.relative}" if is_folder else folder, file))
-        for file in (
-            walk_files(self._paths.logs, self._paths.logs, notes) if self._is_own(self._paths.logs, notes) else ()
-        ):
-            found.append((f"{DRIVER_LOG_FOLDER}/{file.relative}", file))
+        if self._is_own(self._paths.logs, notes):
+            for file in walk_files(self._paths.logs, self._paths.logs, notes, base=self._base):
+                found.append((f"{DRIVER_LOG_FOLDER}/{file.relative}", file))
         # Copies before moves: a link may lead to a file that is to be moved.
         found.sort(key=lambda item: item[1].movable)
         return found
@@ -232,7 +231,7 @@ class OutputCollector:
         for folder in self._watched:
             path = self._paths.work / folder
             is_folder = path.is_dir()
-            for file in walk_files(path, self._paths.work, []):
+            for file in walk_files(path, self._paths.work, [], base=self._base):
                 name = f"{folder}/{file.relative}" if is_folder else folder
                 last = self._copied.get(name)
                 if last is not None and (

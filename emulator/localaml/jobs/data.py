@@ -22,7 +22,7 @@ import os
 import posixpath
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ from localaml.domain.names import check_relative_path
 from localaml.errors import FailedPrecondition, InvalidArgument, LocalAmlError, NotFound
 from localaml.jobs.file_walk import FoundFile, inside, walk_files
 from localaml.jobs.mount_view import MountViews
+from localaml.jobs.node_paths import moved, not_allowed, path_on_compute
 from localaml.paths import RunPaths, datastore_prefix
 
 if TYPE_CHECKING:
@@ -79,6 +80,17 @@ class PreparedData:
     _root: Path = field(default=Path(), repr=False)
     _uploads: tuple[_Upload, ...] = field(default=(), repr=False)
     _views: MountViews | None = field(default=None, repr=False)
+
+    def moved(self, paths: RunPaths) -> PreparedData:
+        """The same for a run's folder that is elsewhere now, with all that is in it."""
+        if self._views is not None:
+            self._views.move(paths)
+        return replace(
+            self,
+            variables={name: str(moved(Path(path), self._root, paths.root)) for name, path in self.variables.items()},
+            _root=paths.root,
+            _uploads=tuple(replace(each, source=moved(each.source, self._root, paths.root)) for each in self._uploads),
+        )
 
     def start(self) -> None:
         """The job runs: what it writes to mounts that are views is pushed now and then."""
@@ -131,7 +143,8 @@ async def prepare_data(
     """Makes the data of a run's references available on the node.
 
     Args:
-        adopt: the run's processes are going on already: work out the same paths, copy nothing.
+        paths: where nobody but us can write, unless with `adopt`.
+        adopt: the run's processes are going on already: work out the same paths, write nothing.
 
     Raises:
         NotFound: ``DATASTORE_NOT_FOUND``, ``DATA_NOT_FOUND`` (nothing to download at that path).
@@ -144,7 +157,7 @@ async def prepare_data(
     notes: list[str] = []
     uploads: list[_Upload] = []
     folders: set[Path] = set()
-    views = MountViews(objects, paths.root / "views", paths.control, machine_clock or RealClock())
+    views = MountViews(objects, paths, machine_clock or RealClock())
     for reference in spec.data_references:
         datastore = store.datastores.get(workspace_id, reference.datastore)
         prefix = datastore_prefix(datastore.account_name, datastore.container_name)
@@ -155,11 +168,11 @@ async def prepare_data(
                 root = await views.mount(prefix, source, adopt=adopt, notes=notes)
             else:
                 folders.add(root)
-            path = await asyncio.to_thread(_mount, root, reference, source)
+            path = await asyncio.to_thread(_mount, root, reference, source, not adopt)
         elif reference.mode is DataMode.DOWNLOAD:
             path = await _download(objects, reference, prefix + source, paths, notes, adopt=adopt)
         else:
-            path = await asyncio.to_thread(_place_for_upload, reference, paths)
+            path = await asyncio.to_thread(_place_for_upload, reference, paths, not adopt)
             uploads.append(_Upload(reference, path, prefix))
         variables[VARIABLE_PREFIX + reference.name] = str(path)
     return PreparedData(variables, tuple(notes), tuple(sorted(folders)), objects, paths.root, tuple(uploads), views)
@@ -179,15 +192,19 @@ def _looks_like_file(path: str) -> bool:
 # -- mount --------------------------------------------------------------------------------------------------------
 
 
-def _mount(root: Path, reference: DataReference, source: str) -> Path:
+def _mount(root: Path, reference: DataReference, source: str, make: bool) -> Path:
     path = root / source if source else root
     if not inside(path, root):
         raise FailedPrecondition(
             "DATA_PATH_LEAVES_DATASTORE",
             f"Data reference {reference.name!r}: a link at {source!r} leads out of datastore {reference.datastore!r}.",
         )
-    if not path.exists():
-        (path.parent if _looks_like_file(source) else path).mkdir(parents=True, exist_ok=True)
+    if make and not path.exists():
+        folder = path.parent if _looks_like_file(source) else path
+        # Jobs that have the datastore mounted can put links there at any moment: those of before are resolved, and none
+        # is followed after that.
+        real_root = Path(os.path.realpath(root))
+        job_files.make_folder(real_root, Path(os.path.realpath(folder)))
     return path
 
 
@@ -257,15 +274,15 @@ async def _keys(objects: ObjectStore, prefix: str) -> AsyncIterator[str]:
 
 async def _fetch(objects: ObjectStore, key: str, target: Path, reference: DataReference, paths: RunPaths) -> bool:
     """Copies one object; False when a file was there and stays."""
-    if not await asyncio.to_thread(_make_room, target, reference, paths.root):
+    if not await asyncio.to_thread(_make_room, target, reference, paths):
         return False
     await objects.get_file(key, target)
     return True
 
 
-def _make_room(target: Path, reference: DataReference, root: Path) -> bool:
-    if not inside(target.parent, root):
-        raise _not_allowed(_what(reference), reference.path_on_compute, root)
+def _make_room(target: Path, reference: DataReference, paths: RunPaths) -> bool:
+    if not inside(target.parent, paths.root):
+        raise not_allowed(_what(reference), reference.path_on_compute, paths.seen)
     if os.path.lexists(target):
         if not reference.overwrite:
             return False
@@ -288,11 +305,11 @@ def _make_folder(folder: Path, reference: DataReference) -> None:
 # -- upload -------------------------------------------------------------------------------------------------------
 
 
-def _place_for_upload(reference: DataReference, paths: RunPaths) -> Path:
+def _place_for_upload(reference: DataReference, paths: RunPaths, make: bool) -> Path:
     path = _path_on_compute(reference, paths)
     is_file = bool(reference.path_on_compute) and _looks_like_file(path.name)
     folder = path.parent if is_file else path
-    if not path.exists():
+    if make and not path.exists():
         _make_folder(folder, reference)
     return path
 
@@ -329,7 +346,7 @@ async def _upload(objects: ObjectStore, upload: _Upload, root: Path) -> list[str
 
 
 def _files_to_upload(source: Path, root: Path, notes: list[str]) -> Sequence[FoundFile]:
-    return list(walk_files(source, root, notes))
+    return list(walk_files(source, root, notes, base=root.parent))
 
 
 def _target_on_datastore(base: str, found: FoundFile, *, single: bool) -> str:
@@ -346,43 +363,9 @@ def _shown(reference: DataReference, source: Path) -> str:
     return repr(reference.path_on_compute or str(source))
 
 
-# -- paths on the node --------------------------------------------------------------------------------------------
-
-
-def path_on_compute(wanted: str, default: Path, what: str, paths: RunPaths) -> Path:
-    """Where something is to lie on the node.
-
-    Args:
-        wanted: as the user wrote it; relative to the work folder, or absolute.
-        default: when it is empty.
-        what: whose path it is, for the error: ``Input 'x'``.
-
-    Raises InvalidArgument ``INVALID_PATH``, ``PATH_ON_COMPUTE_NOT_ALLOWED``.
-    """
-    if not wanted:
-        return default
-    if not wanted.startswith("/"):
-        relative = wanted.strip("/")
-        if relative in ("", "."):
-            return paths.work
-        return paths.work / check_relative_path(relative, f"path on the compute of {what}")
-    path = Path(os.path.normpath(wanted))
-    if not inside(path, paths.root):
-        raise _not_allowed(what, wanted, paths.root)
-    return path
-
-
 def _path_on_compute(reference: DataReference, paths: RunPaths) -> Path:
     return path_on_compute(reference.path_on_compute, paths.mounts / reference.name, _what(reference), paths)
 
 
 def _what(reference: DataReference) -> str:
     return f"Data reference {reference.name!r}"
-
-
-def _not_allowed(what: str, wanted: str, root: Path) -> InvalidArgument:
-    return InvalidArgument(
-        "PATH_ON_COMPUTE_NOT_ALLOWED",
-        f"{what}: path_on_compute {wanted!r} is outside of the run's folder {root}, "
-        "which on this machine belongs to somebody else: use a relative path (below the work folder) or none.",
-    )

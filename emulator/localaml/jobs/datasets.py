@@ -15,7 +15,7 @@ import asyncio
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,9 +23,9 @@ from localaml.domain.datasets import definition_from_json
 from localaml.domain.job import DatasetInput, DatasetMode, JobSpec
 from localaml.domain.models import Asset
 from localaml.errors import FailedPrecondition, InvalidArgument
-from localaml.jobs.data import path_on_compute
 from localaml.jobs.dataset_files import DatasetFile, dataset_files
 from localaml.jobs.file_walk import inside
+from localaml.jobs.node_paths import moved, path_on_compute
 from localaml.paths import RunPaths
 
 if TYPE_CHECKING:
@@ -50,6 +50,16 @@ class PreparedDatasets:
     variables: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     _values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _root: Path = field(default=Path(), repr=False)
+
+    def moved(self, paths: RunPaths) -> PreparedDatasets:
+        """The same for a run's folder that is elsewhere now, with all that is in it."""
+
+        def each(values: Mapping[str, str]) -> dict[str, str]:
+            # Ids of datasets are no absolute paths.
+            return {name: str(moved(Path(value), self._root, paths.root)) for name, value in values.items()}
+
+        return replace(self, variables=each(self.variables), _values=each(self._values), _root=paths.root)
 
     def substitute(self, word: str) -> str:
         """`word` of a command line with inputs replaced by their paths or ids."""
@@ -67,6 +77,9 @@ async def prepare_datasets(
     spec: JobSpec, store: Store, objects: ObjectStore, workspace_id: str, paths: RunPaths
 ) -> PreparedDatasets:
     """Makes the datasets of a run available on its node.
+
+    Args:
+        paths: where nobody but us can write.
 
     Raises:
         NotFound: ``DATASET_NOT_FOUND``, ``DATASTORE_NOT_FOUND``, ``DATA_NOT_FOUND``.
@@ -92,7 +105,7 @@ async def prepare_datasets(
         values[each.name] = value
         for name in (each.variable, f"AZURE_ML_INPUT_{each.name}", f"AZUREML_DATAREFERENCE_{each.name}"):
             variables[name] = value
-    return PreparedDatasets(variables, tuple(notes), values)
+    return PreparedDatasets(variables, tuple(notes), values, paths.root)
 
 
 def _names(file: DatasetFile, path: str) -> bool:
@@ -186,7 +199,7 @@ def _not_inside(wanted: DatasetInput, paths: RunPaths) -> InvalidArgument:
     return InvalidArgument(
         "PATH_ON_COMPUTE_NOT_ALLOWED",
         f"Input {wanted.name!r}: path_on_compute {wanted.path_on_compute!r} leads out of the run's folder "
-        f"{paths.root}.",
+        f"{paths.seen}.",
     )
 
 

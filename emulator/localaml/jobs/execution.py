@@ -28,10 +28,10 @@ from localaml.jobs.environments.contract import PreparedEnvironment
 from localaml.jobs.job_tools import JobTools
 from localaml.jobs.launch_plans import bare_plan, launch_plan
 from localaml.jobs.layout import lay_out_snapshot
-from localaml.jobs.run_folders import forget_carried, make_folders, restore_carried
+from localaml.jobs.run_folders import RunFolder
 from localaml.jobs.run_log import ControlLog, error_with_log_tail
 from localaml.jobs.targets import LOCAL_TARGET
-from localaml.paths import RunPaths
+from localaml.paths import StatePaths
 
 logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -48,13 +48,14 @@ class JobExecution:
         nodes: what the runtime calls its nodes, rank 0's first.
     """
 
-    def __init__(self, run: Run, spec: JobSpec, nodes: Sequence[NodeSpec], paths: RunPaths, tools: JobTools) -> None:
+    def __init__(self, run: Run, spec: JobSpec, nodes: Sequence[NodeSpec], paths: StatePaths, tools: JobTools) -> None:
         self.key = run.key
         self.nodes = tuple(nodes)
         self._run_id = run.run_id
         self._target = run.target
         self._spec = spec
-        self._paths = paths
+        self._paths = paths.run(run.key)
+        self._folder = RunFolder(paths, run.key, run.attempt)
         self._tools = tools
         # Its processes had ended when the last emulator was killed: nothing can happen to them any more.
         self._is_late = run.state is RunState.FINALIZING
@@ -66,10 +67,10 @@ class JobExecution:
         self._interrupted = False
         # Counts the starts of the run's processes.
         self._attempt = run.attempt
-        self._log = ControlLog(paths.logs, distributed=spec.launch is not Launch.SINGLE, clock=tools.clock)
+        self._log = ControlLog(self._paths.logs, distributed=spec.launch is not Launch.SINGLE, clock=tools.clock)
         self._collector = OutputCollector(
             key=run.key,
-            paths=paths,
+            paths=self._paths,
             store=tools.store,
             objects=tools.objects,
             clock=tools.clock,
@@ -122,13 +123,14 @@ class JobExecution:
         except _Stopped:
             self._interrupted = True
         except (LocalAmlError, OSError) as error:
-            reason = error.reason if isinstance(error, LocalAmlError) else "JOB_SETUP_FAILED"
-            end = ProcessesEnd(ErrorInfo(reason, str(error)))
+            end = _as_end(error)
             self._log.line(f"The run failed before its processes were started: {error}")
         finally:
             self._job = None
             # What comes has to be noted, also when the job has filled the disk.
             self._tools.reserve.ease()
+        if self._folder.is_prepared:
+            end = await self._leave_preparation(end)
         stop = self._wish
         if stop is not None and self._is_evicted(stop, end):
             if self._data is not None:
@@ -137,39 +139,54 @@ class JobExecution:
             return self._evicted(stop)
         return await self._finish(end)
 
+    async def _leave_preparation(self, end: ProcessesEnd | None) -> ProcessesEnd | None:
+        """A run that ends before its processes have started leaves its files where they all do."""
+        try:
+            await self._hand_over()
+        except (LocalAmlError, OSError) as error:
+            logger.warning("run %s: %s", self._run_id, error)
+            return end or _as_end(error)
+        return end
+
     # -- from Preparing to Running ----------------------------------------------------------------------------------
 
     async def _begin(self, run: Run) -> RunningJob:
         tools, spec = self._tools, self._spec
         # A begun attempt of an emulator that was killed leaves nothing behind that could be mistaken for this one's.
-        await asyncio.to_thread(make_folders, self._paths, self._attempt)
+        await asyncio.to_thread(self._folder.prepare)
+        prepared = self._folder.prepared
+        self._log.move(prepared.logs)
         # A node of an earlier emulator may have gone with the machine's restart; one that is there stays as it is.
         await asyncio.gather(*(tools.runtime.start_node(node) for node in self.nodes))
         self._log.line(f"Run {self._run_id} got {', '.join(node.host_name for node in self.nodes)}.")
         for note in dict.fromkeys(filter(None, map(tools.runtime.node_note, self.nodes))):
             self._log.line(note)
+        if spec.container.gpu and (lack := tools.runtime.lacks_gpus(self.nodes[0])):
+            self._log.line(lack)
+            run = self._warn_of_gpus(run, lack)
         await self._unless_stopped(tools.hooks.before_environment(run))
         environment = await self._unless_stopped(self._prepare_environment())
         run = tools.book.advance(self.key, RunEvent.LAUNCH, "environment ready")
         tools.hooks.reached("environment-ready", run)
         await self._unless_stopped(
-            lay_out_snapshot(tools.store, tools.objects, run.workspace_id, run.snapshot_id, self._paths.work)
+            lay_out_snapshot(tools.store, tools.objects, run.workspace_id, run.snapshot_id, prepared.work)
         )
         if self._attempt > 1:
-            await asyncio.to_thread(restore_carried, self._paths, self._attempt)
+            await asyncio.to_thread(self._folder.restore)
         self._data = await self._unless_stopped(
             prepare_data(
                 spec,
                 tools.store,
                 tools.objects,
                 run.workspace_id,
-                self._paths,
+                prepared,
                 machine_clock=tools.machine_clock,
             )
         )
         self._datasets = await self._unless_stopped(
-            prepare_datasets(spec, tools.store, tools.objects, run.workspace_id, self._paths)
+            prepare_datasets(spec, tools.store, tools.objects, run.workspace_id, prepared)
         )
+        await self._hand_over()
         plan = launch_plan(
             run,
             spec,
@@ -192,8 +209,23 @@ class JobExecution:
             # Read anew: the script may have told something already.
             execution={**tools.book.get(self.key).execution, "handle": dict(job.handle)},
         )
-        await asyncio.to_thread(forget_carried, self._paths, self._attempt)
+        await asyncio.to_thread(self._folder.forget_carried)
         return job
+
+    def _warn_of_gpus(self, run: Run, lack: str) -> Run:
+        """Azure's jobs ask for GPUs as a matter of course: they run on CPUs, and are told so once."""
+        if any(warning.code == "NO_GPU" for warning in run.warnings):
+            return run
+        run = self._tools.book.get(self.key)
+        return self._tools.book.change(run, warnings=(*run.warnings, ErrorInfo("NO_GPU", lack)))
+
+    async def _hand_over(self) -> None:
+        """From now on others can write to the run's folder."""
+        await asyncio.to_thread(self._folder.hand_over)
+        self._log.move(self._paths.logs)
+        if self._data is not None:
+            self._data = self._data.moved(self._paths)
+        self._datasets = self._datasets.moved(self._paths)
 
     async def _prepare_environment(self) -> PreparedEnvironment:
         tools, spec = self._tools, self._spec
@@ -341,6 +373,10 @@ class JobExecution:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         raise _Stopped
+
+
+def _as_end(error: LocalAmlError | OSError) -> ProcessesEnd:
+    return ProcessesEnd(ErrorInfo(error.reason if isinstance(error, LocalAmlError) else "JOB_SETUP_FAILED", str(error)))
 
 
 def _missing_records(result: LaunchResult) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from localaml import job_files
 from localaml.domain.names import check_relative_path
 from localaml.errors import InvalidArgument
 
@@ -35,8 +36,13 @@ def inside(path: Path, root: Path) -> bool:
     return real == real_root or real.startswith(real_root.rstrip("/") + "/")
 
 
-def walk_files(folder: Path, root: Path, notes: list[str]) -> Iterator[FoundFile]:
+def walk_files(folder: Path, root: Path, notes: list[str], *, base: Path | None = None) -> Iterator[FoundFile]:
     """The files below `folder` (or `folder` itself when it is one), in no particular order.
+
+    Args:
+        root: links may lead to what lies below it.
+        base: a folder above `root` that jobs cannot replace (see `job_files`); None for `root` itself. What is looked
+            into lies below it at that moment.
 
     Left out, with a sentence in `notes`: links that lead out of `root` or to a folder, sockets, pipes and devices,
     names that are not valid Unicode or could not be the name of an artifact, folders that cannot be read. What goes
@@ -52,28 +58,28 @@ def walk_files(folder: Path, root: Path, notes: list[str]) -> Iterator[FoundFile
         if found is not None:
             yield found
         return
-    yield from _walk(os.path.realpath(folder), "", folder.name, root, notes)
+    yield from _walk(os.path.realpath(folder), "", folder.name, root, notes, base or root)
 
 
-def _walk(folder: str, prefix: str, shown: str, root: Path, notes: list[str]) -> Iterator[FoundFile]:
+def _walk(folder: str, prefix: str, shown: str, root: Path, notes: list[str], base: Path) -> Iterator[FoundFile]:
     # A list of what is to be done instead of recursion: a job may nest folders as deep as it likes.
     to_do = [(folder, prefix)]
     while to_do:
         current, below = to_do.pop()
         try:
-            with os.scandir(current) as entries:
-                children = sorted(entries, key=lambda entry: entry.name)
+            with job_files.pinned_folder(base, Path(current)) as place, os.scandir(place) as entries:
+                children = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
         except FileNotFoundError:
             continue
         except OSError as error:
             notes.append(f"{_printable(f'{shown}/{below}')}: cannot be read ({error.strerror}); it was left out.")
             continue
-        for entry in children:
-            relative = below + entry.name
-            if entry.is_dir(follow_symlinks=False):
-                to_do.append((entry.path, relative + "/"))
+        for name, is_folder in children:
+            relative, path = below + name, f"{current}/{name}"
+            if is_folder:
+                to_do.append((path, relative + "/"))
                 continue
-            found = _look(entry.path, relative, root, notes, f"{shown}/{relative}")
+            found = _look(path, relative, root, notes, f"{shown}/{relative}")
             if found is not None:
                 yield found
 

@@ -20,13 +20,10 @@ class LiveLogs:
 
     def names(self, key: RunKey) -> list[str]:
         """Names (``azureml-logs/...``) of the logs in a run's folder now; those of an ended run are artifacts."""
-        logs = self._paths.run(key).logs
+        logs = self._folder(key)
         try:
             # A job can put a link in the place of the folder, too.
-            with (
-                job_files.pinned(self._paths.run(key).root.parent, logs / "_") as below,
-                os.scandir(below.parent) as found,
-            ):
+            with job_files.pinned_folder(logs.parents[1], logs) as place, os.scandir(place) as found:
                 return sorted(f"azureml-logs/{entry.name}" for entry in found if _is_log(entry))
         except OSError:
             return []
@@ -36,12 +33,17 @@ class LiveLogs:
         prefix, _, name = log_name.partition("/")
         if prefix != "azureml-logs" or not name or "/" in name or name in (".", ".."):
             return None
-        path = self._paths.run(key).logs / name
+        path = self._folder(key) / name
         try:
-            os.close(job_files.open_plain(self._paths.run(key).root.parent, path))
+            os.close(job_files.open_plain(path.parents[2], path))
         except OSError:
             return None
         return path
+
+    def _folder(self, key: RunKey) -> Path:
+        """Where the logs are now: elsewhere while the run is prepared."""
+        prepared = self._paths.prepared(key).logs
+        return prepared if prepared.is_dir() else self._paths.run(key).logs
 
 
 def _is_log(entry: os.DirEntry[str]) -> bool:

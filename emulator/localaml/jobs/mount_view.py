@@ -25,19 +25,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from localaml import job_files
-from localaml.errors import LocalAmlError, NotFound, ResourceExhausted, Unavailable
+from localaml.errors import FailedPrecondition, LocalAmlError, NotFound, ResourceExhausted, Unavailable
 from localaml.jobs.file_walk import FoundFile, walk_files
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from localaml.clock import Clock
+    from localaml.paths import RunPaths
     from localaml.storage.object_store import ObjectInfo, ObjectStore
 
 PUSH_SECONDS = 5.0
 # A file that is pushed again and again while it grows may take this part of the time at most.
 _PUSH_SHARE = 0.2
 _PARALLEL = 8
+# Of a pull, for an object that is replaced again and again while it is read.
+_ATTEMPTS = 5
+# Not one file, but the whole store does not take anything any more.
+_REFUSED = ("OBJECT_STORE_DENIED", "OBJECT_STORE_REFUSED")
 _INDEX_BYTES = 64 * 1024 * 1024
 # A file system tells times no finer: what was written so shortly before may have changed unseen.
 _TICK_NS = 50_000_000
@@ -73,7 +78,10 @@ class MountView:
         self._synced: dict[str, _Synced] = {}
         self._not_before: dict[str, float] = {}
         self._pusher: asyncio.Task[None] | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+
+    def move(self, folder: Path, index: Path) -> None:
+        """Both are elsewhere now, with all that is in them."""
+        self.folder, self._index, self._base = folder, index, index.parents[2]
 
     # -- before the job -----------------------------------------------------------------------------------------------
 
@@ -83,25 +91,39 @@ class MountView:
         Raises Unavailable, ResourceExhausted ``DISK_FULL``.
         """
         notes: list[str] = []
+        self.folder.mkdir(parents=True, exist_ok=True)
 
         async def fetch(info: ObjectInfo) -> None:
             relative = info.key[len(self._prefix) :]
             target = self.folder / relative
             try:
                 await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
-                await self._objects.get_file(info.key, target)
+                await self._get(info.key, target)
             except NotFound:
                 return  # removed just now
             except (FileExistsError, NotADirectoryError, IsADirectoryError):
                 notes.append(f"{relative}: was left out of the mount, it would be a file and a folder at once.")
                 return
             modified_ns = int(info.modified_at.timestamp() * 1e9)
-            os.utime(target, ns=(modified_ns, modified_ns))
-            self._synced[relative] = _Synced(target.stat().st_size, modified_ns)
+            # A time that the system cannot say is left alone.
+            with suppress(OSError, OverflowError):
+                os.utime(target, ns=(modified_ns, modified_ns))
+            # What it has become: file systems know fewer times than stores can tell.
+            status = target.stat()
+            self._synced[relative] = _Synced(status.st_size, status.st_mtime_ns)
 
         await _in_parallel(fetch, self._found(source))
         await asyncio.to_thread(self._save)
         return notes
+
+    async def _get(self, key: str, target: Path) -> None:
+        """Fetches an object; one that somebody replaces at that moment is fetched again, a few times."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await self._objects.get_file(key, target)
+            except FailedPrecondition as error:
+                if error.reason != "OBJECT_REPLACED" or attempt == _ATTEMPTS - 1:
+                    raise
 
     async def _found(self, source: str) -> AsyncIterator[ObjectInfo]:
         if source:
@@ -148,7 +170,8 @@ class MountView:
     async def finish(self) -> list[str]:
         """Pushes all that is still to be pushed; may be called again. Returns notes for the run's warnings.
 
-        Raises Unavailable, ResourceExhausted ``DISK_FULL``: what could not be pushed is still in the view.
+        Raises Unavailable, ResourceExhausted ``DISK_FULL``, PermissionDenied ``OBJECT_STORE_DENIED`` and
+        FailedPrecondition ``OBJECT_STORE_REFUSED``: what could not be pushed is still in the view.
         """
         await self.close()
         return await self._push(final=True)
@@ -168,6 +191,8 @@ class MountView:
             except (Unavailable, ResourceExhausted):
                 raise
             except (LocalAmlError, OSError) as error:
+                if isinstance(error, LocalAmlError) and error.reason in _REFUSED:
+                    raise
                 notes.append(f"{found.relative}: could not be written to the datastore ({error}).")
                 return
             settled = final or begun_ns - found.modified_ns > _TICK_NS
@@ -195,7 +220,7 @@ class MountView:
         if not job_files.is_folder(self._base, self.folder):
             notes.append(f"{self.folder.name}: the mount was replaced by a link or removed; nothing of it was kept.")
             return [], []
-        for found in walk_files(self.folder, self.folder, notes):
+        for found in walk_files(self.folder, self.folder, notes, base=self._base):
             present.add(found.relative)
             last = self._synced.get(found.relative)
             if last is not None and (last.size_bytes, last.modified_ns) == (found.size_bytes, found.modified_ns):
@@ -214,14 +239,12 @@ class MountViews:
     """The views of one run.
 
     Args:
-        views: folder for them.
-        control: folder for their indexes.
+        paths: of the run; the views lie in its folder, their indexes in `control`.
     """
 
-    def __init__(self, objects: ObjectStore, views: Path, control: Path, machine_clock: Clock) -> None:
+    def __init__(self, objects: ObjectStore, paths: RunPaths, machine_clock: Clock) -> None:
         self._objects = objects
-        self._folder = views
-        self._control = control
+        self._paths = paths
         self._clock = machine_clock
         self._views: dict[str, MountView] = {}
 
@@ -229,14 +252,24 @@ class MountViews:
         """The folder that stands for a datastore, with what lies at `source` (empty: all) in it."""
         view = self._views.get(prefix)
         if view is None:
-            folder = self._folder.joinpath(*prefix.strip("/").split("/"))
-            index = self._control / f"mount-{len(self._views)}.json"
+            folder, index = self._place(prefix, len(self._views))
             view = self._views[prefix] = MountView(self._objects, prefix, folder, index, self._clock)
             if adopt:
                 view.adopt()
         if not adopt:
             notes += await view.pull(source)
         return view.folder
+
+    def move(self, paths: RunPaths) -> None:
+        """The run's folder is elsewhere now."""
+        self._paths = paths
+        for number, (prefix, view) in enumerate(self._views.items()):
+            view.move(*self._place(prefix, number))
+
+    def _place(self, prefix: str, number: int) -> tuple[Path, Path]:
+        """Folder and index of a view."""
+        folder = (self._paths.root / "views").joinpath(*prefix.strip("/").split("/"))
+        return folder, self._paths.control / f"mount-{number}.json"
 
     def start(self) -> None:
         """See `MountView.start`."""

@@ -209,7 +209,8 @@ class Orchestrator:
         await self._folders.settle()
         for key in [key for key in self._clusters if key.workspace_id == workspace_id]:
             await self._clusters.pop(key).remove_all()
-        await asyncio.to_thread(remove_tree, self._paths.runs / workspace_id)
+        for folder in (self._paths.preparing, self._paths.runs):
+            await asyncio.to_thread(remove_tree, folder / workspace_id)
 
     # -- clusters -----------------------------------------------------------------------------------------------------
 
@@ -306,7 +307,7 @@ class Orchestrator:
         self._perform(run, specs)
 
     def _perform(self, run: Run, nodes: list[NodeSpec]) -> None:
-        execution = JobExecution(run, self._spec_of(run), nodes, self._paths.run(run.key), self._tools)
+        execution = JobExecution(run, self._spec_of(run), nodes, self._paths, self._tools)
         self._executions[run.key] = execution
         if run.state is RunState.CANCEL_REQUESTED:
             execution.stop(Stop(StopReason.CANCELED, "The run was canceled."))
@@ -347,7 +348,7 @@ class Orchestrator:
 
     async def _collect(self, run: Run) -> None:
         """Keeps the files of a run that will not be performed again."""
-        await JobExecution(run, self._spec_of(run), (), self._paths.run(run.key), self._tools).collect()
+        await JobExecution(run, self._spec_of(run), (), self._paths, self._tools).collect()
         self._folders.remove(run.key)
 
     def _after_run(self, run: Run) -> None:

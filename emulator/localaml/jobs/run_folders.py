@@ -1,16 +1,19 @@
-"""The folders of runs: made for an attempt, carried over to the next one, removed after the end."""
+"""The folders of runs: prepared for an attempt, handed over to it, carried over to the next one, removed after the end.
+
+A run's folder is prepared where no job sees it: those of the workspace's other runs can write to all that is in
+`runs/<workspace id>`, as root where they are containers.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
+from localaml import job_files
 from localaml.domain.models import RunKey
 from localaml.jobs.disk_reserve import DiskReserve
+from localaml.jobs.job_folders import hand_over, take_along, take_out
 from localaml.jobs.remove_tree import remove_tree
 from localaml.paths import RunPaths, StatePaths
 
@@ -42,8 +45,10 @@ class RunFolders:
             await asyncio.wait(set(self._removals))
 
     def remove_all_but(self, active: Iterable[RunKey]) -> None:
-        """Removes the folders of runs that are not active."""
+        """Removes the folders of runs that are not active, and what was being prepared: no run goes on yet."""
         keep = set(active)
+        remove_tree(self._paths.preparing)
+        remove_tree(self._paths.removing)
         for workspace in self._paths.runs.glob("*"):
             for folder in workspace.glob("*"):
                 if RunKey(workspace.name, folder.name) not in keep:
@@ -55,63 +60,85 @@ class RunFolders:
         self._reserve.hold()
 
     def _remove_folders(self, key: RunKey) -> None:
-        remove_tree(self._paths.run(key).root)
+        remove_tree(self._paths.prepared(key).root)
+        take_out(self._paths.run(key).root, self._paths.removing)
         remove_tree(self._paths.marks / key.workspace_id / key.run_id)
 
 
-def make_folders(paths: RunPaths, attempt: int) -> None:
-    """Makes the empty folders of an attempt at a run.
+class RunFolder:
+    """One run's folder, for one attempt.
 
-    What an attempt that was evicted wrote to `CARRIED` is set aside, for `restore_carried`; its logs stay, and what
-    follows is appended to them. May be interrupted at any moment and called again.
+    Attributes:
+        prepared: where it is while it is prepared; no job sees it.
+        is_prepared: whether it is there: not before `prepare`, nor after `hand_over`.
+
+    Args:
+        paths: of the state dir.
+        attempt: counts from 1.
     """
-    if attempt == 1:
-        remove_tree(paths.root)
-    else:
-        kept = _kept(paths, attempt)
-        if not kept.exists():
-            part = kept.with_name(f"{kept.name}.part")
-            part.mkdir(exist_ok=True)
+
+    def __init__(self, paths: StatePaths, key: RunKey, attempt: int) -> None:
+        self.prepared = paths.prepared(key)
+        self.is_prepared = False
+        self._place = paths.run(key)
+        self._removing = paths.removing
+        self._attempt = attempt
+        self._is_restored = attempt == 1
+
+    @property
+    def now(self) -> RunPaths:
+        """Where it is now."""
+        return self.prepared if self.is_prepared else self._place
+
+    def prepare(self) -> None:
+        """Makes the empty folders. May be interrupted at any moment and called again.
+
+        What an attempt that was evicted wrote to `CARRIED` is kept for `restore`; its logs stay, and what follows is
+        appended to them.
+        """
+        prepared, before = self.prepared, self._place
+        remove_tree(prepared.root)
+        for folder in (prepared.work, prepared.control, prepared.tmp, prepared.mounts):
+            folder.mkdir(parents=True)
+        if self._attempt > 1:
+            # Of this attempt's own, if it has begun before: its processes may have changed what they were given.
+            carried = before.root / self._carried.name
+            if not job_files.is_folder(before.root.parent, carried):
+                carried = before.work
             for name in CARRIED:
-                folder = paths.work / name
-                if folder.is_dir() and not folder.is_symlink() and not (part / name).exists():
-                    folder.rename(part / name)
-            part.rename(kept)
-        for entry in paths.root.iterdir():
-            if entry not in (kept, paths.logs):
-                remove_tree(entry)
-    for folder in (paths.work, paths.logs, paths.control, paths.tmp, paths.mounts):
-        folder.mkdir(parents=True, exist_ok=True)
+                take_along(before.root.parent, carried / name, self._carried / name)
+            take_along(before.root.parent, before.logs, prepared.logs)
+        prepared.logs.mkdir(exist_ok=True)
+        self.is_prepared = True
 
+    def restore(self) -> None:
+        """Puts what was carried over into the work folder, over what the snapshot has there.
 
-def restore_carried(paths: RunPaths, attempt: int) -> None:
-    """Puts what was set aside into the work folder, over what the snapshot has there.
+        It stays beside it until `forget_carried`: an emulator that is killed before the processes have started begins
+        again from there.
+        """
+        for name in CARRIED if not self._is_restored else ():
+            take_along(self._carried, self._carried / name, self.prepared.work / name)
+        self._is_restored = True
 
-    The set-aside files stay until `forget_carried`: an emulator that is killed before the processes have started begins
-    again from them.
-    """
-    kept = _kept(paths, attempt)
-    for name in CARRIED:
-        if (kept / name).is_dir() and not (kept / name).is_symlink():
-            shutil.copytree(kept / name, paths.work / name, symlinks=True, dirs_exist_ok=True, copy_function=_link)
+    def hand_over(self) -> None:
+        """Gives the folder to the run's processes. What was there goes. Does nothing when that was done, or when there
+        is nothing to give.
 
+        Raises FailedPrecondition ``RUN_FOLDER_TAKEN``, OSError.
+        """
+        if self.is_prepared:
+            # Also a run that ends before its processes have started has what it wrote before.
+            self.restore()
+            hand_over(self.prepared.root, self._place.root, self._removing)
+            self.is_prepared = False
 
-def forget_carried(paths: RunPaths, attempt: int) -> None:
-    """The processes have started: the files are theirs now."""
-    if attempt > 1:
-        remove_tree(_kept(paths, attempt))
+    def forget_carried(self) -> None:
+        """The processes have started: the files are theirs now."""
+        if self._attempt > 1:
+            base, carried = self._place.root.parent, self._place.root / self._carried.name
+            job_files.remove_folder(base, carried)
 
-
-def _kept(paths: RunPaths, attempt: int) -> Path:
-    return paths.root / f"carried-{attempt}"
-
-
-def _link(source: str, target: str) -> str:
-    """A second name costs nothing, however large the checkpoint is. Nobody writes to it before the first one goes."""
-    with suppress(FileNotFoundError):
-        Path(target).unlink()
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:
-        shutil.copy2(source, target, follow_symlinks=False)
-    return target
+    @property
+    def _carried(self) -> Path:
+        return self.prepared.root / f"carried-{self._attempt}"

@@ -31,14 +31,20 @@ class ControlLog:
 
     def __init__(self, folder: Path, *, clock: Clock, distributed: bool = False, name: str = "") -> None:
         self._folder = folder
-        self._path = folder / (name or (DISTRIBUTED_CONTROL_LOG if distributed else CONTROL_LOG))
+        self._name = name or (DISTRIBUTED_CONTROL_LOG if distributed else CONTROL_LOG)
         self._clock = clock
         self._file: io.TextIOWrapper | None = None
+
+    def move(self, folder: Path) -> None:
+        """The log folder is elsewhere now, with all that is in it."""
+        if folder != self._folder:
+            self.close()
+            self._folder = folder
 
     def line(self, text: str) -> None:
         """Appends a line with the time."""
         if self._file is None:
-            self._file = _append(self._path)
+            self._file = _append(self._folder / self._name)
         self._file.write(f"{self._clock.now():%Y-%m-%dT%H:%M:%S.%fZ} {text}\n")
         self._file.flush()
 

@@ -21,9 +21,10 @@ class RunTasks:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._tasks: dict[asyncio.Task[None], RunKey | None] = {}
+        self._ending = False
 
     def spawn(self, work: Coroutine[Any, Any, None], run: RunKey | None = None) -> None:
-        """Begins a piece of work; a virtual clock waits for it."""
+        """Begins a piece of work; a virtual clock waits for it. After `cancel_all` it is cancelled at once."""
 
         async def do() -> None:
             with self._clock.working(apart=True):
@@ -33,6 +34,8 @@ class RunTasks:
         task.add_done_callback(lambda _: work.close())  # cancelled before it began, it would complain
         self._tasks[task] = run
         task.add_done_callback(self._done)
+        if self._ending:
+            task.cancel()
 
     async def wait_for(self, runs: Collection[RunKey]) -> None:
         """Returns once all work for these runs is done, but for that of the caller itself."""
@@ -41,7 +44,9 @@ class RunTasks:
             await asyncio.wait(waiting)
 
     async def cancel_all(self) -> None:
-        """Cancels all work and waits for its end."""
+        """Cancels all work and waits for its end. From now on nothing is begun any more: nodes that become ready
+        meanwhile would begin with runs that nobody waits for, or whose end would be waited for."""
+        self._ending = True
         for task in list(self._tasks):
             task.cancel()
         while self._tasks:

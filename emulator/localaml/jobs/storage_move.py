@@ -20,10 +20,11 @@ from localaml.paths import (
 from localaml.storage.routed import copy_between
 
 if TYPE_CHECKING:
-    from localaml.storage.object_store import ObjectInfo, ObjectStore
+    from localaml.storage.object_store import ObjectInfo, ObjectReader, ObjectStore
     from localaml.store import Store
 
 _PARALLEL = 4
+_CHUNK = 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -52,7 +53,9 @@ def prefixes_of(store: Store) -> list[str]:
 
 
 async def copy_all(store: Store, source: ObjectStore, target: ObjectStore, told: Callable[[ObjectInfo], None]) -> Moved:
-    """Copies all objects; what is there with the same size and not older stays: an interrupted move can go on.
+    """Copies all objects; what is there with the same bytes stays: an interrupted move can go on.
+
+    Times are not looked at: a job sets those of its files as it likes, and stores have clocks of their own.
 
     Args:
         told: called with each object that was copied.
@@ -64,11 +67,11 @@ async def copy_all(store: Store, source: ObjectStore, target: ObjectStore, told:
 
     async def copy(info: ObjectInfo) -> None:
         async with gate:
-            if await _is_there(target, info):
+            if await _has_size(target, info) and await _is_same(source, target, info.key):
                 moved.kept += 1
                 return
             await copy_between(source, info.key, target, info.key)
-            if not await _is_there(target, info):
+            if not await _has_size(target, info):
                 raise FailedPrecondition(
                     "MIGRATION_INCOMPLETE", f"{info.key!r} is not complete in the new store: try again."
                 )
@@ -90,12 +93,39 @@ async def copy_all(store: Store, source: ObjectStore, target: ObjectStore, told:
     return moved
 
 
-async def _is_there(target: ObjectStore, info: ObjectInfo) -> bool:
+async def _has_size(target: ObjectStore, info: ObjectInfo) -> bool:
     try:
-        found = await target.stat(info.key)
+        return (await target.stat(info.key)).size_bytes == info.size_bytes
     except NotFound:
         return False
-    # Stores tell times by the second.
-    return found.size_bytes == info.size_bytes and int(found.modified_at.timestamp()) >= int(
-        info.modified_at.timestamp()
-    )
+
+
+async def _is_same(source: ObjectStore, target: ObjectStore, key: str) -> bool:
+    """Whether two objects of one size have the same bytes."""
+    first = await source.open_reader(key)
+    try:
+        second = await target.open_reader(key)
+        try:
+            return await asyncio.to_thread(_compare, first, second)
+        finally:
+            second.close()
+    finally:
+        first.close()
+
+
+def _compare(first: ObjectReader, second: ObjectReader) -> bool:
+    buffers = memoryview(bytearray(_CHUNK)), memoryview(bytearray(_CHUNK))
+    offset = 0
+    while count := _fill(first, buffers[0], offset):
+        if _fill(second, buffers[1][:count], offset) != count or buffers[0][:count] != buffers[1][:count]:
+            return False
+        offset += count
+    return True
+
+
+def _fill(reader: ObjectReader, buffer: memoryview, offset: int) -> int:
+    """Reads until the buffer is full or the object ends; returns how much it was."""
+    filled = 0
+    while filled < len(buffer) and (count := reader.read_into(buffer[filled:], offset + filled)):
+        filled += count
+    return filled

@@ -10,6 +10,9 @@ from localaml_proto.v1 import run_definition_pb2
 # What Azure's SDK sets by itself; nobody wished for it.
 _DEFAULT_IMAGES = ("mcr.microsoft.com/azureml/", "azureml/", "viennaprivate.azurecr.io/")
 _DEFAULT_SHM_SIZES = ("", "1g", "2g")
+# More, or longer, is nobody's configuration.
+_MAX_NAMED = 50
+_MAX_TEXT = 200
 # There when a driver for NVIDIA's GPUs is loaded.
 _GPU_DEVICE = Path("/dev/nvidiactl")
 
@@ -60,7 +63,20 @@ def definition_warnings(definition: run_definition_pb2.RunDefinition, docker_has
         warnings.append(
             ErrorInfo("RETAIN_CLUSTER_IGNORED", "retain_cluster has no effect: the cluster goes with its run.")
         )
-    return tuple(warnings)
+    return (*warnings, *_named_by_the_caller(definition))
+
+
+def _named_by_the_caller(definition: run_definition_pb2.RunDefinition) -> list[ErrorInfo]:
+    """What only the caller knows to be set, since a definition has no place for it."""
+    named = sorted(definition.settings_without_effect.items())[:_MAX_NAMED]
+    return [
+        ErrorInfo(
+            "SETTING_IGNORED",
+            f"{name[:_MAX_TEXT]} has no effect: {reason[:_MAX_TEXT]}.",
+            {"setting": name[:_MAX_TEXT]},
+        )
+        for name, reason in named
+    ]
 
 
 def _gpu_warnings(definition: run_definition_pb2.RunDefinition) -> list[ErrorInfo]:

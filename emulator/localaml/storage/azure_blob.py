@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from localaml.errors import FailedPrecondition, LocalAmlError, PermissionDenied, disk_full
-from localaml.storage.azure_marks import Marks
+from localaml.storage.azure_marks import Marks, in_order
 from localaml.storage.bucket_names import AZURE_NAMES, BucketNames, Place
-from localaml.storage.driver import BrokenOff, Entry, Found, Opened, Page, Unfinished
+from localaml.storage.driver import BrokenOff, Entry, Found, Opened, Page, Replaced, Unfinished, check_range
+from localaml.storage.endpoints import has_secrets, without_secrets
 from localaml.storage.remote import RemoteStore
 
 # The account that every Azurite has; its key is public.
@@ -60,12 +61,20 @@ class AzureAccount:
                 "Object stores on Azure Blob Storage need azure-storage-blob: install it with pip install "
                 "'localaml[azure]'.",
             ) from None
+        if has_secrets(self.endpoint):
+            raise FailedPrecondition(
+                "AZURE_CREDENTIALS_INVALID",
+                f"The endpoint {without_secrets(self.endpoint)!r} was given with a user, a password or a signature: "
+                "leave them out; an account has its key, its SAS token or its connection string.",
+            )
         options: dict[str, Any] = {
             "retry_policy": LinearRetry(backoff=0, retry_total=_RETRIES, random_jitter_range=0),
             "connection_timeout": _CONNECT_SECONDS,
             "read_timeout": self.read_seconds,
-            "max_single_get_size": 4 * 1024 * 1024,
-            "max_chunk_get_size": 4 * 1024 * 1024,
+            "max_single_get_size": _COPY_CHUNK,
+            "max_chunk_get_size": _COPY_CHUNK,
+            # The library would send the bytes that we store to whatever host an answer names. Azure names none.
+            "permit_redirects": False,
             # Every request on its own would be written to the log.
             "logging_enable": False,
         }
@@ -106,23 +115,39 @@ class _Body:
         self._tag = tag
         self._at = offset
         self._size = size
-        self._data = first
+        self._data = memoryview(first)
 
     def read(self, count: int, /) -> bytes:
         if not self._data and self._at < self._size:
-            self._data = _piece(self._client, self._tag, self._at, min(_COPY_CHUNK, self._size - self._at))
-        data, self._data = self._data[:count], self._data[count:]
+            piece = _piece(self._client, self._tag, self._at, min(_COPY_CHUNK, self._size - self._at))
+            self._data = memoryview(piece)
+        data, self._data = bytes(self._data[:count]), self._data[count:]
         self._at += len(data)
         return data
 
     def close(self) -> None:
-        self._data = b""
+        self._data = memoryview(b"")
 
 
 def _piece(client: Any, tag: str, offset: int, count: int) -> bytes:
     from azure.core import MatchConditions
 
-    return bytes(client.download_blob(offset, count, etag=tag, match_condition=MatchConditions.IfNotModified).readall())
+    def look_at(response: Any) -> None:
+        """The library fetches some MiB at a time; it looks at neither of these."""
+        answer = response.http_response
+        if answer.status_code not in (200, 206):
+            return
+        first, _, _ = response.http_request.headers["x-ms-range"].removeprefix("bytes=").partition("-")
+        try:
+            check_range(int(first), answer.status_code, answer.headers.get("Content-Range", ""))
+            if answer.headers.get("ETag", "") != tag:
+                raise Replaced
+        except BaseException:
+            answer.internal_response.close()
+            raise
+
+    options = {"etag": tag, "match_condition": MatchConditions.IfNotModified, "raw_response_hook": look_at}
+    return bytes(client.download_blob(offset, count, **options).readall())
 
 
 class AzureDriver:
@@ -211,7 +236,7 @@ class AzureDriver:
             found = [Entry(each.name, each.size, each.last_modified) for each in page]
             if found:
                 self._marks.note(bucket, prefix, found[0].name, marker)
-            entries += [each for each in found if each.name > name]
+            entries += [each for each in found if in_order(each.name) > in_order(name)]
             marker = pages.continuation_token or ""
             if len(entries) >= limit or not marker:
                 break
@@ -259,7 +284,7 @@ class AzureDriver:
         return isinstance(error, (*lost, ConnectionError, TimeoutError))
 
     def is_replaced(self, error: Exception) -> bool:
-        return _status(error) == 412
+        return isinstance(error, Replaced) or _status(error) == 412
 
     def is_damaged(self, error: Exception) -> bool:
         return False

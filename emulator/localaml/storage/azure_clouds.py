@@ -14,6 +14,7 @@ from localaml.storage.azure_blob import (
     AzureBlobStore,
 )
 from localaml.storage.clouds import Cloud
+from localaml.storage.endpoints import without_secrets
 
 if TYPE_CHECKING:
     from localaml.settings import StorageSettings
@@ -54,7 +55,8 @@ def check_reachable(account: AzureAccount, hint: str) -> str:
     Raises FailedPrecondition ``CLOUD_NOT_REACHABLE``, PermissionDenied ``OBJECT_STORE_DENIED``.
     """
     with account.client() as client:
-        url = str(client.primary_endpoint)
+        # A SAS is no part of an address.
+        url = without_secrets(str(client.primary_endpoint)).rstrip("/")
         try:
             next(iter(client.list_containers(results_per_page=1)), None)
         except Exception as error:
@@ -71,5 +73,4 @@ def check_reachable(account: AzureAccount, hint: str) -> str:
                 raise driver.refused(error, "list containers") from error
             finally:
                 driver.close()
-    # A SAS is no part of an address.
-    return url.partition("?")[0].rstrip("/")
+    return url

@@ -15,12 +15,17 @@ _LISTINGS = 100
 _MARKS = 10_000
 
 
+def in_order(name: str) -> bytes:
+    """What names are listed by: their UTF-16. Python compares characters, for which U+FFEE comes before an emoji."""
+    return name.encode("utf-16-be", "surrogatepass")
+
+
 class Marks:
     """First names of pages, and the markers that these pages began with. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._listings: OrderedDict[tuple[str, str], tuple[list[str], list[str]]] = OrderedDict()
+        self._listings: OrderedDict[tuple[str, str], tuple[list[bytes], list[str]]] = OrderedDict()
 
     def note(self, bucket: str, prefix: str, first: str, marker: str) -> None:
         """A page of the names with this prefix that was asked for with `marker` began with `first`."""
@@ -34,18 +39,19 @@ class Marks:
             if len(names) >= _MARKS:
                 names.clear()
                 markers.clear()
-            at = bisect_left(names, first)
-            if at < len(names) and names[at] == first:
+            word = in_order(first)
+            at = bisect_left(names, word)
+            if at < len(names) and names[at] == word:
                 markers[at] = marker
             else:
-                names.insert(at, first)
+                names.insert(at, word)
                 markers.insert(at, marker)
 
     def find(self, bucket: str, prefix: str, after: str) -> str:
         """The best marker for what comes behind a name; empty: begin at the front."""
         with self._lock:
             names, markers = self._listings.get((bucket, prefix), ([], []))
-            at = bisect_right(names, after)
+            at = bisect_right(names, in_order(after))
             return markers[at - 1] if at else ""
 
     def forget(self, bucket: str, prefix: str) -> None:

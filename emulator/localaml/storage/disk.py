@@ -138,7 +138,7 @@ class DiskStore:
             temporary = self._new_file()
             try:
                 with _full_disk_is_an_error_of_ours():
-                    if not (move and _renamed(source, temporary)):
+                    if not (move and _renamed(source, temporary, status)):
                         _copy(file, temporary, status.st_size)
                         if move:
                             source.unlink()
@@ -294,13 +294,24 @@ def _sync(path: Path) -> None:
         os.close(file)
 
 
-def _renamed(source: Path, target: Path) -> bool:
+def _renamed(source: Path, target: Path, opened: os.stat_result) -> bool:
+    """Moves a file without copying it. False where that cannot be done.
+
+    Raises InvalidArgument ``NOT_A_FILE`` when another than the opened one has its name: it is removed.
+    """
     try:
         source.rename(target)
     except OSError as error:
         if error.errno == errno.EXDEV:
             return False
         raise
+    found = target.lstat()
+    if (found.st_dev, found.st_ino) != (opened.st_dev, opened.st_ino):
+        if stat.S_ISDIR(found.st_mode):
+            shutil.rmtree(target, ignore_errors=True)
+        else:
+            target.unlink()
+        raise InvalidArgument("NOT_A_FILE", f"{source.name!r} was replaced while it was stored: store it again.")
     return True
 
 

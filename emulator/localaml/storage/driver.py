@@ -18,6 +18,26 @@ class BrokenOff(Exception):
         super().__init__(f"the body ended after {got} of {wanted} bytes")
 
 
+class Replaced(Exception):
+    """There is another object under this name by now: also where the server does not look at conditions."""
+
+    def __init__(self) -> None:
+        super().__init__("it was replaced")
+
+
+class WrongRange(Exception):
+    """A server that does not look at ranges: to go on with its bytes would mix up the object's."""
+
+    def __init__(self, wanted: int, told: str) -> None:
+        super().__init__(f"asked for the range from {wanted} on, it sent {told or 'all bytes'}")
+
+
+def check_range(offset: int, status: int, content_range: str) -> None:
+    """Raises WrongRange when an answer does not begin where it was asked to."""
+    if status != 206 or not content_range.startswith(f"bytes {offset}-"):
+        raise WrongRange(offset, content_range)
+
+
 class Body(Protocol):
     """Bytes on their way."""
 

@@ -12,7 +12,7 @@ from localaml.storage.object_store import ObjectInfo
 from localaml.storage.safe_tree import SafeTree
 
 # Names that no key can have (see `domain.names.check_relative_path`); surrogates stand for bytes that are not UTF-8.
-_BAD_NAME = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
+_BAD_NAME = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff\ufffe\uffff]")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -23,6 +24,7 @@ from localaml.storage.bucket_names import Place
 from localaml.storage.disk import check_key
 from localaml.storage.files import copy_to_file, open_source
 from localaml.storage.object_store import ObjectInfo
+from localaml.storage.part_senders import PartSenders
 from localaml.storage.remote_folders import RemoteFolders
 from localaml.storage.remote_streams import RemoteReader, RemoteWriter
 from localaml.storage.retrying import Patience
@@ -38,6 +40,8 @@ _THREADS = 16
 _SMALLEST_PAGE = 50
 # From so many objects on that are asked for at once, and lie close together, a listing is quicker than asking for each.
 _WORTH_LISTING = 8
+# Where one of these is in a name, some clouds list it (by UTF-16) in another place than Python sorts it.
+_LISTED_DIFFERENTLY = re.compile("[\ud800-\U0010ffff]")
 _T = TypeVar("_T")
 
 
@@ -54,12 +58,15 @@ class RemoteStore:
         self.names = driver.names
         self.patience = Patience(patience_seconds, driver.is_transient)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="object-store")
+        self.parts = PartSenders()
         self.folders = RemoteFolders(self)
 
     def close(self) -> None:
         """Ends waiting and closes connections. Idempotent."""
         self.patience.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
+        # After the writers, which wait for their parts.
+        self.parts.close()
         self.driver.close()
 
     # -- one object ---------------------------------------------------------------------------------------------------
@@ -221,7 +228,7 @@ class RemoteStore:
         given up where there is too much between them."""
         prefix = os.path.commonprefix(keys)  # noqa: RUF071 - of strings, as stores mean it
         found: dict[str, ObjectInfo] = {}
-        if self.names.prefix_place(prefix) is None:
+        if self.names.prefix_place(prefix) is None or any(_LISTED_DIFFERENTLY.search(key) for key in keys):
             return found, keys
         missing, budget, last = set(keys), len(keys) + _PAGE, ""
         # A word before the first key, and as little as possible before it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,13 +22,18 @@ if TYPE_CHECKING:
 _PART = 8 * 1024 * 1024
 # S3 takes 10,000 parts: they grow, so that 400 GiB fit.
 _PARTS_OF_A_SIZE = 1000
+# Of one object. One more is being filled meanwhile.
+_PARTS_UNDER_WAY = 3
 # Objects up to this size are read at once: no second request, and no waiting where nobody may wait.
 _WHOLE = 1024 * 1024
 _SKIP = 256 * 1024
 
 
 class RemoteWriter:
-    """An `ObjectWriter`: one PUT for what is small, else parts of 8 MiB and more, made an object by `commit`."""
+    """An `ObjectWriter`: one PUT for what is small, else parts of 8 MiB and more, made an object by `commit`.
+
+    While parts travel, what follows them is taken in already: a few parts at a time, of all writers together (`parts`).
+    """
 
     def __init__(self, store: RemoteStore, key: str) -> None:
         self._store = store
@@ -38,7 +44,7 @@ class RemoteWriter:
         self._buffer = bytearray()
         self._size = 0
         self._upload: str | None = None
-        self._parts: list[Any] = []
+        self._parts: list[Future[Any]] = []
         self._ended = False
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -83,6 +89,8 @@ class RemoteWriter:
                 return
             self._ended = True
             self._buffer.clear()
+            # A part that came after the end of its upload would stay for ever.
+            wait([part for part in self._parts if not part.cancel()])
             if self._upload is not None:
                 # Nobody sees the parts. Those that stay when this fails, too, are for the bucket's rules to remove.
                 with suppress(Exception):
@@ -97,10 +105,18 @@ class RemoteWriter:
         if self._upload is None:
             self._upload = store.write("begin an upload", self._key, lambda: driver.begin(self._place))
         ask = partial(driver.part, self._place, self._upload, len(self._parts) + 1, data)
-        self._parts.append(store.ask("store a part of an object", self._key, ask))
+        send = partial(store.ask, "store a part of an object", self._key, ask)
+        under_way = [part for part in self._parts if not part.done()]
+        if len(under_way) >= _PARTS_UNDER_WAY:
+            wait(under_way, return_when=FIRST_COMPLETED)
+        for part in self._parts:
+            if part.done():
+                part.result()  # its error, if it met one
+        self._parts.append(store.parts.send(send))
 
     def _complete(self) -> datetime | None:
-        ask = partial(self._store.driver.complete, self._place, self._upload or "", self._parts, self._size)
+        parts = [part.result() for part in self._parts]
+        ask = partial(self._store.driver.complete, self._place, self._upload or "", parts, self._size)
         return self._store.ask("complete an upload", self._key, ask)
 
 

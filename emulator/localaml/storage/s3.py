@@ -5,6 +5,7 @@ boto3 is asked for when a store is made, and by nobody else: it is an extra, and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from localaml.errors import LocalAmlError
 from localaml.storage.bucket_names import S3_NAMES, Place
-from localaml.storage.driver import BrokenOff, Entry, Found, Opened, Page, Unfinished
+from localaml.storage.driver import BrokenOff, Entry, Found, Opened, Page, Replaced, Unfinished, check_range
 from localaml.storage.remote import RemoteStore
 from localaml.storage.s3_errors import code_of, is_missing, is_transient, refused, status_of
 
 if TYPE_CHECKING:
     from localaml.storage.s3_client import S3Account
+
+# What XML can say.
+_IN_XML = re.compile("[^\x00-\x1f\x7f\ufffe\uffff]*")
 
 
 class S3Store(RemoteStore):
@@ -57,7 +61,17 @@ class S3Driver:
         if tag is not None:
             more["IfMatch"] = tag
         answer = self.client.get_object(**_where(place), **more)
-        return Opened(_found(answer), answer["Body"])
+        body = answer["Body"]
+        try:
+            found = _found(answer)
+            if tag is not None and found.tag != tag:
+                raise Replaced
+            if offset:
+                check_range(offset, answer["ResponseMetadata"]["HTTPStatusCode"], answer.get("ContentRange", ""))
+        except BaseException:
+            body.close()
+            raise
+        return Opened(found, body)
 
     def put(self, place: Place, data: bytes) -> datetime | None:
         return _date(self.client.put_object(Body=data, **_where(place)))
@@ -106,10 +120,16 @@ class S3Driver:
             raise RuntimeError(f"{errors[0].get('Key')!r}: {errors[0].get('Message', '')}")
 
     def page(self, bucket: str, prefix: str, after: str, limit: int) -> Page:
-        more = {"StartAfter": after} if after else {}
+        """`after` is a name, or a token of the store's behind a line end."""
+        _, is_token, token = after.partition("\n")
+        more = {"ContinuationToken": token} if is_token else {"StartAfter": after} if after else {}
         answer = self.client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=limit, **more)
         entries = [Entry(each["Key"], each["Size"], each["LastModified"]) for each in answer.get("Contents", ())]
-        return Page(entries, entries[-1].name if entries and answer.get("IsTruncated") else "")
+        if not entries or not answer.get("IsTruncated"):
+            return Page(entries, "")
+        last = entries[-1].name
+        # Names are the better choice, tokens end. But a server that repeats a stranger's name in its answer may fail.
+        return Page(entries, last if _IN_XML.fullmatch(last) else f"\n{answer['NextContinuationToken']}")
 
     def unfinished(self, bucket: str, prefix: str) -> Sequence[Unfinished]:
         found: list[Unfinished] = []
@@ -145,7 +165,7 @@ class S3Driver:
         return isinstance(error, BrokenOff) or is_transient(error)
 
     def is_replaced(self, error: Exception) -> bool:
-        return status_of(error) == 412
+        return isinstance(error, Replaced) or status_of(error) == 412
 
     def is_damaged(self, error: Exception) -> bool:
         return type(error).__name__ == "FlexibleChecksumError"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from localaml.errors import FailedPrecondition
+from localaml.storage.endpoints import has_secrets, without_secrets
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -37,6 +38,12 @@ class S3Account:
 
     def client(self) -> Any:
         """A boto3 client. Raises FailedPrecondition ``EXTRA_MISSING``, ``S3_ENDPOINT_INVALID``."""
+        if has_secrets(self.endpoint or ""):
+            raise FailedPrecondition(
+                "S3_ENDPOINT_INVALID",
+                f"The endpoint {without_secrets(self.endpoint or '')!r} was given with a user, a password or a query: "
+                "leave them out; credentials come from the usual AWS chain.",
+            )
         boto3 = import_boto3()
         from botocore.config import Config
 

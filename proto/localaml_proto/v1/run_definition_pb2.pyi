@@ -17,7 +17,7 @@ PRIMARY_METRIC_GOAL_MAXIMIZE: PrimaryMetricGoal
 PRIMARY_METRIC_GOAL_MINIMIZE: PrimaryMetricGoal
 
 class RunDefinition(_message.Message):
-    __slots__ = ("script", "command", "arguments", "target", "framework", "communicator", "max_run_duration_seconds", "node_count", "environment", "history", "mpi", "tensorflow", "pytorch", "data_references", "source_directory_data_store", "amlcompute", "environment_variables", "docker", "data", "sweep")
+    __slots__ = ("script", "command", "arguments", "target", "framework", "communicator", "max_run_duration_seconds", "node_count", "environment", "history", "mpi", "tensorflow", "pytorch", "data_references", "source_directory_data_store", "amlcompute", "environment_variables", "docker", "data", "settings_without_effect", "sweep")
     class DataReferencesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -39,6 +39,13 @@ class RunDefinition(_message.Message):
         key: str
         value: DataConfiguration
         def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[DataConfiguration, _Mapping]] = ...) -> None: ...
+    class SettingsWithoutEffectEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     SCRIPT_FIELD_NUMBER: _ClassVar[int]
     COMMAND_FIELD_NUMBER: _ClassVar[int]
     ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +65,7 @@ class RunDefinition(_message.Message):
     ENVIRONMENT_VARIABLES_FIELD_NUMBER: _ClassVar[int]
     DOCKER_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_WITHOUT_EFFECT_FIELD_NUMBER: _ClassVar[int]
     SWEEP_FIELD_NUMBER: _ClassVar[int]
     script: str
     command: _containers.RepeatedScalarFieldContainer[str]
@@ -78,8 +86,9 @@ class RunDefinition(_message.Message):
     environment_variables: _containers.ScalarMap[str, str]
     docker: DockerConfiguration
     data: _containers.MessageMap[str, DataConfiguration]
+    settings_without_effect: _containers.ScalarMap[str, str]
     sweep: SweepDefinition
-    def __init__(self, script: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., arguments: _Optional[_Iterable[str]] = ..., target: _Optional[str] = ..., framework: _Optional[str] = ..., communicator: _Optional[str] = ..., max_run_duration_seconds: _Optional[int] = ..., node_count: _Optional[int] = ..., environment: _Optional[_Union[EnvironmentDefinition, _Mapping]] = ..., history: _Optional[_Union[HistoryConfiguration, _Mapping]] = ..., mpi: _Optional[_Union[MpiConfiguration, _Mapping]] = ..., tensorflow: _Optional[_Union[TensorflowConfiguration, _Mapping]] = ..., pytorch: _Optional[_Union[PyTorchConfiguration, _Mapping]] = ..., data_references: _Optional[_Mapping[str, DataReferenceConfiguration]] = ..., source_directory_data_store: _Optional[str] = ..., amlcompute: _Optional[_Union[AmlComputeConfiguration, _Mapping]] = ..., environment_variables: _Optional[_Mapping[str, str]] = ..., docker: _Optional[_Union[DockerConfiguration, _Mapping]] = ..., data: _Optional[_Mapping[str, DataConfiguration]] = ..., sweep: _Optional[_Union[SweepDefinition, _Mapping]] = ...) -> None: ...
+    def __init__(self, script: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., arguments: _Optional[_Iterable[str]] = ..., target: _Optional[str] = ..., framework: _Optional[str] = ..., communicator: _Optional[str] = ..., max_run_duration_seconds: _Optional[int] = ..., node_count: _Optional[int] = ..., environment: _Optional[_Union[EnvironmentDefinition, _Mapping]] = ..., history: _Optional[_Union[HistoryConfiguration, _Mapping]] = ..., mpi: _Optional[_Union[MpiConfiguration, _Mapping]] = ..., tensorflow: _Optional[_Union[TensorflowConfiguration, _Mapping]] = ..., pytorch: _Optional[_Union[PyTorchConfiguration, _Mapping]] = ..., data_references: _Optional[_Mapping[str, DataReferenceConfiguration]] = ..., source_directory_data_store: _Optional[str] = ..., amlcompute: _Optional[_Union[AmlComputeConfiguration, _Mapping]] = ..., environment_variables: _Optional[_Mapping[str, str]] = ..., docker: _Optional[_Union[DockerConfiguration, _Mapping]] = ..., data: _Optional[_Mapping[str, DataConfiguration]] = ..., settings_without_effect: _Optional[_Mapping[str, str]] = ..., sweep: _Optional[_Union[SweepDefinition, _Mapping]] = ...) -> None: ...
 
 class SweepDefinition(_message.Message):
     __slots__ = ("sampling", "parameters", "seed", "primary_metric_name", "primary_metric_goal", "max_total_runs", "max_concurrent_runs", "max_duration_minutes", "policy")

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Tuple, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, Tuple, TypeVar
 
 from azureml._localaml.endpoint import EmulatorNotFound, Endpoint, find_endpoint, in_job, not_reachable
 from azureml._localaml.errors import ConnectionFailed, ServiceError, sdk_exception
@@ -44,11 +44,7 @@ class Client:
     def __init__(self, endpoint: Endpoint, find: Callable[[bool], Endpoint]) -> None:
         self._endpoint = endpoint
         self._find = find
-        self._lock = threading.RLock()
-        self._transport: Optional[Transport] = None
-        self._byte_connections: Optional[ConnectionPool] = None
-        self._pid = os.getpid()
-        self._of_parent: List[Any] = []
+        self._connections = _Connections(None)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -58,16 +54,16 @@ class Client:
     @property
     def transfer(self) -> Transfer:
         """Uploads and downloads over signed URLs."""
-        self._after_fork()
         from azureml._localaml.connection_pool import ConnectionPool
         from azureml._localaml.connections import new_connection
         from azureml._localaml.transfer import Transfer
 
-        with self._lock:
-            if self._byte_connections is None:
-                self._byte_connections = ConnectionPool(self, new_connection)
+        own = self._own_connections()
+        with own.lock:
+            if own.for_bytes is None:
+                own.for_bytes = ConnectionPool(self, new_connection)
             # Not kept: it holds this client, and a client has to go, with its sockets, when nobody holds it any more.
-            return Transfer(self, self._byte_connections)
+            return Transfer(self, own.for_bytes)
 
     def call(
         self, service: str, method: str, request: Optional[JsonObject] = None, timeout: Optional[float] = None
@@ -154,43 +150,59 @@ class Client:
 
     def move_to(self, endpoint: Endpoint) -> bool:
         """Uses another address or token from now on; whether anything changed."""
-        with self._lock:
+        own = self._own_connections()
+        with own.lock:
             if endpoint == self._endpoint:
                 return False
             self._endpoint = endpoint
-            old, self._transport = self._transport, None
+            old, own.transport = own.transport, None
         # Not closed here: another thread may be in the middle of a call on it. It ends with its last user.
         del old
         return True
 
     def close(self) -> None:
         """Gives up all connections; the next call opens new ones."""
-        with self._lock:
-            transport, self._transport = self._transport, None
-            connections, self._byte_connections = self._byte_connections, None
+        own = self._own_connections()
+        with own.lock:
+            transport, own.transport = own.transport, None
+            for_bytes, own.for_bytes = own.for_bytes, None
         if transport is not None:
             transport.close()
-        if connections is not None:
-            connections.close()
+        if for_bytes is not None:
+            for_bytes.close()
 
-    def _after_fork(self) -> None:
-        if self._pid != os.getpid():
-            # The parent's connections must not be used here, nor closed: grpcio's threads do not exist in this process.
-            self._of_parent.append((self._transport, self._byte_connections))
-            self._lock = threading.RLock()
-            self._pid = os.getpid()
-            self._transport = None
-            self._byte_connections = None
+    def _own_connections(self) -> _Connections:
+        own = self._connections
+        if own.process_id != os.getpid():
+            # In one step: several threads of the child may come here at once, none of which may meet the parent's.
+            own = self._connections = _Connections(own)
+        return own
 
     def _get_transport(self) -> Transport:
-        self._after_fork()
-        transport = self._transport
+        own = self._own_connections()
+        transport = own.transport
         if transport is None:
-            with self._lock:
-                transport = self._transport
+            with own.lock:
+                transport = own.transport
                 if transport is None:
-                    transport = self._transport = make_transport(self._endpoint, is_forked=bool(self._of_parent))
+                    transport = own.transport = make_transport(self._endpoint, is_forked=own.parents is not None)
         return transport
+
+
+class _Connections:
+    """A client's connections of one process.
+
+    Args:
+        parents: those of the process that forked this one, whatever its threads were doing with them. They must not be
+            used here, nor closed (grpcio's threads do not exist in this process), nor waited for: so they are kept.
+    """
+
+    def __init__(self, parents: Optional[_Connections]) -> None:
+        self.parents = parents
+        self.process_id = os.getpid()
+        self.lock = threading.RLock()
+        self.transport: Optional[Transport] = None
+        self.for_bytes: Optional[ConnectionPool] = None
 
 
 def _patience() -> float:

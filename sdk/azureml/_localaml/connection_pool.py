@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import threading
@@ -40,18 +41,38 @@ def is_idle_dead(connection: Any) -> bool:
         return True
 
 
+def leave_to_parent(sock: Optional[socket.socket]) -> None:
+    """Gives up, in a forked child, its copy of a socket: the connection itself goes on in the parent."""
+    if sock is not None:
+        descriptor = sock.detach()
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
 class _Held:
-    """The connections of one thread; closed when the thread ends or the pool is closed."""
+    """The connections of one thread; closed when the thread ends or the pool is closed.
+
+    They go also without that, when the thread is in the middle of a call: in a forked child, which has no other threads
+    than the one that forked, and at the end of the process. What the thread reads with is locked then, for good, so
+    that closing it would wait for ever.
+    """
 
     def __init__(self) -> None:
         self.connections: Dict[Address, Any] = {}
+        self._process_id = os.getpid()
+        self._thread_id = threading.get_ident()
 
     def close(self) -> None:
         for connection in list(self.connections.values()):
-            connection.close()
+            if self._process_id == os.getpid():
+                connection.close()
+            else:
+                leave_to_parent(connection.sock)
         self.connections.clear()
 
-    __del__ = close
+    def __del__(self) -> None:
+        if self._process_id != os.getpid() or self._thread_id == threading.get_ident():
+            self.close()
 
 
 class ConnectionPool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPResponse
 from typing import Dict
 
-from azureml._localaml.connection_pool import Address
+from azureml._localaml.connection_pool import Address, leave_to_parent
 from azureml._localaml.connections import LOST, new_connection
 from azureml._localaml.errors import ConnectionFailed, connect_error, connect_error_object
 from azureml._localaml.transport import DEFAULT_TIMEOUT_SECONDS, JsonObject, Stream
@@ -51,6 +52,7 @@ class _HttpStream(Stream):
         self._connection = connection
         self._response = response
         self._socket = sock
+        self._process_id = os.getpid()
 
     def __next__(self) -> JsonObject:
         if self._ended:
@@ -79,6 +81,10 @@ class _HttpStream(Stream):
         if self._ended:
             return
         self._ended = True
+        if self._process_id != os.getpid():
+            # Not ended: its reader, in the parent, goes on. Nor closed: what it reads with may be locked for good.
+            leave_to_parent(self._socket)
+            return
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes a reader in another thread
         self._response.close()

@@ -56,8 +56,13 @@ class PartFile:
         self.file.seek(count)
 
     def finish(self) -> None:
-        """The target is complete, and appears."""
+        """The target is complete, and appears.
+
+        Raises OSError: something else has taken the part's hidden name: another file of this very name, for one.
+        """
         try:
+            if not os.path.samestat(os.fstat(self.file.fileno()), os.lstat(self.path)):
+                raise OSError("{} was replaced while it was written; it was left as it is.".format(self.path))
             # Before the lock goes: nobody else may take it for a part.
             os.replace(self.path, self._target)
         finally:

@@ -71,8 +71,9 @@ def _entry(name: str, value: Any, save: SaveDataset) -> Dict[str, Any]:
             "The input {!r} of the run configuration names no dataset: use Data.create(dataset.as_named_input("
             "...)).".format(name)
         )
-    if _get(value, "options"):
-        raise unsupported("options of the input {!r}".format(name))
+    for field in ("options", "create_output_directories"):
+        if _get(value, field):
+            raise unsupported("{} of the input {!r}".format(field, name))
     mechanism = str(_get(value, "mechanism") or "direct").lower()
     if mechanism not in _MECHANISMS:
         raise UserErrorException(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
-from azureml._localaml.unsupported import unsupported
 from azureml._run_impl.arguments import as_words
 from azureml._run_impl.dataset_inputs import SaveDataset, data_entries, not_saved, shown_data
+from azureml._run_impl.unused_settings import refuse_unsupported, settings_without_effect
 
 if TYPE_CHECKING:
     from azureml.core.environment import Environment
@@ -48,13 +48,11 @@ def run_definition(config: RunConfiguration, save_dataset: SaveDataset = not_sav
         save_dataset: stores a dataset in the run's workspace; returns its id.
 
     Raises:
-        UserErrorException: something in it has no meaning, or is not supported yet.
+        UserErrorException: something in it has no meaning, or is not supported.
     """
     from azureml.exceptions import UserErrorException
 
-    for field in ("datacaches", "output_data", "services"):
-        if getattr(config, field):
-            raise unsupported("RunConfiguration.{}".format(field), "Use data_references.")
+    refuse_unsupported(config)
     references = dict(config.data_references)
     inputs = dict(config.data)
     arguments = as_words(config.arguments or (), references, inputs)
@@ -109,8 +107,12 @@ def run_definition(config: RunConfiguration, save_dataset: SaveDataset = not_sav
         definition["sourceDirectoryDataStore"] = target_name(config.source_directory_data_store)
     if config.target == "amlcompute":
         definition["amlcompute"] = _without_none(config.amlcompute._to_dict())
-    if config.docker.use_docker:
+    # `use_docker` counts for nothing, as on AmlCompute: whether nodes are containers is the cluster's to say.
+    if config.docker._to_dict() != type(config.docker)()._to_dict():
         definition["docker"] = _without_none(config.docker._to_dict())
+    without_effect = settings_without_effect(config)
+    if without_effect:
+        definition["settingsWithoutEffect"] = without_effect
     return definition
 
 
@@ -133,7 +135,7 @@ def _environment(environment: Environment) -> JsonObject:
         "shmSize": docker.shm_size,
         "arguments": [str(word) for word in docker.arguments or ()],
     }
-    if registry is not None and registry.address:
+    if registry is not None and (registry.address or registry.username):
         docker_part["baseImageRegistry"] = _without_none(registry._to_dict())
     return _without_none(
         {

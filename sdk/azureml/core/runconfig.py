@@ -94,9 +94,12 @@ class RunConfiguration(ConfigElement):
         script: path of the script inside the source directory.
         arguments: words; numbers are allowed, and DataReference objects.
         framework: ``Python`` (default), ``TensorFlow``, ``PyTorch``.
-        communicator: ``None`` (default), ``Mpi``, ``IntelMpi``, ``OpenMpi``; others are refused at submit for now.
+        communicator: ``None`` (default), ``Mpi``, ``IntelMpi``, ``OpenMpi``, ``ParameterServer``, ``Nccl``, ``Gloo``.
         conda_dependencies: the environment's packages.
         command: words of a command line, instead of a script.
+
+    Attributes that LocalAML cannot follow are refused by name at submit; those that change nothing are named by the
+    run's warnings.
     """
 
     _FIELDS = (

@@ -30,7 +30,7 @@ class ScriptRunConfig:
         run_config: the configuration to begin with; the other arguments win over it. It is changed.
         compute_target: a ComputeTarget or its name; default ``local``.
         environment: the environment.
-        distributed_job_config: MpiConfiguration; others are refused at submit for now.
+        distributed_job_config: MpiConfiguration, TensorflowConfiguration or PyTorchConfiguration.
         resume_from: not supported.
         max_run_duration_seconds: the run is ended after so many seconds.
         command: words of a command line, or a line for the shell, instead of `script` and `arguments`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import uuid
 from typing import Any, Dict, List, Optional, Tuple
@@ -31,7 +32,8 @@ class FileDataset(AbstractDataset):
         """Copies the files into a folder; returns their paths.
 
         Args:
-            target_path: the folder; a new temporary one when None.
+            target_path: the folder; when None a new one below the system's folder for temporary files. It stays, also
+                when the program has ended: the files are what was asked for.
             overwrite: whether files that exist are replaced.
             ignore_not_found: give nothing instead of an error when nothing is at the dataset's paths.
 
@@ -44,8 +46,15 @@ class FileDataset(AbstractDataset):
             if ignore_not_found and getattr(error, "reason", "") == "DATA_NOT_FOUND":
                 return []
             raise
-        folder = target_path or tempfile.mkdtemp(prefix="localaml-dataset-")
-        return fetch(files, folder, self._workspace, overwrite)
+        if target_path:
+            return fetch(files, target_path, self._workspace, overwrite)
+        folder = tempfile.mkdtemp(prefix="localaml-dataset-")
+        try:
+            return fetch(files, folder, self._workspace, overwrite)
+        except BaseException:
+            # Nobody was told of it.
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
     def mount(self, mount_point: Optional[str] = None, **kwargs: Any) -> MountContext:
         """A context manager: a read-only folder (`.mount_point`) with the files.

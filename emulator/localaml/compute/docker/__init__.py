@@ -10,6 +10,7 @@ processes     a run's processes in containers, for `compute.launch.job`
 placement     how launch scripts reach the other containers
 run_ends      what nodes know about the end of a run: that one was lost, or ran out of memory
 relay         lets processes in containers reach the emulator at the address that it has here
+ownerless     removes what is left of state dirs that exist no more
 events        what the engine tells of containers that end, run out of memory, are paused or cut off
 agent/        process 1 of each container, and the launch agent
 

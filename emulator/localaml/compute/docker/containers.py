@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from localaml.compute.docker.engine import EngineFacts
 from localaml.compute.runtime import Bind, ContainerPlan, NodeSpec
 from localaml.domain.docker_arguments import DockerArguments, parse_docker_arguments
 from localaml.domain.vm_sizes import find_vm_size
-from localaml.errors import InvalidArgument
+from localaml.errors import FailedPrecondition, InvalidArgument
 from localaml.settings import DockerSettings
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ WORKSPACE_LABEL = "localaml.workspace"
 CLUSTER_LABEL = "localaml.cluster"
 NODE_LABEL = "localaml.node"
 _GIB = 1024**3
+# What an engine says when it cannot hand GPUs on: that no driver of devices does it, or what NVIDIA's tools say.
+_ABOUT_GPUS = re.compile(r"could not select device driver|nvidia|\bgpu", re.IGNORECASE)
+_REASON_CHARACTERS = 400
 _REMOVALS = 3
 _REMOVAL_SECONDS = 30
 # What root may do in its container: have files and processes of several users. Neither raw sockets nor devices.
@@ -134,7 +138,7 @@ class NodeContainer:
 
 def create(client: DockerClient, wanted: NodeContainer, settings: DockerSettings, facts: EngineFacts) -> str:
     """Makes and starts the container; its id."""
-    from docker.errors import NotFound
+    from docker.errors import APIError, NotFound
     from docker.types import DeviceRequest, EndpointConfig, LogConfig, Mount, Ulimit
 
     shape, node = wanted.shape, wanted.node
@@ -186,11 +190,22 @@ def create(client: DockerClient, wanted: NodeContainer, settings: DockerSettings
     identity = str(made["Id"])
     try:
         api.start(identity)
-    except BaseException:
+    except BaseException as error:
         with suppress(NotFound):
             api.remove_container(identity, force=True, v=True)
+        if gpus and isinstance(error, APIError) and _ABOUT_GPUS.search(str(error)):
+            raise _no_gpus(error) from error
         raise
     return identity
+
+
+def _no_gpus(error: Exception) -> FailedPrecondition:
+    return FailedPrecondition(
+        "GPU_NOT_AVAILABLE",
+        "GPUs were asked for (use_gpu), but the Docker engine, which has an NVIDIA runtime, cannot hand any on. Does "
+        "`docker run --rm --gpus all` work with any image? Submit without use_gpu to run on CPUs. "
+        f"The engine says: {' '.join(str(error).split())[-_REASON_CHARACTERS:]}",
+    )
 
 
 def remove_all_of(client: DockerClient, state_dir: Path, node: NodeSpec) -> None:

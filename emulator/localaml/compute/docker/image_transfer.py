@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from localaml.compute.docker.image_leftovers import BuildSteps, ids_of_all_images
 from localaml.compute.docker.image_names import ImageName
 from localaml.compute.docker.interruption import Interruption, interruptible, post
 from localaml.compute.docker.registry_secrets import credentials_for, without_secrets
@@ -67,7 +68,7 @@ async def pull(engine: Engine, name: ImageName, registry: RegistryCredentials | 
 
 async def build(engine: Engine, dockerfile: str, tag: str, environ: Mapping[str, str], log: Log) -> str:
     """Builds an image of a Dockerfile without a context, and returns its id. All images that it is built on have to be
-    there. Cancelling ends the build.
+    there. Cancelling ends the build. One that fails, or is ended, leaves nothing.
 
     Args:
         environ: proxies are taken from it.
@@ -139,17 +140,23 @@ def _build(
         "labels": json.dumps({"localaml.run-definition": "true"}),
     }
     headers = {"Content-Type": "application/x-tar"}
+    steps = BuildSteps(ids_of_all_images(client))
     response = post(client, "/build", params, data=_context(dockerfile), headers=headers)
     image_id = ""
     rest = ""
-    with interruption.reading(response):
-        for event in _events(response):
-            if isinstance(event.get("aux"), Mapping) and event["aux"].get("ID"):
-                image_id = str(event["aux"]["ID"])
-            *complete, rest = (rest + str(event.get("stream") or "")).split("\n")
-            for line in complete:
-                if line.strip():
-                    say(line.rstrip())
+    try:
+        with interruption.reading(response):
+            for event in _events(response):
+                if isinstance(event.get("aux"), Mapping) and event["aux"].get("ID"):
+                    image_id = str(event["aux"]["ID"])
+                *complete, rest = (rest + str(event.get("stream") or "")).split("\n")
+                for line in complete:
+                    steps.note(line)
+                    if line.strip():
+                        say(line.rstrip())
+    except BaseException:
+        steps.remove_images(client)
+        raise
     if rest.strip():
         say(rest.rstrip())
     # Engines before API 1.29 do not tell.

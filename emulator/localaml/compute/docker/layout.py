@@ -9,7 +9,7 @@ _ROOT = Path("/localaml")
 SCRIPTS = _ROOT / "scripts"
 # The node's folder: the agent's settings and socket.
 NODE = _ROOT / "node"
-# Sockets that lead to the emulator.
+# The node's sockets that lead to the emulator.
 RELAY = _ROOT / "relay"
 # The agents' port on the cluster's network: far from those that frameworks use.
 AGENT_PORT = 47817

@@ -70,6 +70,7 @@ class Node:
         self._state_dir = state_dir
         self._scripts = scripts
         self._relay = relay
+        self._sockets = folder / "relay"
         self._engine = engine
         self._facts = facts
         self._settings = settings
@@ -100,6 +101,7 @@ class Node:
             except (OSError, NotFound):
                 return False
             self.container_id = name
+            await self._relay.open(self._sockets)
             if found["State"].get("Paused"):
                 # Its run had ended, and it waited for the next: there is something to look at once more.
                 await self._engine.call(lambda client: client.api.unpause(name))
@@ -141,6 +143,7 @@ class Node:
         async with self._lock:
             # What was being made in this moment.
             await self.remove_container()
+        await self._relay.shut(self._sockets)
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     async def remove_container(self) -> None:
@@ -172,6 +175,7 @@ class Node:
         await asyncio.to_thread(shutil.rmtree, self._shown, ignore_errors=True)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._shown.mkdir(mode=0o700)
+        await self._relay.open(self._sockets)
         self.agent.identity, self.agent.is_believed = "", True
         config = {
             "socket": str(layout.NODE / "agent.sock"),
@@ -183,7 +187,7 @@ class Node:
             if not bind.path.exists():
                 bind.path.mkdir(parents=True, exist_ok=True)
         wanted = NodeContainer(
-            self.spec, shape, self._state_dir, self._shown, self._scripts, self._relay.folder, secrets.token_hex(4)
+            self.spec, shape, self._state_dir, self._shown, self._scripts, self._sockets, secrets.token_hex(4)
         )
         creating = asyncio.ensure_future(
             self._engine.call(lambda client: create(client, wanted, self._settings, self._facts))

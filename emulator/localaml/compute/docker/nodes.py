@@ -21,6 +21,7 @@ from localaml.compute.docker.containers import (
 )
 from localaml.compute.docker.node import Node, run_on
 from localaml.compute.docker.outcomes import all_of
+from localaml.compute.docker.ownerless import end_ownerless
 from localaml.compute.runtime import NodeSpec
 from localaml.errors import Internal, LocalAmlError
 from localaml.paths import StatePaths
@@ -124,6 +125,16 @@ class Nodes:
         """What a node may use; nothing before the engine is there."""
         return Limits(0, 0) if self._facts is None else node_limits(spec.vm_size, self._facts)
 
+    def lacks_gpus(self) -> str:
+        """Why containers cannot have the machine's GPUs; empty where they can, as far as the engine says."""
+        if self._facts is None or self._facts.has_nvidia_runtime:
+            return ""
+        return (
+            "GPUs were asked for (use_gpu), but the Docker engine has no NVIDIA runtime: the run's containers see CPUs "
+            "only. Where this machine has GPUs, install NVIDIA's container toolkit and restart the engine, or run on "
+            "a cluster whose nodes are processes."
+        )
+
     def lose(self, node: Node, why: str) -> None:
         """A node went by itself: told once; what is left of it is removed."""
         if node.is_gone:
@@ -184,6 +195,7 @@ class Nodes:
     def connected(self) -> None:
         """From now on the engine tells; what happened before has to be looked up."""
         self._spawn(self._look_after_nodes(), self._errands)
+        self._spawn(self._end_ownerless(), self._errands)
 
     async def _look_after_nodes(self) -> None:
         with suppress(LocalAmlError):
@@ -196,6 +208,10 @@ class Nodes:
             if self._was_connected and self._tell_recovered is not None:
                 self._tell_recovered()
             self._was_connected = True
+
+    async def _end_ownerless(self) -> None:
+        with suppress(LocalAmlError):
+            await self._engine.call(lambda client: end_ownerless(client, self._paths.root))
 
     def _of_container(self, container_id: str) -> Node | None:
         return next((node for node in self._nodes.values() if container_id and node.container_id == container_id), None)

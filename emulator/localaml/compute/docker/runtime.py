@@ -109,9 +109,7 @@ class DockerRuntime:
         """Raises Unavailable ``DOCKER_ENGINE_UNAVAILABLE``, FailedPrecondition ``DOCKER_PACKAGE_MISSING``."""
         facts = await self._engine.facts(_ENGINE_SECONDS)
         await asyncio.to_thread(_copy_scripts, self._scripts)
-        relay = Relay(self._folder / "relay", self._relay_ports())
-        await relay.start()
-        self._relay = relay
+        self._relay = relay = Relay(self._relay_ports())
         self._nodes.begin(facts, relay, self._ends.noticed_out_of_memory)
         self._events = EngineEvents(self._engine, self._nodes.happened, self._nodes.connected)
 
@@ -136,6 +134,9 @@ class DockerRuntime:
 
     def node_note(self, node: NodeSpec) -> str:
         return self._nodes.limits(node).note
+
+    def lacks_gpus(self, node: NodeSpec) -> str:
+        return self._nodes.lacks_gpus()
 
     def free_addresses(self, nodes: Sequence[NodeSpec]) -> list[str]:
         """Every node has all ports for itself; two runs after each other do not get the same."""
@@ -187,17 +188,16 @@ class DockerRuntime:
         shape = shape_of(plan.container, self._run_folders(first.spec), self._settings)
         if plan.open_mpi_prefix is not None:
             self._check_visible(plan.open_mpi_prefix, shape.binds)
-        with disk_errors():
-            await all_of(node.make_ready(shape) for node in nodes)
-            await _check_program(plan, first)
-            network = await self._networks.addresses(first.spec) if len(nodes) > 1 else ""
-            placement = Containers(plan.container, first.spec, network)
-            prepared = prepare_launch(plan, self._paths.root, placement)
-            token = secrets.token_hex(32)
-            job_files.write(plan.base, plan.run_dir / "control" / TOKEN, token.encode("ascii"), mode=0o600)
         user = self._user()
         owned = [str(plan.run_dir), *(str(bind.path) for bind in plan.container.binds if bind.writable)]
         try:
+            with disk_errors():
+                await all_of(node.make_ready(shape) for node in nodes)
+                await _check_program(plan, first)
+                network = await self._networks.addresses(first.spec) if len(nodes) > 1 else ""
+                prepared = prepare_launch(plan, self._paths.root, Containers(plan.container, first.spec, network))
+                token = secrets.token_hex(32)
+                job_files.write(plan.base, plan.run_dir / "control" / TOKEN, token.encode("ascii"), mode=0o600)
             for node in nodes:
                 node.begin(plan.label)
             answers = await all_of(
@@ -214,6 +214,7 @@ class DockerRuntime:
                 output=str(prepared.messages),
             )
         except BaseException as error:
+            # Whatever has become of it: those that have been woken up go to rest again.
             for node in nodes:
                 node.refresh()
             if isinstance(error, AgentGone):

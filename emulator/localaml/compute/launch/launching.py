@@ -27,6 +27,9 @@ _SHELLS_OWN = frozenset(
     | {"PS1", "PS2", "PS4", "RANDOM", "SHELLOPTS", "SHLVL", "_"}
 )
 
+# What processes leave in the control folder.
+_RECORD = re.compile(r"exit|pid|failed_first|.*_.*\.exit|rank_.*\.pid", re.DOTALL)
+
 # The folders that we make there are ours alone (mode 0700) and have names of their own.
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
@@ -91,9 +94,10 @@ def prepare_launch(plan: LaunchPlan, state_dir: Path, placement: Placement) -> P
 def _remove_old_records(plan: LaunchPlan, control: Path) -> None:
     """An earlier launch of the same run (the emulator was killed before it noted it) must not speak for this one."""
     forget_marks(plan)
-    for pattern in ("exit", "pid", "*_*.exit", "rank_*.pid", "failed_first"):
-        for record in control.glob(pattern):
-            job_files.unlink(plan.base, record)
+    with job_files.pinned_folder(plan.base, control) as place:
+        records = [entry.name for entry in place.iterdir() if _RECORD.fullmatch(entry.name)]
+    for name in records:
+        job_files.unlink(plan.base, control / name)
 
 
 def launcher_id(plan: LaunchPlan) -> int:

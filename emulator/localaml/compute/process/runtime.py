@@ -81,6 +81,10 @@ class ProcessRuntime:
     def node_note(self, node: NodeSpec) -> str:
         return ""
 
+    def lacks_gpus(self, node: NodeSpec) -> str:
+        """A job sees what the machine has."""
+        return ""
+
     async def start_node(self, node: NodeSpec) -> None:
         if not _HOST_NAME.match(node.host_name):
             raise InvalidArgument(

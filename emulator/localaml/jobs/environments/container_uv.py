@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
 import os
 import re
 import ssl
@@ -14,10 +13,10 @@ from urllib.parse import unquote, urlsplit
 
 from localaml.compute.docker.helpers import Helper, HelperNotStarted
 from localaml.compute.runtime import Bind
-from localaml.domain.redaction import redact
 from localaml.errors import FailedPrecondition
 from localaml.jobs.environments.folder_lock import FolderLock
-from localaml.jobs.environments.uv_tool import Log, UvResult, find_uv, uv_options, uv_variables
+from localaml.jobs.environments.uv_output import Log, UvOutput
+from localaml.jobs.environments.uv_tool import UvResult, find_uv, uv_options, uv_variables
 
 if TYPE_CHECKING:
     from localaml.compute.docker.helpers import Helpers
@@ -85,19 +84,11 @@ class ContainerUv:
         if offline or self._offline:
             words.append("--offline")
         own = self._variables()
-        lines: list[str] = []
+        output = UvOutput(log)
         loop = asyncio.get_running_loop()
 
-        def note(text: str) -> None:
-            line = redact(text)
-            lines.append(line)
-            log(line)
-
-        cutter = _Lines()
-
         def receive(part: bytes) -> None:
-            for line in cutter.feed(part):
-                loop.call_soon_threadsafe(note, line)
+            loop.call_soon_threadsafe(output.feed, part)
 
         # Not in the arguments: they name paths of the image, too, which must not be hidden by this machine's.
         local = local_files([*options, *reads, *own.values()])
@@ -121,9 +112,7 @@ class ContainerUv:
                 f"uv, which installs packages, does not start in the image ({error}). Use an image with the GNU C "
                 "library of this machine's architecture, or one that has the packages (user_managed_dependencies).",
             ) from None
-        for line in cutter.end():
-            note(line)
-        return UvResult(code, tuple(lines))
+        return UvResult(code, output.end())
 
     def _variables(self) -> dict[str, str]:
         """uv's own, as on this machine, and certificates that the image need not have."""
@@ -178,23 +167,3 @@ def _is_system(path: Path) -> bool:
 
 def _within(bind: Bind, folder: Path) -> bool:
     return bind.path != folder and bind.path.is_relative_to(folder)
-
-
-class _Lines:
-    """Cuts what comes in pieces into lines."""
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._rest = ""
-
-    def feed(self, part: bytes) -> list[str]:
-        *complete, self._rest = (self._rest + self._decoder.decode(part)).split("\n")
-        if len(self._rest) > 64 * 1024:
-            # A line without an end must not fill the memory.
-            complete.append(self._rest)
-            self._rest = ""
-        return [line.rstrip() for line in complete]
-
-    def end(self) -> list[str]:
-        rest, self._rest = (self._rest + self._decoder.decode(b"", final=True)).rstrip(), ""
-        return [rest] if rest else []

@@ -7,21 +7,20 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from localaml.domain.redaction import redact
 from localaml.errors import FailedPrecondition
 from localaml.jobs.environments.folder_lock import FolderLock
 from localaml.jobs.environments.pip_settings import uv_configuration
+from localaml.jobs.environments.uv_output import Log, UvOutput
 
-Log = Callable[[str], None]
 # What an error message quotes of uv's output.
 _REASON_CHARACTERS = 1500
-_LINE_BYTES = 64 * 1024
+_PART_BYTES = 64 * 1024
 # Variables that would point uv to a project, an environment or a Python of the user's.
 _NOT_HANDED_ON = re.compile(
     r"VIRTUAL_ENV|CONDA_\w+|PYTHON\w+|__PYVENV_LAUNCHER__|UV_PYTHON\w*|UV_PROJECT\w*|UV_SYSTEM_PYTHON|UV_CONFIG_FILE"
@@ -111,20 +110,18 @@ class Uv:
             # Compilers that it starts end with it: one signal for all.
             start_new_session=True,
         )
-        lines: list[str] = []
+        output = UvOutput(log)
         try:
             assert process.stdout is not None
-            async for text in _lines(process.stdout):
-                line = redact(text)
-                lines.append(line)
-                log(line)
+            while part := await process.stdout.read(_PART_BYTES):
+                output.feed(part)
             await process.wait()
         except BaseException:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await asyncio.shield(process.wait())
             raise
-        return UvResult(process.returncode or 0, tuple(lines))
+        return UvResult(process.returncode or 0, output.end())
 
 
 def uv_options(environ: Mapping[str, str]) -> list[str]:
@@ -158,20 +155,6 @@ def find_uv(search_path: str) -> str:
             "UV_NOT_FOUND", "uv, which builds the environments of jobs, is not installed: pip install uv."
         )
     return found
-
-
-async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    rest = b""
-    while chunk := await stream.read(_LINE_BYTES):
-        *complete, rest = (rest + chunk).split(b"\n")
-        for line in complete:
-            yield line.decode(errors="replace").rstrip()
-        # A line without an end must not fill the memory.
-        if len(rest) > _LINE_BYTES:
-            yield rest.decode(errors="replace")
-            rest = b""
-    if rest:
-        yield rest.decode(errors="replace").rstrip()
 
 
 _PROGRESS = re.compile(r"(Using|Resolved|Prepared|Download\w+|Install\w+|Build\w+|Built|Updat\w+)\b.*|warning:.*")
