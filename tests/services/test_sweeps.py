@@ -53,7 +53,13 @@ async def _until_running(emulator: Emulated, *run_ids: str) -> None:
         ("SWEEP_INVALID", {"maxTotalRuns": -1}),
         ("SWEEP_INVALID", {"maxConcurrentRuns": -1}),
         ("SWEEP_INVALID", {"maxDurationMinutes": -1}),
-        ("SWEEP_INVALID", {"sampling": "BayesianOptimization", "policy": {"name": "Bandit", "evaluationInterval": 1, "slackFactor": 1}}),
+        (
+            "SWEEP_INVALID",
+            {
+                "sampling": "BayesianOptimization",
+                "policy": {"name": "Bandit", "evaluationInterval": 1, "slackFactor": 1},
+            },
+        ),
         ("SWEEP_PARAMETER_INVALID", {"sampling": "GRID"}),
         ("SWEEP_PARAMETER_INVALID", {"sampling": "BayesianOptimization", **_of("loguniform", -1, 1)}),
         ("SWEEP_PARAMETER_INVALID", {"sampling": "BayesianOptimization", **_of("choice", True)}),
@@ -82,19 +88,31 @@ async def _until_running(emulator: Emulated, *run_ids: str) -> None:
         ("SWEEP_PARAMETER_INVALID", _of("uniform", 0, 1, name="--")),
         ("SWEEP_PARAMETER_INVALID", _of("uniform", 0, 1, name="a\0")),
         ("SWEEP_PARAMETER_INVALID", {"parameters": [{"name": "x", "distribution": "choice", "argumentsJson": ["{"]}]}),
-        ("SWEEP_PARAMETER_INVALID", {"parameters": [{"name": "x", "distribution": "choice", "argumentsJson": ["[" * 10**5]}]}),
+        (
+            "SWEEP_PARAMETER_INVALID",
+            {"parameters": [{"name": "x", "distribution": "choice", "argumentsJson": ["[" * 10**5]}]},
+        ),
         ("SWEEP_POLICY_INVALID", {"policy": {"name": "Hyperband"}}),
         ("SWEEP_POLICY_INVALID", {"policy": {"name": "Bandit", "slackFactor": 0.1}}),
         ("SWEEP_POLICY_INVALID", {"policy": {"name": "Bandit", "evaluationInterval": 1}}),
-        ("SWEEP_POLICY_INVALID", {"policy": {"name": "Bandit", "evaluationInterval": 1, "slackFactor": 1, "slackAmount": 1}}),
+        (
+            "SWEEP_POLICY_INVALID",
+            {"policy": {"name": "Bandit", "evaluationInterval": 1, "slackFactor": 1, "slackAmount": 1}},
+        ),
         ("SWEEP_POLICY_INVALID", {"policy": {"name": "Bandit", "evaluationInterval": 1, "slackFactor": -1}}),
         ("SWEEP_POLICY_INVALID", {"policy": {"name": "Bandit", "evaluationInterval": 1, "slackAmount": "NaN"}}),
         ("SWEEP_POLICY_INVALID", {"policy": {"name": "MedianStopping", "evaluationInterval": 1, "slackFactor": 1}}),
-        ("SWEEP_POLICY_INVALID", {"policy": {"name": "MedianStopping", "evaluationInterval": 1, "delayEvaluation": -1}}),
+        (
+            "SWEEP_POLICY_INVALID",
+            {"policy": {"name": "MedianStopping", "evaluationInterval": 1, "delayEvaluation": -1}},
+        ),
         ("SWEEP_POLICY_INVALID", {"policy": {"name": "TruncationSelection", "evaluationInterval": 1}}),
-        ("SWEEP_POLICY_INVALID", {"policy": {"name": "TruncationSelection", "evaluationInterval": 1, "truncationPercentage": 100}}),
+        (
+            "SWEEP_POLICY_INVALID",
+            {"policy": {"name": "TruncationSelection", "evaluationInterval": 1, "truncationPercentage": 100}},
+        ),
     ],
-)  # fmt: skip
+)
 async def test_what_cannot_work_is_refused_and_leaves_nothing(
     emulator: Emulated, reason: str, changes: dict[str, Any]
 ) -> None:
