@@ -79,6 +79,10 @@ class TestBandit:
         assert not stops(bandit(0.2), child(1.15), best, maximize=False)
         assert not stops(bandit(0.2), child(0.5), best, maximize=False)
 
+    def test_the_best_of_several_others_counts(self) -> None:
+        assert stops(bandit(0.1), child(0.5), child(0.1, index=1), child(0.9, index=2))
+        assert stops(bandit(0.1), child(0.5), child(0.1, index=1), child(0.9, index=2), maximize=False)
+
     def test_negative_values_have_slack_too(self) -> None:
         assert not stops(bandit(0.2), child(-1.0), child(-0.85, index=1))
         assert stops(bandit(0.2), child(-1.0), child(-0.5, index=1))
