@@ -40,7 +40,7 @@ class BayesianSampler:
     def __init__(self, sweep: Sweep) -> None:
         import optuna
 
-        optuna.logging.disable_default_handler()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # else each study is told of
         self._optuna = optuna
         self._sweep = sweep
         self._spaces = {parameter.option: self._space(parameter) for parameter in sweep.parameters}
