@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import statistics
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from localaml.domain.states import RunState
 from localaml.domain.sweep_sampling import own_sampler
 from localaml.domain.sweeps import Child, Parameter, Sampling, Sweep
-from localaml.jobs.sweeps.bayesian import BayesianSampler
+from localaml.errors import FailedPrecondition
+from localaml.jobs.sweeps.bayesian import BayesianSampler, check_extra
 
 SPACE = (
     Parameter("--x", "uniform", (-10, 10)),
@@ -86,3 +88,12 @@ def test_a_step_that_meets_no_bound() -> None:
     sampler = BayesianSampler(what)
     found = [sampler.sample(index, ()) for index in range(30)]
     assert {values["--n"] for values in found if values} == {0, 4, 8, 12}  # round(x / 4) * 4, as Azure documents it
+
+
+def test_without_optuna_it_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_extra(Sampling.BAYESIAN)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    check_extra(Sampling.RANDOM)
+    with pytest.raises(FailedPrecondition, match=r"localaml\[sweep\]") as caught:
+        check_extra(Sampling.BAYESIAN)
+    assert caught.value.reason == "EXTRA_MISSING"

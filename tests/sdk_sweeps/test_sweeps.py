@@ -14,7 +14,6 @@ from tests.sdk_sweeps.conftest import SCRIPTS, Make
 from azureml.core import Experiment, Run, ScriptRunConfig
 from azureml.exceptions import ActivityFailedException, UserErrorException
 from azureml.train.hyperdrive import (
-    BayesianParameterSampling,
     GridParameterSampling,
     HyperDriveConfig,
     HyperDriveRun,
@@ -221,18 +220,6 @@ def test_a_sweep_of_distributed_runs(workspace: Workspace, estimator: Make) -> N
     run = Experiment(workspace, "mpi").submit(_config(base, GridParameterSampling({"rate": choice(0.1, 0.2)})))
     run.wait_for_completion()
     assert [len(child.get_metrics()["loss"]) for child in run.get_children()] == [20, 20]  # two ranks each
-
-
-def test_a_bayesian_sweep(workspace: Workspace, estimator: Make) -> None:
-    sampling = BayesianParameterSampling({"rate": uniform(0.01, 0.4), "start": choice(0, 8)}, properties={"seed": 3})
-    run = Experiment(workspace, "bayes").submit(_config(estimator("descend.py"), sampling, max_total_runs=12))
-    assert run.wait_for_completion()["status"] == "Completed"
-    values = [json.loads(text) for text in run.get_hyperparameters().values()]
-    assert len(values) == 12
-    assert all(0.01 <= each["--rate"] <= 0.4 and each["--start"] in (0, 8) for each in values)
-    best = run.get_best_run_by_primary_metric()
-    assert best is not None
-    assert min(best.get_metrics()["loss"]) == min(_loss(each["--rate"], each["--start"]) for each in values)
 
 
 def test_what_is_not_supported_is_refused_by_name(workspace: Workspace, estimator: Make, cluster: Any) -> None:
