@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from localaml.domain.job import JobSpec
@@ -138,14 +139,18 @@ class SweepKeeper:
             while True:
                 elapsed = (tools.clock.now() - started_at).total_seconds()
                 is_cancelled = tools.book.get(key).state is RunState.CANCEL_REQUESTED
-                for action in next_actions(
+                ask = partial(
+                    next_actions,
                     sweep,
                     sampler,
                     children.now(),
                     elapsed_seconds=elapsed,
                     is_cancelled=is_cancelled,
                     failure=failure,
-                ):
+                )
+                # What optuna works out would hold up everybody else.
+                actions = await asyncio.to_thread(ask) if sweep.sampling is Sampling.BAYESIAN else ask()
+                for action in actions:
                     if isinstance(action, Finish):
                         return action.outcome
                     if (failure := await self._do(key, action, children, log)) is not None:
