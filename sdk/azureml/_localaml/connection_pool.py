@@ -109,6 +109,7 @@ class ConnectionPool:
 
     def close(self) -> None:
         """Closes all connections, also those of other threads: nobody may be in the middle of a call."""
+        everyone = list(self._all)  # nobody else holds those of other threads once the next line is done
         self._local = threading.local()
-        for held in list(self._all):
+        for held in everyone:
             held.close()
