@@ -169,3 +169,10 @@ class TestWords:
         assert reports_of([1, 2.5]) == [1.0, 2.5]
         assert [reports_of(value) for value in ("0.5", True, None, {"a": 1}, ["x", None])] == [[], [], [], [], []]
         assert math.isnan(reports_of(float("nan"))[0])
+
+
+def test_a_grid_with_more_points_than_can_be_counted_gives_its_first_ones() -> None:
+    parameters = [choice(f"--p{number}", *range(10)) for number in range(40)]
+    found = values_of(sweep(Sampling.GRID, *parameters, total=12))
+    assert [each["--p39"] for each in found] == [*range(10), 0, 1]
+    assert [each["--p38"] for each in found] == [0] * 10 + [1] * 2

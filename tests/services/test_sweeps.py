@@ -76,6 +76,8 @@ async def _until_running(emulator: Emulated, *run_ids: str) -> None:
         ("SWEEP_PARAMETER_INVALID", _of("uniform", False, True)),
         ("SWEEP_PARAMETER_INVALID", _of("uniform", 0, float("inf"))),
         ("SWEEP_PARAMETER_INVALID", _of("normal", 0, float("nan"))),
+        ("SWEEP_PARAMETER_INVALID", _of("normal", 0, 10**400)),
+        ("SWEEP_PARAMETER_INVALID", _of("quniform", -1.7e308, 1.7e308, 1)),
         ("SWEEP_PARAMETER_INVALID", _of("normal", 0, -1)),
         ("SWEEP_PARAMETER_INVALID", _of("qnormal", 0, 1, 0)),
         ("SWEEP_PARAMETER_INVALID", _of("quniform", 0, 1, 0.5)),

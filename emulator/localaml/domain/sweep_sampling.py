@@ -34,7 +34,8 @@ class Sampler(Protocol):
 def own_sampler(sweep: Sweep) -> Sampler:
     """The sampler of a random sweep or a grid; those that learn are `jobs.sweeps.bayesian`'s."""
     if sweep.sampling is Sampling.GRID:
-        return _Points(sweep, range(_point_count(sweep.parameters)))
+        # A longer range could not be counted.
+        return _Points(sweep, range(min(_point_count(sweep.parameters), sweep.max_total)))
     count = _point_count(sweep.parameters)
     if 0 < count <= _MOST_POINTS:
         # Azure documents that there may be fewer runs than asked for when the space is smaller: no point comes twice.

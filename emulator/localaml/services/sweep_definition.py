@@ -49,6 +49,7 @@ _Definition = run_definition_pb2.RunDefinition
 # How many numbers each distribution has.
 _COUNTS = {"randint": 1, "uniform": 2, "loguniform": 2, "normal": 2, "lognormal": 2}
 _SEED_BITS = 2**31
+_LARGEST = 1e300
 
 
 def as_sweep(run: Run) -> Run:
@@ -201,7 +202,7 @@ def _check_numbers(name: str, distribution: str, arguments: tuple[Any, ...]) -> 
     stepped = distribution in ("quniform", "qloguniform", "qnormal", "qlognormal")
     count = 3 if stepped else _COUNTS[distribution]
     if len(arguments) != count or not all(_is_number(value) for value in arguments):
-        raise _wrong(name, f"needs {count} numbers for {distribution}")
+        raise _wrong(name, f"needs {count} numbers for {distribution}, none larger than {_LARGEST:g}")
     if distribution == "randint" and not (isinstance(arguments[0], int) and arguments[0] > 0):
         raise _wrong(name, "needs a whole number above 0 for randint")
     if stepped and not (isinstance(arguments[2], int) and arguments[2] > 0):
@@ -213,7 +214,8 @@ def _check_numbers(name: str, distribution: str, arguments: tuple[Any, ...]) -> 
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Numbers that can be calculated with as floats; whole ones have no bound in JSON."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
 
 
 def _policy(message: run_definition_pb2.EarlyTerminationPolicy) -> Policy | None:
