@@ -36,7 +36,7 @@ def test_an_error_of_any_code(transport: str, workspace: Any, faults: Any) -> No
     assert fault.struck == fault.seen == 1
     assert faults.clear() == 1
     assert workspace._client.call("WorkspaceService", "GetWorkspace", {"name": workspace._resource_name})
-    assert list(faults.list()) == []
+    assert faults.list() == []
 
 
 def test_what_was_unavailable_for_a_moment_is_asked_for_again(transport: str, workspace: Any, faults: Any) -> None:
@@ -220,7 +220,7 @@ class TestRules:
     def test_what_means_nothing(self, faults: Any, kind: str, details: dict[str, Any], said: str) -> None:
         with pytest.raises(CliError, match=said):
             faults.add(kind, **details)
-        assert list(faults.list()) == []
+        assert faults.list() == []
 
     def test_an_unknown_detail_is_a_type_error(self, faults: Any) -> None:
         with pytest.raises(TypeError, match="colour"):
@@ -232,7 +232,7 @@ class TestRules:
 
     def test_the_services_of_the_admin_are_exempt(self, workspace: Any, faults: Any) -> None:
         faults.add("error", code="INTERNAL")
-        assert len(list(faults.list())) == 1
+        assert len(faults.list()) == 1
         with pytest.raises((AzureMLException, UserErrorException)):
             workspace.get_details()
         faults.clear()

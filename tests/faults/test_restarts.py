@@ -115,7 +115,7 @@ def test_what_is_cleared_does_not_come_back(own: Any, faults: Faults, workspace:
     assert not strikes(workspace)
     own.client.call(own.client.admin.Reset, admin_pb2.ResetRequest())
     own.restart()
-    assert list(faults.list()) == []
+    assert faults.list() == []
     third = faults.add("disk-full")
     assert third.fault_id not in (first.fault_id, second.fault_id), "the history tells them apart"
 
@@ -179,7 +179,7 @@ def test_after_a_test_nothing_is_left_also_of_crashes(own: Any, workspace: Works
         faults.add("crash", point="before-finalize", count=3)
         run = submit(workspace, tmp_path, "print('hello')", "local")
         wait_until(lambda: not own.is_running, 20, "the crash", on_timeout=own.log)
-    assert list(Faults(own).list()) == []
+    assert Faults(own).list() == []
     run.wait_for_completion(show_output=False)
 
 
@@ -206,10 +206,10 @@ def test_no_archive_holds_faults(own: Any, faults: Faults, workspace: Workspace,
     path = str(tmp_path / "state")
     own.client.call(own.client.state.SaveState, state_pb2.SaveStateRequest(path=path))
     own.client.call(own.client.state.LoadState, state_pb2.LoadStateRequest(path=path))
-    assert list(faults.list()) == [], "loading replaces all that was there"
+    assert faults.list() == [], "loading replaces all that was there"
     assert not strikes(workspace)
     own.restart()
-    assert list(faults.list()) == [] and not strikes(workspace)
+    assert faults.list() == [] and not strikes(workspace)
 
 
 def test_the_command_line_shows_them(tmp_path: Path) -> None:

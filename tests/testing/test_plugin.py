@@ -188,10 +188,48 @@ def test_wrong_use_is_named(project: Project) -> None:
         @pytest.mark.localaml("virtual")
         def test_position(workspace):
             pass
+
+        @pytest.mark.localaml(clock="no-such-clock")
+        def test_value(workspace):
+            pass
         """
     )
-    assert "no setting 'clok'" in done.stdout
-    assert "takes names and values, not ('virtual',)" in done.stdout
+    assert "An emulator for tests has no setting 'clok'. Is 'clock' meant?" in done.stdout
+    assert "The marker localaml takes names and values, not ('virtual',)" in done.stdout
+    assert "clock='no-such-clock' is no good" in done.stdout
+    assert "Traceback" not in done.stdout and "localaml/testing" not in done.stdout, "the source of the plugin"
+
+
+@pytest.mark.parametrize(
+    "stop", ["os.kill(os.getpid(), signal.SIGINT); time.sleep(30)", "pytest.exit('enough')"], ids=["Ctrl-C", "exit"]
+)
+def test_a_session_that_is_stopped_still_tells_of_failures(project: Project, stop: str) -> None:
+    done = project.run(
+        f"""
+        import os, signal, time
+        import pytest
+
+        def test_fails(workspace):
+            assert workspace.name == "another"
+
+        def test_is_stopped(workspace, clock, faults, localaml_emulator):
+            print(f" dir={{localaml_emulator.state_dir}}", flush=True)
+            print(f" pid={{localaml_emulator.process_id}}", flush=True)
+            {stop}
+
+        def test_never(workspace):
+            pass
+        """,
+        "-s",
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "INTERNALERROR" not in done.stdout + done.stderr
+    assert "assert workspace.name ==" in done.stdout, "the report of the failure"
+    assert "1 failed" in done.stdout
+    assert ("KeyboardInterrupt" if "SIGINT" in stop else "enough") in done.stdout
+    [folder], [process] = _printed(done.stdout, "dir"), _printed(done.stdout, "pid")
+    assert not Path(folder).exists()
+    assert not Path(f"/proc/{process}").exists()
 
 
 def test_workers_have_emulators_of_their_own(project: Project) -> None:

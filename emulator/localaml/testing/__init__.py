@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from localaml.testing.call_counts import count_calls
     from localaml.testing.emulators import Emulator, OwnEmulator, emulator
+    from localaml.testing.faults import Fault, Faults
     from localaml.testing.time import EmulatorClock
 
 # Loaded when asked for: the plugin is in every pytest process, also in those that use nothing of it.
@@ -39,11 +40,15 @@ _HOMES = {
     "OwnEmulator": "emulators",
     "emulator": "emulators",
     "EmulatorClock": "time",
+    "Fault": "faults",
+    "Faults": "faults",
 }
 
 __all__ = [
     "Emulator",
     "EmulatorClock",
+    "Fault",
+    "Faults",
     "OwnEmulator",
     "assert_artifacts",
     "assert_completed",

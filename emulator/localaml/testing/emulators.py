@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import difflib
 import os
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -118,12 +119,7 @@ class OwnEmulator(Emulator):
 
     def __init__(self, *, keep: bool = False, **settings: Any) -> None:
         super().__init__()
-        unknown = sorted(set(settings) - set(Configuration.model_fields) | set(settings) & {"state_dir", "ephemeral"})
-        if unknown:
-            raise TypeError(
-                f"An emulator for tests has no setting {unknown[0]!r}; docs/configuration.md lists them (all but "
-                "state_dir and ephemeral, which are its own)."
-            )
+        check_settings(settings)
         fixed = {
             name: field.default
             for name, field in Configuration.model_fields.items()
@@ -303,6 +299,22 @@ class ForeignEmulator(Emulator):
 
     def variables(self) -> dict[str, str]:
         return self._variables
+
+
+def check_settings(settings: Collection[str]) -> None:
+    """Whether an emulator for tests has settings of these names.
+
+    Raises:
+        TypeError: it has not; with the nearest name that there is.
+    """
+    known = set(Configuration.model_fields) - {"state_dir", "ephemeral"}
+    for name in sorted(set(settings) - known):
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f" Is {near[0]!r} meant?" if near else ""
+        raise TypeError(
+            f"An emulator for tests has no setting {name!r}.{hint} docs/configuration.md lists them (all but state_dir "
+            "and ephemeral, which are its own)."
+        )
 
 
 @contextmanager

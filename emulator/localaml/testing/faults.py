@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import builtins
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -80,11 +80,12 @@ class Faults:
         request = fault_pb2.AddFaultRequest(fault=rule(kind, details))
         return _fault(client.call(client.faults.AddFault, request))
 
-    def list(self) -> Iterator[Fault]:
+    def list(self) -> builtins.list[Fault]:
         """All rules, in the order of their addition."""
         client = self._emulator.client
-        for message in client.call(client.faults.ListFaults, fault_pb2.ListFaultsRequest()).faults:
-            yield _fault(message)
+        return [
+            _fault(message) for message in client.call(client.faults.ListFaults, fault_pb2.ListFaultsRequest()).faults
+        ]
 
     def clear(self, *fault_ids: str) -> int:
         """Removes rules (none named: all); returns how many."""

@@ -15,6 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from azureml.core import Workspace
     from azureml.core.compute import AmlCompute
+    from localaml.testing.faults import Faults
     from localaml.testing.sessions import EmulatorSession
     from localaml.testing.time import EmulatorClock
 
@@ -60,12 +61,23 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     settings: dict[str, Any] = {}
     for marker in reversed(list(item.iter_markers(_MARKER))):
         if marker.args:
-            raise pytest.UsageError(f"{item.nodeid}: the marker localaml takes names and values, not {marker.args!r}.")
+            pytest.fail(f"The marker {_MARKER} takes names and values, not {marker.args!r}.", pytrace=False)
         settings.update(marker.kwargs)
     own = bool(settings.pop("own", False))
     if "clock" in names:
         settings.setdefault("clock", "virtual")
-    _session(item.config).enter(settings, own=own)
+    from localaml.cli.failure import CliError
+    from localaml.testing.emulators import check_settings
+
+    try:
+        # Only what the test itself has got wrong is told without a traceback: a defect of ours keeps its own.
+        check_settings(settings)
+    except TypeError as error:
+        pytest.fail(f"The marker {_MARKER} of this test: {error}", pytrace=False)
+    try:
+        _session(item.config).enter(settings, own=own)
+    except CliError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -109,7 +121,10 @@ def _session(config: pytest.Config) -> EmulatorSession:
     return config.stash[_session_key]
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+@pytest.hookimpl(hookwrapper=True, trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, None]:
+    # After Ctrl-C or pytest.exit() pytest tears the fixtures down only now, and they need the emulators.
+    yield
     emulators = session.config.stash.get(_session_key, None)
     if emulators is not None:
         emulators.close()
@@ -161,6 +176,7 @@ def amlcompute(workspace: Workspace, localaml_emulator: EmulatorSession) -> Call
     numbers = itertools.count(1)
 
     def make(name: str | None = None, *, wait: bool = True, **settings: Any) -> AmlCompute:
+        __tracebackhide__ = True
         return localaml_emulator.make_cluster(workspace, name or f"cluster-{next(numbers)}", wait, settings)
 
     return make
@@ -174,11 +190,9 @@ def clock(localaml_emulator: EmulatorSession) -> EmulatorClock:
 
 
 @pytest.fixture
-def faults(localaml_emulator: EmulatorSession) -> Iterator[Any]:
+def faults(localaml_emulator: EmulatorSession) -> Iterator[Faults]:
     """Makes things go wrong on purpose; whatever rules a test has added are gone after it."""
-    try:
-        from localaml.testing.faults import Faults
-    except ModuleNotFoundError as error:
-        pytest.fail(f"This version of LocalAML has no faults ({error}).")
+    from localaml.testing.faults import Faults
+
     with Faults(localaml_emulator.current) as rules:
         yield rules

@@ -117,6 +117,7 @@ class EmulatorSession:
 
     def make_cluster(self, workspace: Workspace, name: str, wait: bool, settings: dict[str, Any]) -> AmlCompute:
         """A cluster; `settings` are those of `AmlCompute.provisioning_configuration`."""
+        __tracebackhide__ = True
         from azureml.core.compute import AmlCompute, ComputeTarget
 
         configuration = AmlCompute.provisioning_configuration(
