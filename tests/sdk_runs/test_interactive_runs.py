@@ -99,7 +99,7 @@ def test_tags_and_properties(experiment: Experiment) -> None:
     run.tag("color", "red")
     run.set_tags({"color": "blue", "n": 5})
     run.remove_tags(["n"])
-    assert run.tags == {"worth another look": "", "color": "blue"}
+    assert run.tags == {"worth another look": None, "color": "blue"}
     run.add_properties({"author": "me"})
     with pytest.raises(UserErrorException, match="author"):
         run.add_properties({"author": "you"})
@@ -121,7 +121,7 @@ def test_experiments(workspace: Workspace) -> None:
     assert [item.name for item in Experiment.list(workspace, experiment_name="first")] == ["first"]
     first.tag("b")
     first.remove_tags("missing")
-    assert first.tags == {"b": ""}
+    assert first.tags == {"b": None}
     first.archive()
     assert [item.name for item in Experiment.list(workspace)] == ["second"]
     assert first.archived_time is not None

@@ -28,6 +28,7 @@ from localaml.cli.output import (
     show_time,
 )
 from localaml.cli.run_download import fetch
+from localaml.domain.labels import shown_labels
 from localaml.domain.names import check_relative_path
 from localaml_proto.v1 import model_pb2
 
@@ -50,10 +51,6 @@ def _short(model: model_pb2.Model) -> str:
     return model.name.rpartition("/")[2]
 
 
-def _pairs(values: dict[str, str]) -> str:
-    return ", ".join(f"{key}={value}" if value else key for key, value in sorted(values.items()))
-
-
 _COLUMNS: Mapping[str, Callable[[model_pb2.Model], str]] = {
     "MODEL": _short,
     "VERSION": lambda model: str(model.version),
@@ -61,7 +58,7 @@ _COLUMNS: Mapping[str, Callable[[model_pb2.Model], str]] = {
     "SIZE": lambda model: show_size(model.size_bytes),
     "RUN": lambda model: model.run_id,
     "CREATED": lambda model: show_time(model.create_time),
-    "TAGS": lambda model: _pairs(dict(model.tags)),
+    "TAGS": lambda model: shown_labels(dict(model.tags)),
 }
 
 
@@ -116,8 +113,8 @@ def show(
             ("Files", f"{found.file_count}, {show_size(found.size_bytes)}"),
             ("Framework", " ".join(word for word in (found.framework, found.framework_version) if word)),
             ("Run", f"{found.run_id} of {found.experiment}" if found.run_id else ""),
-            ("Tags", _pairs(dict(found.tags))),
-            ("Properties", _pairs(dict(found.properties))),
+            ("Tags", shown_labels(dict(found.tags))),
+            ("Properties", shown_labels(dict(found.properties))),
             ("Created", show_time(found.create_time)),
         ]
     )

@@ -11,6 +11,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from localaml.domain.labels import NO_VALUE
+
 _M = TypeVar("_M")
 
 
@@ -38,7 +40,16 @@ def plain(message: Any) -> Any:
     """A protobuf message as plain data: its proto3 JSON form."""
     from google.protobuf.json_format import MessageToDict
 
-    return MessageToDict(message)
+    return _with_none(MessageToDict(message))
+
+
+def _with_none(value: Any) -> Any:
+    """With labels that have no value as None."""
+    if isinstance(value, dict):
+        return {key: _with_none(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_none(inner) for inner in value]
+    return None if value == NO_VALUE else value
 
 
 def print_messages(messages: Iterable[Any]) -> None:

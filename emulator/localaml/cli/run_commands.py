@@ -31,6 +31,7 @@ from localaml.cli.output import (
     show_size,
     show_time,
 )
+from localaml.domain.labels import shown_labels
 from localaml_proto.v1 import artifact_pb2, run_pb2
 
 app = typer.Typer()
@@ -121,7 +122,7 @@ def show(
             ("Started", show_time(run.start_time)),
             ("Ended", show_time(run.end_time)),
             ("Duration", _duration(run)),
-            ("Tags", ", ".join(f"{key}={value}" for key, value in sorted(run.tags.items()))),
+            ("Tags", shown_labels(run.tags)),
         ]
     )
     if run.state_changes:

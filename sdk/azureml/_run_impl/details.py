@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Mapping
+from typing import Any, Dict, Iterable, List, Mapping, Optional
 
+from azureml._localaml.labels import read_labels
 from azureml._localaml.wire import iso_time
 from azureml._run_impl.states import TERMINAL, state_of
 
@@ -62,9 +63,9 @@ def _input_details(workspace: Any, data: Mapping[str, Any]) -> List[Dict[str, An
     return input_details(workspace, data)
 
 
-def run_properties(run: Mapping[str, Any]) -> Dict[str, str]:
+def run_properties(run: Mapping[str, Any]) -> Dict[str, Optional[str]]:
     """A run's properties, with those that Azure's service sets on a run of a snapshot."""
-    properties = dict(run.get("properties") or {})
+    properties = read_labels(run.get("properties"))
     if run.get("submitted"):
         properties.setdefault("azureml.runsource", "experiment")
     if run.get("snapshotId"):

@@ -6,6 +6,8 @@ from __future__ import annotations
 import uuid
 from typing import Any, Dict, List, Optional
 
+from azureml._localaml.labels import read_labels, text_map
+
 
 class _OfflineRun:
     """Has the methods of `Run` that scripts use. It has no `experiment`: scripts tell by that whether they run in a
@@ -13,8 +15,8 @@ class _OfflineRun:
 
     def __init__(self) -> None:
         self._id = "OfflineRun_{}".format(uuid.uuid4())
-        self._tags: Dict[str, str] = {}
-        self._properties: Dict[str, str] = {}
+        self._tags: Dict[str, Optional[str]] = {}
+        self._properties: Dict[str, Optional[str]] = {}
 
     @property
     def id(self) -> str:
@@ -137,7 +139,7 @@ class _OfflineRun:
 
     def set_tags(self, tags: Dict[str, Any]) -> None:
         """Sets tags of this object."""
-        self._tags.update({str(key): "" if value is None else str(value) for key, value in tags.items()})
+        self._tags.update(read_labels(text_map(tags, "tags")))
 
     def remove_tags(self, tags: Any) -> None:
         """Removes tags of this object."""
@@ -145,25 +147,25 @@ class _OfflineRun:
             self._tags.pop(key, None)
 
     @property
-    def tags(self) -> Dict[str, str]:
+    def tags(self) -> Dict[str, Optional[str]]:
         """The tags of this object."""
         return dict(self._tags)
 
-    def get_tags(self) -> Dict[str, str]:
+    def get_tags(self) -> Dict[str, Optional[str]]:
         """The tags of this object."""
         return self.tags
 
     def add_properties(self, properties: Dict[str, Any]) -> None:
         """Adds properties to this object, and prints them."""
         _print("Attempted to add properties {}", properties)
-        self._properties.update({str(key): str(value) for key, value in properties.items()})
+        self._properties.update(read_labels(text_map(properties, "properties")))
 
     @property
-    def properties(self) -> Dict[str, str]:
+    def properties(self) -> Dict[str, Optional[str]]:
         """The properties of this object."""
         return dict(self._properties)
 
-    def get_properties(self) -> Dict[str, str]:
+    def get_properties(self) -> Dict[str, Optional[str]]:
         """The properties of this object."""
         return self.properties
 

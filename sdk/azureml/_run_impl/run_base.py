@@ -84,15 +84,6 @@ def tag_filter(tags: Tags, what: str) -> Dict[str, str]:
     raise UserErrorException("{} must be a name or a dict of name and value, not {!r}.".format(what, tags))
 
 
-def text_map(values: Any, what: str) -> Dict[str, str]:
-    """A dict of names and values as text. Raises UserErrorException when it is none."""
-    from azureml.exceptions import UserErrorException
-
-    if not isinstance(values, Mapping):
-        raise UserErrorException("{} must be a dict of name and value, not {!r}.".format(what, values))
-    return {str(name): "" if value is None else str(value) for name, value in values.items()}
-
-
 def name_list(values: Any, what: str) -> List[str]:
     """One name or several. Raises UserErrorException for anything else."""
     from azureml.exceptions import UserErrorException

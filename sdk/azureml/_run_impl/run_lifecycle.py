@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
+from azureml._localaml.labels import read_labels, text_map
 from azureml._run_impl.details import run_properties
-from azureml._run_impl.run_base import RunBase, Tags, name_list, tag_filter, text_map
+from azureml._run_impl.run_base import RunBase, Tags, name_list, tag_filter
 from azureml._run_impl.states import TERMINAL, state_filter
 
 if TYPE_CHECKING:
@@ -113,16 +114,16 @@ class RunLifecycle(RunBase):
     # Tags and properties
 
     @property
-    def tags(self) -> Dict[str, str]:
+    def tags(self) -> Dict[str, Optional[str]]:
         """The tags now."""
         return self.get_tags()
 
-    def get_tags(self) -> Dict[str, str]:
-        """The tags now. A tag without a value has an empty one."""
-        return dict(self._refresh().get("tags") or {})
+    def get_tags(self) -> Dict[str, Optional[str]]:
+        """The tags now. A tag without a value has None."""
+        return read_labels(self._refresh().get("tags"))
 
     def tag(self, key: str, value: Optional[str] = None) -> None:
-        """Sets one tag."""
+        """Sets one tag; without a value it is None."""
         self.set_tags({key: value})
 
     def set_tags(self, tags: Mapping[str, Optional[str]]) -> None:
@@ -134,11 +135,11 @@ class RunLifecycle(RunBase):
         self._record = self._call("UpdateRun", removeTags=name_list(tags, "tags"))
 
     @property
-    def properties(self) -> Dict[str, str]:
+    def properties(self) -> Dict[str, Optional[str]]:
         """The properties now."""
         return self.get_properties()
 
-    def get_properties(self) -> Dict[str, str]:
+    def get_properties(self) -> Dict[str, Optional[str]]:
         """The properties now."""
         return run_properties(self._refresh())
 

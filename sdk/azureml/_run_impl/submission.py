@@ -8,8 +8,8 @@ import sys
 import uuid
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
+from azureml._localaml.labels import text_map
 from azureml._run_impl.definition import run_definition
-from azureml._run_impl.run_base import text_map
 
 if TYPE_CHECKING:
     from azureml.core.experiment import Experiment

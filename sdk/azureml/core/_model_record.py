@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
+from azureml._localaml.labels import read_labels
 from azureml._localaml.wire import integer, iso_time, timestamp
 from azureml.core._model_requests import resources
 from azureml.core.resource_configuration import ResourceConfiguration
@@ -25,8 +26,8 @@ class ModelRecord:
         self.version = integer(message, "version")
         self.id = "{}:{}".format(self.name, self.version)
         self.description = message.get("description") or None
-        self.tags: Dict[str, str] = dict(message.get("tags") or {})
-        self.properties: Dict[str, str] = dict(message.get("properties") or {})
+        self.tags: Dict[str, Optional[str]] = read_labels(message.get("tags"))
+        self.properties: Dict[str, Optional[str]] = read_labels(message.get("properties"))
         self.model_framework = message.get("framework") or None
         self.model_framework_version = message.get("frameworkVersion") or None
         self.created_time = timestamp(message, "createTime")

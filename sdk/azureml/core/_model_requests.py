@@ -6,7 +6,8 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional
 
-from azureml._run_impl.run_base import text_map
+from azureml._localaml.labels import text_map
+from azureml._run_impl.run_base import tag_filter
 from azureml.exceptions import AzureMLException, UserErrorException, WebserviceException
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def label_filter(wanted: Any, what: str) -> Dict[str, str]:
     if wanted is None:
         return {}
     if isinstance(wanted, Mapping):
-        return text_map(wanted, what)
+        return tag_filter(wanted, what)
     result: Dict[str, str] = {}
     for item in [wanted] if isinstance(wanted, str) else wanted:
         pair = [item] if isinstance(item, str) else list(item)
@@ -91,7 +92,7 @@ def label_filter(wanted: Any, what: str) -> Dict[str, str]:
             raise UserErrorException(
                 "{} must be a list of names or of [name, value] pairs, not {!r}.".format(what, wanted)
             )
-        result[str(pair[0])] = str(pair[1]) if len(pair) == 2 else ""
+        result[str(pair[0])] = str(pair[1]) if len(pair) == 2 and pair[1] is not None else ""
     return result
 
 

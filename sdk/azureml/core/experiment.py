@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
 
-from azureml._run_impl.run_base import Tags, name_list, tag_filter, text_map
+from azureml._localaml.labels import read_labels, text_map
+from azureml._run_impl.run_base import Tags, name_list, tag_filter
 
 if TYPE_CHECKING:
     from azureml._localaml.client import Client
@@ -146,9 +147,9 @@ class Experiment:
         return timestamp(self.refresh(), "archiveTime")
 
     @property
-    def tags(self) -> Dict[str, str]:
-        """The tags now."""
-        return dict(self.refresh().get("tags") or {})
+    def tags(self) -> Dict[str, Optional[str]]:
+        """The tags now. A tag without a value has None."""
+        return read_labels(self.refresh().get("tags"))
 
     def refresh(self) -> Dict[str, Any]:
         """Fetches the experiment's record again."""

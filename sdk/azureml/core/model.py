@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
+from azureml._localaml.labels import text_map
 from azureml._localaml.lazy import lazy_names
-from azureml._run_impl.run_base import name_list, text_map
+from azureml._run_impl.run_base import name_list
 from azureml.core._model_gaps import ModelGaps
 from azureml.core._model_record import ModelRecord, message_of
 from azureml.core._model_requests import (

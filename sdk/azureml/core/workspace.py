@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from azureml._localaml.client import get_client
+from azureml._localaml.labels import read_labels, text_map
 from azureml._localaml.unsupported import unsupported
 from azureml.core._workspace_contents import WorkspaceContents
 from azureml.core._workspace_gaps import WorkspaceGaps
@@ -141,7 +142,11 @@ class Workspace(WorkspaceContents, WorkspaceGaps):
         begin = time.monotonic()
         subscription_id = subscription_id or _DEFAULT_SUBSCRIPTION
         resource_group = resource_group or _DEFAULT_RESOURCE_GROUP
-        settings = {"friendlyName": friendly_name or name, "sku": sku, "tags": _text_map(tags, "tags")}
+        settings = {
+            "friendlyName": friendly_name or name,
+            "sku": sku,
+            "tags": text_map({} if tags is None else tags, "tags"),
+        }
         if location:
             settings["location"] = location.replace(" ", "").lower()
         request = {
@@ -250,7 +255,7 @@ class Workspace(WorkspaceContents, WorkspaceGaps):
     @property
     def tags(self) -> Dict[str, str]:
         """Its tags, as the emulator has them now."""
-        return dict(self._refresh().get("tags") or {})
+        return read_labels(self._refresh().get("tags"))
 
     @property
     def discovery_url(self) -> str:
@@ -268,7 +273,7 @@ class Workspace(WorkspaceContents, WorkspaceGaps):
             "identity": None,
             "location": message.get("location"),
             "type": _TYPE,
-            "tags": dict(message.get("tags") or {}),
+            "tags": read_labels(message.get("tags")),
             "sku": message.get("sku"),
             "workspaceid": message.get("workspaceId"),
             "description": message.get("description", ""),
@@ -301,7 +306,7 @@ class Workspace(WorkspaceContents, WorkspaceGaps):
         if description is not None:
             request["description"] = description
         if tags is not None:
-            request["tags"] = _text_map(tags, "tags")
+            request["tags"] = text_map(tags, "tags")
             request["replaceTags"] = True
         self._message = self._client.call("WorkspaceService", "UpdateWorkspace", request)
         return self.get_details()
@@ -383,11 +388,3 @@ def _list_workspaces(subscription_id: Optional[str], resource_group: Optional[st
 def _names_of(message: Mapping[str, Any]) -> Tuple[str, str, str]:
     parts = str(message["name"]).split("/")
     return parts[1], parts[3], parts[5]
-
-
-def _text_map(values: Optional[Mapping[str, Any]], what: str) -> Dict[str, str]:
-    if values is None:
-        return {}
-    if not isinstance(values, Mapping):
-        raise UserErrorException("{} must be a dict, not {!r}.".format(what, values))
-    return {str(key): str(value) for key, value in values.items()}

@@ -6,6 +6,7 @@ import random
 import uuid
 from typing import TYPE_CHECKING, Any, ClassVar, Dict, List, Mapping, Optional, Type, TypeVar, Union
 
+from azureml._localaml.labels import read_labels, text_map
 from azureml._localaml.unsupported import unsupported
 from azureml._localaml.wire import integer
 from azureml.data._dataset_sources import shown_sources
@@ -115,9 +116,9 @@ class AbstractDataset(metaclass=_Factories):
         return (self._record or {}).get("description") or None
 
     @property
-    def tags(self) -> Optional[Dict[str, str]]:
+    def tags(self) -> Optional[Dict[str, Optional[str]]]:
         """The registered tags; None for a dataset that is not registered."""
-        return dict((self._record or {}).get("tags") or {}) if self.name else None
+        return read_labels((self._record or {}).get("tags")) if self.name else None
 
     @property
     def data_changed_time(self) -> Any:
@@ -160,7 +161,7 @@ class AbstractDataset(metaclass=_Factories):
             "datasetName": name,
             "definition": self._definition,
             "description": description or "",
-            "tags": _texts(tags),
+            "tags": text_map({} if tags is None else tags, "tags"),
             "createNewVersion": bool(create_new_version),
             "requestId": str(uuid.uuid4()),
         }
@@ -173,14 +174,14 @@ class AbstractDataset(metaclass=_Factories):
         if description is not None:
             request["description"] = description
         if tags is not None:
-            wanted = _texts(tags)
+            wanted = text_map({} if tags is None else tags, "tags")
             request["setTags"] = wanted
             request["removeTags"] = [key for key in self.tags or {} if key not in wanted]
         return self._update(request)
 
     def add_tags(self: _D, tags: Optional[Mapping[str, str]] = None) -> _D:
         """Adds tags to this version; existing ones are replaced."""
-        return self._update({"setTags": _texts(tags)})
+        return self._update({"setTags": text_map({} if tags is None else tags, "tags")})
 
     def remove_tags(self: _D, tags: Optional[List[str]] = None) -> _D:
         """Removes tags of this version."""
@@ -302,9 +303,3 @@ def count(value: Any, least: int = 0) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError("count must be a positive integer")
     return value
-
-
-def _texts(tags: Optional[Mapping[str, str]]) -> Dict[str, str]:
-    if tags is not None and not isinstance(tags, Mapping):
-        raise UserErrorException("tags must be a dict of name and value, not {!r}.".format(tags))
-    return {str(name): "" if value is None else str(value) for name, value in (tags or {}).items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from html import escape
-from typing import Any, Dict, Iterable, List, Mapping, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from azureml.widgets._charts import MetricsView, svg
 
@@ -25,7 +25,7 @@ def status_html(properties: Mapping[str, Any], run: Any, target: str, error: str
         ("Target", target or "this process"),
         ("Script", " ".join(filter(None, (properties.get("script_name"), properties.get("arguments"))))),
         ("Duration", str(properties.get("run_duration") or "")),
-        ("Tags", ", ".join("{}: {}".format(*item) for item in sorted(properties["tags"].items()))),
+        ("Tags", ", ".join(_label(*item) for item in sorted(properties["tags"].items()))),
         ("Error", error),
     ]
     cells = "".join(
@@ -85,6 +85,10 @@ def log_html(text: str) -> str:
     if len(shown) < len(text):
         shown = "... (the beginning is left out)\n" + shown.partition("\n")[2]
     return '<pre style="{}">{}</pre>'.format(_LOG_STYLE, escape(shown))
+
+
+def _label(name: str, value: Optional[str]) -> str:
+    return name if value is None else "{}: {}".format(name, value)
 
 
 def fetch_images(run: Any, view: MetricsView, known: Mapping[str, str]) -> Dict[str, str]:

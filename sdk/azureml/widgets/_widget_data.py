@@ -9,6 +9,7 @@ import re
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from azureml._localaml.labels import read_labels
 from azureml._localaml.wire import iso_time, timestamp
 from azureml._run_impl.details import error_of, run_properties
 from azureml._run_impl.log_stream import primary_log
@@ -34,7 +35,7 @@ def properties_of(record: Mapping[str, Any], log_urls: Mapping[str, str]) -> Dic
         "run_duration": str(until - created).partition(".")[0] if created else None,
         "log_files": dict(log_urls),
         "properties": run_properties(record),
-        "tags": dict(record.get("tags") or {}),
+        "tags": read_labels(record.get("tags")),
         "distributed_processes": sorted({match.group(1) for match in map(_PROCESS.search, log_urls) if match}),
     }
 

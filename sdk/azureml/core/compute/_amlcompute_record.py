@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Type, TypeVar
 
+from azureml._localaml.labels import read_labels
 from azureml.core.compute._amlcompute_settings import AmlComputeStatus, ScaleSettings, status_of
 from azureml.exceptions import ComputeTargetException
 
@@ -27,7 +28,7 @@ class ClusterRecord:
     vm_size: str
     vm_priority: str
     description: Optional[str]
-    tags: Optional[Dict[str, str]]
+    tags: Optional[Dict[str, Optional[str]]]
     provisioning_errors: Optional[List[Dict[str, Any]]]
     scale_settings: Optional[ScaleSettings]
     status: Optional[AmlComputeStatus]
@@ -116,7 +117,7 @@ class ClusterRecord:
         self.provisioning_state = status.provisioning_state or ""
         self.provisioning_errors = status.errors
         self.description = message.get("description") or None
-        self.tags = dict(message.get("tags") or {}) or None
+        self.tags = read_labels(message.get("tags")) or None
         self.created_on = status.creation_time
         self.modified_on = status.modified_time
 

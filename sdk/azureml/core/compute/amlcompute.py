@@ -6,6 +6,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple, Union
 
+from azureml._localaml.labels import text_map
 from azureml._localaml.wire import enum_word
 from azureml.core.compute._amlcompute_gaps import AmlComputeGaps
 from azureml.core.compute._amlcompute_quotas import AmlComputeQuotas
@@ -284,7 +285,7 @@ class AmlCompute(ClusterRecord, AmlComputeQuotas, AmlComputeGaps, ComputeTarget)
                 "maxNodeCount": scale.maximum_node_count,
                 "idleSecondsBeforeScaledown": scale.idle_seconds_before_scaledown,
             },
-            "tags": {str(key): str(value) for key, value in (configuration.tags or {}).items()},
+            "tags": text_map(configuration.tags or {}, "tags"),
             "description": configuration.description or "",
         }
         request = {

@@ -102,7 +102,7 @@ class HyperDriveRun(Run):
     def get_hyperparameters(self) -> Dict[str, str]:
         """The values of all children: id -> JSON text."""
         children = {child.id for child in self._sorted_children()}
-        return {name: text for name, text in self.get_tags().items() if name in children}
+        return {name: text for name, text in self.get_tags().items() if name in children and text is not None}
 
     def get_children_sorted_by_primary_metric(
         self, top: int = 0, reverse: bool = False, discard_no_metric: bool = False
