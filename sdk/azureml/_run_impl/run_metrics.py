@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
-import re
 import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Set
 
@@ -83,38 +80,24 @@ class RunMetrics(RunBase):
         """Logs predictions: Azure's document, as a dict or JSON text."""
         self._log_document(values.PREDICTIONS, name, value, description)
 
-    def log_image(
-        self, name: str, path: Optional[str] = None, plot: Any = None, description: Optional[str] = ""
-    ) -> None:
+    def log_image(self, name: str, path: Any = None, plot: Any = None, description: Optional[str] = "") -> None:
         """Uploads an image and logs where it is.
 
         Args:
-            path: an image file.
+            name: any name. When it ends with an image's extension, e.g. ``.svg``, a plot is drawn in that format, else
+                as PNG.
+            path: an image file, or a binary stream of one (an open file, `io.BytesIO`).
             plot: a matplotlib figure or `pyplot` itself (anything with `savefig`).
+
+        Raises:
+            UserErrorException: neither or both are given, there is no such file, or it is no file, stream or plot.
         """
         import datetime
 
-        from azureml.exceptions import UserErrorException
+        from azureml._run_impl.image_files import image_file
 
-        values.check_name(name)
-        if (path is None) == (plot is None):
-            raise UserErrorException("log_image needs either path or plot.")
-        stem, extension = os.path.splitext(name)
-        if path is not None:
-            extension = os.path.splitext(path)[1] or extension
-            source: Any = path
-            if not os.path.isfile(path):
-                raise UserErrorException("There is no image file {}.".format(path))
-        else:
-            if not hasattr(plot, "savefig"):
-                raise UserErrorException("plot must have a savefig method, as figures of matplotlib do.")
-            extension = extension or ".png"
-            source = io.BytesIO()
-            plot.savefig(source, format=extension.lstrip("."))
-            source.seek(0)
-        stem = re.sub(r"[^\w.() -]+", "_", stem).strip(" .") or "image"
         stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d%H%M%S%f")
-        artifact = "{}_{}{}".format(stem, stamp, extension)
+        artifact, source = image_file(values.check_name(name), path, plot, stamp)
         self.upload_file(artifact, source)
         uri = "aml://artifactId/ExperimentRun/dcid.{}/{}".format(self.id, artifact)
         self._log(values.IMAGE, name, uri, description)

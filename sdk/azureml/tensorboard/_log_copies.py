@@ -15,6 +15,7 @@ _LOGS = "logs/"
 _LOOK_SECONDS = 1.0
 _CHUNK = 4 * 1024 * 1024
 _STOP_SECONDS = 10.0
+_MAX_FOLDER_BYTES = 255
 
 
 class LogCopies:
@@ -95,7 +96,11 @@ class LogCopies:
 
 
 def _display_names(runs: Sequence[Any]) -> Dict[str, str]:
-    """Run ids -> display names as names of folders; without those that several runs share."""
+    """Run ids -> display names as names of folders; without those that several runs share, and too long ones."""
     names = {run.id: re.sub(r"[^\w.-]+", "_", run.display_name or "").strip(".") for run in runs}
     shared = list(names.values())
-    return {run_id: name for run_id, name in names.items() if name and shared.count(name) == 1}
+    return {
+        run_id: name
+        for run_id, name in names.items()
+        if name and shared.count(name) == 1 and len(name.encode("utf-8")) <= _MAX_FOLDER_BYTES
+    }
