@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 
@@ -57,6 +57,36 @@ class Clock(Protocol):
         """A time inside `working` that does not count as work: for what is not the emulator's own to end, such as a
         job's processes. `sleep` does this by itself."""
         ...
+
+
+class SteadyTime:
+    """A clock's time as waits count it: nobody who sets the machine's clock makes a wait longer or shorter.
+
+    Begins with the clock's time of day and goes on as its monotonic time does. A stored stamp is of the time of day:
+    `of` says once when that was; a stamp of the future, made before the clock was set back, counts as of now. So what
+    is left of a wait is never more than its length.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.origin = clock.now()
+        self._began = clock.monotonic()
+
+    def now(self) -> datetime:
+        """The time, to be compared with results of this object alone."""
+        return self.origin + timedelta(seconds=self._clock.monotonic() - self._began)
+
+    def of(self, stamp: datetime) -> datetime:
+        """When a stamp of the time of day was made; at the latest now."""
+        return self.now() - max(timedelta(0), self._clock.now() - stamp)
+
+    def seconds_since(self, stamp: datetime) -> float:
+        """How long ago a stamp of the time of day was made, 0 for one of the future."""
+        return (self.now() - self.of(stamp)).total_seconds()
+
+    def seconds_left(self, seconds: float, since: datetime) -> float:
+        """What is left of a wait that began at a stamp of the time of day: from 0 to its whole length."""
+        return min(seconds, max(0.0, seconds - self.seconds_since(since)))
 
 
 class RealClock:

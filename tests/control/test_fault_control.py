@@ -64,7 +64,7 @@ async def test_two_faults_at_one_moment_strike_one_after_the_other(tmp_path: Pat
 
 def test_what_is_not_kept_is_not_remembered(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "metadata.sqlite3")
-    book = FaultBook(store)
+    book = FaultBook(store, RealClock())
     kept = book.add(rule(FaultKind.NODE_LOST, count=3), START).fault_id
     with pytest.raises(RuntimeError), book.as_a_whole():
         book.add(rule(FaultKind.CRASH), START)

@@ -136,9 +136,9 @@ def test_a_crash_is_at_its_point_only() -> None:
 
 def test_every_rule_counts_an_occasion_whatever_the_others_do() -> None:
     states = [RuleState(rule(when=FaultWhen(count=1))), RuleState(rule(FaultKind.DELAY, when=FaultWhen(every=2)))]
-    states, first = consider_all(states, CALL, NOW)
+    states, first = consider_all(states, CALL, lambda _: NOW)
     assert [each.kind for each in first] == [FaultKind.ERROR]
-    states, second = consider_all(states, CALL, NOW)
+    states, second = consider_all(states, CALL, lambda _: NOW)
     assert [each.kind for each in second] == [FaultKind.DELAY]
     assert [state.is_used_up for state in states] == [True, False]
 

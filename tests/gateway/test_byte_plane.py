@@ -37,12 +37,15 @@ DATA = bytes(range(256)) * 8192  # 2 MiB
 
 
 class Clock(RealClock):
-    """The machine's, but the time of day stands where the test puts it."""
+    """The machine's, but the time stands where the test puts it."""
 
     time = NOW
 
     def now(self) -> datetime:
         return self.time
+
+    def monotonic(self) -> float:
+        return (self.time - NOW).total_seconds()
 
 
 @dataclass

@@ -26,7 +26,7 @@ from localaml.jobs.run_book import RunBook
 from localaml.paths import StatePaths
 from localaml.services.sealing import SecretSealer
 from localaml.services.sweep_definition import StoredSweeps
-from localaml.settings import Settings
+from localaml.settings import LatencySettings, Settings
 from localaml.storage.memory import MemoryStore
 from localaml.store import Store
 
@@ -43,6 +43,7 @@ class World:
         self.clock = clock or RealClock()
         self.hooks = hooks or JobHooks()
         self.identifiers = Identifiers(random.Random(1))
+        self.latency = LatencySettings()
         self.objects = MemoryStore()
         self.store = Store.open(self.paths.metadata)
         self.runtime = FakeRuntime()
@@ -60,7 +61,9 @@ class World:
             objects=self.objects,
             runtime=self.runtime,
             environments=self.environments,
-            settings=Settings(self.paths.root, self.paths.root / "cache", cancel_grace_seconds=0.1),
+            settings=Settings(
+                self.paths.root, self.paths.root / "cache", cancel_grace_seconds=0.1, latency=self.latency
+            ),
             clock=clock,
             connection=lambda key: Connection("http://127.0.0.1:1", self.paths.endpoint, f"token-{key.run_id}"),
             job_sdk=Path("/sdk"),

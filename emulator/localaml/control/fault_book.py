@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from localaml.clock import Clock, SteadyTime
 from localaml.domain.faults import FaultRule, Hook, RuleState, hooks_of
 from localaml.errors import NotFound
 
@@ -15,17 +16,27 @@ if TYPE_CHECKING:
 
 
 class FaultBook:
-    """What is asked at every call is answered from memory; what changes is committed when a method returns."""
+    """What is asked at every call is answered from memory; what changes is committed when a method returns.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        clock: service time.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._transaction = store.transaction
         self._store = store.faults
+        self._steady = SteadyTime(clock)
+        # When rules were added, in steady time.
+        self._since: dict[str, datetime] = {}
         self._load()
 
     def _load(self) -> None:
         stored = self._store.list()
         self._states = {fault.state.rule.fault_id: fault.state for fault in stored}
         self._added_at = {fault.state.rule.fault_id: fault.added_at for fault in stored}
+        known, self._since = self._since, {}
+        for fault_id, added_at in self._added_at.items():
+            self._since[fault_id] = known.get(fault_id) or self._steady.of(added_at)
         self._waiting = {fault.state.rule.fault_id for fault in stored if not fault.has_begun}
         self._note_hooks()
 
@@ -55,6 +66,11 @@ class FaultBook:
     def added_at(self, fault_id: str) -> datetime:
         return self._added_at[fault_id]
 
+    def time_for(self, fault_id: str) -> datetime:
+        """The time, to be compared with the times that this rule names: they count from its addition."""
+        added_at = self._added_at[fault_id]
+        return added_at + (self._steady.now() - self._since[fault_id])
+
     def has_begun(self, fault_id: str) -> bool:
         """Whether a rule on nodes has had its first look at them."""
         return fault_id not in self._waiting
@@ -72,6 +88,7 @@ class FaultBook:
         rule = self._store.add(rule, now)
         self._states[rule.fault_id] = RuleState(rule)
         self._added_at[rule.fault_id] = now
+        self._since[rule.fault_id] = self._steady.of(now)
         self._waiting.add(rule.fault_id)
         self._note_hooks()
         return rule
@@ -96,7 +113,7 @@ class FaultBook:
         """Removes rules that are there."""
         self._store.delete(fault_ids)
         for fault_id in fault_ids:
-            del self._states[fault_id], self._added_at[fault_id]
+            del self._states[fault_id], self._added_at[fault_id], self._since[fault_id]
             self._waiting.discard(fault_id)
         self._note_hooks()
 

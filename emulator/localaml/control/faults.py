@@ -56,7 +56,7 @@ class FaultControl(JobHooks):
         self._clock = clock
         self._machine_clock = machine_clock
         self._crash = crash
-        self._book = FaultBook(store)
+        self._book = FaultBook(store, clock)
         # Of rules on nodes that begin later.
         self._timers: dict[str, Timer] = {}
         self._disturbances: Disturbances | None = None
@@ -234,7 +234,7 @@ class FaultControl(JobHooks):
 
     def _begin_in_time(self, rule: FaultRule) -> None:
         begin = rule.when.not_before
-        seconds = 0.0 if begin is None else (begin - self._clock.now()).total_seconds()
+        seconds = 0.0 if begin is None else (begin - self._book.time_for(rule.fault_id)).total_seconds()
         if seconds > 0:
             self._timers[rule.fault_id] = self._clock.call_later(seconds, lambda: self._begin(rule.fault_id))
         else:
@@ -271,7 +271,7 @@ class FaultControl(JobHooks):
             return
         if rule.kind is FaultKind.PARTITION and not self._disturbances.in_containers(node.cluster):
             return
-        if self.get(rule.fault_id).is_used_up or not is_in_time(rule.when, self._clock.now()):
+        if self.get(rule.fault_id).is_used_up or not is_in_time(rule.when, self._book.time_for(rule.fault_id)):
             return
         facts = {
             "cluster": (node.cluster.cluster,),
@@ -318,7 +318,7 @@ class FaultControl(JobHooks):
             for state in self._book.states()
             if state.rule.kind not in ignored and only in (None, state.rule.fault_id)
         ]
-        after, striking = consider_all(asked, occasion, self._clock.now())
+        after, striking = consider_all(asked, occasion, self._book.time_for)
         with self._book.as_a_whole():
             self._book.note(after)
             for rule in striking:

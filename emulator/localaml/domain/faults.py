@@ -7,7 +7,7 @@ Doing it is the business of `localaml.control`.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import Enum
@@ -313,13 +313,17 @@ def consider(state: RuleState, occasion: Occasion, now: datetime) -> tuple[RuleS
 
 
 def consider_all(
-    states: Iterable[RuleState], occasion: Occasion, now: datetime
+    states: Iterable[RuleState], occasion: Occasion, time_for: Callable[[str], datetime]
 ) -> tuple[list[RuleState], list[FaultRule]]:
-    """As `consider`, for all rules: every one counts the occasion, whatever the others do."""
+    """As `consider`, for all rules: every one counts the occasion, whatever the others do.
+
+    Args:
+        time_for: the time as the rule of that id counts it.
+    """
     after: list[RuleState] = []
     striking: list[FaultRule] = []
     for state in states:
-        changed, strikes = consider(state, occasion, now)
+        changed, strikes = consider(state, occasion, time_for(state.rule.fault_id))
         after.append(changed)
         if strikes:
             striking.append(state.rule)

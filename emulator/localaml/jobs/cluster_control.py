@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from localaml.clock import SteadyTime
 from localaml.compute.runtime import NodeRuntime, NodeSpec
 from localaml.domain.models import Cluster, ErrorInfo, Node
 from localaml.domain.node_lifecycle import NodeEvent
@@ -69,6 +70,7 @@ class ClusterControl:
         self._store = store
         self._runtime = runtime
         self._clock = clock
+        self._steady = SteadyTime(clock)
         self._new_node_id = new_node_id
         self._place = place
         self._host_name = host_name
@@ -80,9 +82,9 @@ class ClusterControl:
         self._unique_host_names = unique_host_names
         self._persist = persist
         self._queue: dict[str, WaitingRun] = {}
-        # Runs of the queue that the scheduler does not see before their time.
+        # Runs of the queue that the scheduler does not see before their time; steady, as all times in here.
         self._ready_at: dict[str, datetime] = {}
-        self._nodes = NodeBook(cluster.key, store, history, clock, persist=persist)
+        self._nodes = NodeBook(cluster.key, store, history, clock, self._steady, persist=persist)
         self._target = 0
         self._timer: Timer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -107,7 +109,7 @@ class ClusterControl:
         """Puts a run into the queue, by its position; the queue's latency counts from `submitted_at`."""
         self._insert(WaitingRun(run_id, node_count, position))
         if submitted_at is not None and self._latency.queue_seconds:
-            self._ready_at[run_id] = submitted_at + timedelta(seconds=self._latency.queue_seconds)
+            self._ready_at[run_id] = self._steady.of(submitted_at) + timedelta(seconds=self._latency.queue_seconds)
         self._retry_after = None
         self.replan()
 
@@ -227,10 +229,14 @@ class ClusterControl:
         if self._closed:
             return
         self._cancel_timer()
-        now = self._clock.now()
+        now = self._steady.now()
         # Nodes that still belong to a run are none of the scheduler's business until they are released.
         gone = (NodeState.UNUSABLE, NodeState.PREEMPTED)
-        nodes = [node for node in self._nodes if not (node.state in gone and node.run_id is not None)]
+        nodes = [
+            replace(node, state_changed_at=self._nodes.changed_at(node.node_id))
+            for node in self._nodes
+            if not (node.state in gone and node.run_id is not None)
+        ]
         decided = plan(self.cluster.scale, nodes, self._ready_runs(now), now)
         self._target = decided.target_node_count
         ask_again_at = min((at for at in (decided.ask_again_at, *self._ready_at.values()) if at), default=None)
@@ -317,7 +323,7 @@ class ClusterControl:
     async def _await_machine(self, node: Node) -> None:
         """Waits for what a machine takes in the cloud, counted from the node's making, also after a restart."""
         seconds = self._latency.provisioning_seconds + self._latency.node_start_seconds
-        left = (node.created_at + timedelta(seconds=seconds) - self._clock.now()).total_seconds()
+        left = self._steady.seconds_left(seconds, node.created_at)
         task = asyncio.current_task()
         if left > 0 and task is not None:
             self._awaiting_machines.add(task)
@@ -348,7 +354,7 @@ class ClusterControl:
 
     def _fail(self, error: ErrorInfo) -> None:
         """Nodes could not be had. Nothing is tried for a while, unless something else happens."""
-        self._retry_after = self._clock.now() + timedelta(seconds=_START_RETRY_SECONDS)
+        self._retry_after = self._steady.now() + timedelta(seconds=_START_RETRY_SECONDS)
         if error in self.cluster.errors[-1:]:
             return
         self._save(replace(self.cluster, errors=(*self.cluster.errors[-9:], error)))

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
+from localaml.clock import SteadyTime
 from localaml.compute.runtime import LaunchResult, NodeSpec, RunningJob
 from localaml.domain.job import JobSpec, Launch
 from localaml.domain.models import ErrorInfo, Run
@@ -266,7 +267,7 @@ class JobExecution:
         timer = None
         if limit := self._spec.max_run_duration_seconds:
             started_at = tools.book.get(self.key).started_at or tools.clock.now()
-            left = limit - (tools.clock.now() - started_at).total_seconds()
+            left = SteadyTime(tools.clock).seconds_left(limit, started_at)
             text = f"The run took longer than its limit of {limit} seconds (max_run_duration_seconds) and was ended."
             timer = tools.clock.call_later(left, lambda: self.stop(Stop(StopReason.TIMED_OUT, text)))
         self._collector.start()

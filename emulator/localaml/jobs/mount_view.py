@@ -195,7 +195,8 @@ class MountView:
                     raise
                 notes.append(f"{found.relative}: could not be written to the datastore ({error}).")
                 return
-            settled = final or begun_ns - found.modified_ns > _TICK_NS
+            # Also of the future, where the clock was set back: what is written next has another stamp.
+            settled = final or abs(begun_ns - found.modified_ns) > _TICK_NS
             self._synced[found.relative] = _Synced(found.size_bytes if settled else -1, found.modified_ns)
             ended = self._clock.monotonic()
             self._not_before[found.relative] = ended + (ended - begun) / _PUSH_SHARE

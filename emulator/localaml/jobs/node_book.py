@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from localaml.domain import node_lifecycle
@@ -12,7 +13,7 @@ from localaml.domain.node_lifecycle import NodeEvent
 from localaml.jobs.history import REMOVED, History
 
 if TYPE_CHECKING:
-    from localaml.clock import Clock
+    from localaml.clock import Clock, SteadyTime
     from localaml.store import Store
 
 
@@ -20,14 +21,19 @@ class NodeBook:
     """The nodes of one cluster, in the order in which they came.
 
     Args:
+        steady: the time in which `changed_at` tells.
         persist: whether they are kept in the store, and in the history.
     """
 
-    def __init__(self, key: ClusterKey, store: Store, history: History, clock: Clock, *, persist: bool) -> None:
+    def __init__(
+        self, key: ClusterKey, store: Store, history: History, clock: Clock, steady: SteadyTime, *, persist: bool
+    ) -> None:
         self._key = key
         self._store = store
         self._history = history
         self._clock = clock
+        self._steady = steady
+        self._changed_at: dict[str, datetime] = {}
         self._persist = persist
         self._nodes: dict[str, Node] = {}
 
@@ -41,13 +47,20 @@ class NodeBook:
         """The node, or None when it has left."""
         return self._nodes.get(node_id)
 
+    def changed_at(self, node_id: str) -> datetime:
+        """When a node that is there came into its state, in steady time."""
+        return self._changed_at[node_id]
+
     def take_over(self, node: Node) -> None:
         """Knows a node that is stored already."""
         self._nodes[node.node_id] = node
+        self._changed_at[node.node_id] = self._steady.of(node.state_changed_at)
 
     def put(self, node: Node, cause: str) -> Node:
         """Stores a node as it is given; a change of its state is told with its cause."""
         known = self._nodes.get(node.node_id)
+        if known is None or known.state_changed_at != node.state_changed_at:
+            self._changed_at[node.node_id] = self._steady.of(node.state_changed_at)
         old_state = known.state.value if known is not None else ""
         self._nodes[node.node_id] = node
         if self._persist:
@@ -66,6 +79,7 @@ class NodeBook:
     def remove(self, node_id: str) -> None:
         """A node has left; a missing one is fine."""
         node = self._nodes.pop(node_id, None)
+        self._changed_at.pop(node_id, None)
         if node is not None and self._persist:
             with self._store.transaction():
                 self._store.nodes.delete(self._key, node_id)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 from urllib.parse import quote
 
-from localaml.clock import Clock
+from localaml.clock import Clock, SteadyTime
 from localaml.domain.models import RunKey
 from localaml.errors import PermissionDenied, Unauthenticated
 from localaml.services.rpc import Authenticate, Caller
@@ -20,6 +20,7 @@ from localaml.services.rpc import Authenticate, Caller
 Access = Literal["read", "write"]
 _RUN_FORMAT = "lar1"  # "LocalAML run", format 1
 BYTES_ROOT = "/bytes"
+_OWN_NAMES = ("access", "by", "expires", "signature")
 
 
 def _mac(key: bytes, purpose: str, parts: Sequence[str]) -> str:
@@ -31,7 +32,9 @@ def _mac(key: bytes, purpose: str, parts: Sequence[str]) -> str:
 class UrlSigner:
     """Makes and checks the signed URLs of the byte plane.
 
-    They look like ``<base>/bytes/<kind>/<part>/...?access=..&expires=..&signature=..``.
+    They look like ``<base>/bytes/<kind>/<part>/...?access=..&by=..&expires=..&signature=..``. `by` tells which start of
+    the emulator has made the URL: one of an earlier start is good for its length after the last start at most, also
+    when the machine's clock was set back in between.
 
     Kinds and the parts of their paths:
         content     workspace id, sha256                      PUT (write), GET/HEAD (read)
@@ -49,7 +52,8 @@ class UrlSigner:
     def __init__(self, key: bytes, base_url: Callable[[], str], clock: Clock, lifetime_seconds: int) -> None:
         self._key = key
         self._base_url = base_url
-        self._clock = clock
+        self._time = SteadyTime(clock)
+        self._start = str(int(self._time.origin.timestamp() * 1e6))
         self._lifetime = lifetime_seconds
 
     def sign(
@@ -63,12 +67,12 @@ class UrlSigner:
             access: what the URL is good for.
             options: further signed query values, e.g. ``{"overwrite": "1"}``.
         """
-        expires = int(self._clock.now().timestamp()) + self._lifetime
+        expires = int(self._time.now().timestamp()) + self._lifetime
         path = "/".join([*(quote(part, safe="") for part in path_parts[:-1]), quote(path_parts[-1], safe="/")])
         extra = dict(sorted((options or {}).items()))
-        query = [f"access={access}", f"expires={expires}"]
+        query = [f"access={access}", f"by={self._start}", f"expires={expires}"]
         query += [f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in extra.items()]
-        signature = self._signature(kind, "/".join(path_parts), access, str(expires), extra)
+        signature = self._signature(kind, "/".join(path_parts), access, self._start, str(expires), extra)
         return f"{self._base_url()}{BYTES_ROOT}/{kind}/{path}?{'&'.join(query)}&signature={signature}", expires
 
     def verify(self, kind: str, path: str, access: Access, query: Mapping[str, str]) -> dict[str, str]:
@@ -82,9 +86,9 @@ class UrlSigner:
             PermissionDenied: ``SIGNED_URL_EXPIRED``, ``SIGNED_URL_WRONG_ACCESS`` (made for the other access) or
                 ``SIGNED_URL_INVALID`` (altered, or not made by this emulator).
         """
-        extra = {name: value for name, value in sorted(query.items()) if name not in ("access", "expires", "signature")}
-        granted, expires = query.get("access", ""), query.get("expires", "")
-        wanted = self._signature(kind, path, granted, expires, extra)
+        extra = {name: value for name, value in sorted(query.items()) if name not in _OWN_NAMES}
+        granted, start, expires = query.get("access", ""), query.get("by", ""), query.get("expires", "")
+        wanted = self._signature(kind, path, granted, start, expires, extra)
         if not hmac.compare_digest(wanted.encode(), query.get("signature", "").encode("utf-8", "surrogatepass")):
             raise PermissionDenied(
                 "SIGNED_URL_INVALID",
@@ -94,12 +98,16 @@ class UrlSigner:
             raise PermissionDenied(
                 "SIGNED_URL_WRONG_ACCESS", f"The URL is good for {granted} access only, not to {access}."
             )
-        if self._clock.now().timestamp() > int(expires):
+        last = int(expires)
+        if start != self._start:
+            last = min(last, int(self._time.origin.timestamp()) + self._lifetime)
+        if self._time.now().timestamp() > last:
             raise PermissionDenied("SIGNED_URL_EXPIRED", "The URL has expired. Ask for a new one.")
         return extra
 
-    def _signature(self, kind: str, path: str, access: str, expires: str, extra: Mapping[str, str]) -> str:
-        return _mac(self._key, "url", [kind, path, access, expires, *(x for item in extra.items() for x in item)])
+    def _signature(self, kind: str, path: str, access: str, start: str, expires: str, extra: Mapping[str, str]) -> str:
+        options = (part for item in extra.items() for part in item)
+        return _mac(self._key, "url", [kind, path, access, start, expires, *options])
 
 
 class RunTokens:

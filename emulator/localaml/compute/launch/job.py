@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from localaml import job_files
-from localaml.clock import Clock, Timer
+from localaml.clock import Clock, SteadyTime, Timer
 from localaml.compute.launch import open_mpi
 from localaml.compute.launch.marks import NODE_LOST, TIMED_OUT, mark
 from localaml.compute.launch.processes import Processes
@@ -60,6 +60,8 @@ class LaunchedJob:
         self._state_dir = state_dir
         self._processes = processes
         self._clock = clock
+        self._steady = SteadyTime(clock)
+        self._launched_at = self._steady.of(datetime.fromisoformat(handle["launched_at"]))
         self._clear_up = clear_up
         self._look_around = look_around
         self._ending: asyncio.Task[LaunchResult] | None = None
@@ -80,7 +82,7 @@ class LaunchedJob:
         self._ending = loop.create_task(self._watch(launcher_lives), name=f"watch {self._plan.label}")
         self._ending.add_done_callback(lambda _: ended(self))
         if self._plan.launch is Launch.MPI and launcher_lives:
-            remaining = self._plan.launch_timeout_seconds - self._age()
+            remaining = max(0.0, self._plan.launch_timeout_seconds - self._age())
             self._later(remaining, self._check_signs_of_life)
 
     def detach(self) -> None:
@@ -217,7 +219,7 @@ class LaunchedJob:
 
     def _age(self) -> float:
         """Seconds since the launch."""
-        return (self._clock.now() - datetime.fromisoformat(self._handle["launched_at"])).total_seconds()
+        return (self._steady.now() - self._launched_at).total_seconds()
 
     async def _hold_daemons(self) -> None:
         """Stops Open MPI's own processes, which would cut the grace of the ranks short: they kill all of them once the

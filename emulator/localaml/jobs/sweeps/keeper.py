@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from localaml.clock import SteadyTime
 from localaml.domain.job import JobSpec
 from localaml.domain.models import ErrorInfo, Run, RunKey
 from localaml.domain.outcome import Outcome
@@ -129,15 +130,16 @@ class SweepKeeper:
         log.line(f"Going on with {before} child runs after a restart." if before else _summary(sweep))
         self._note_values(key, children.now())  # the last one's may not have been noted yet
         sampler = await asyncio.to_thread(_sampler, sweep)
-        started_at = run.started_at or run.created_at
+        steady = SteadyTime(tools.clock)
+        began = steady.of(run.started_at or run.created_at)
         failure: ErrorInfo | None = None
         timer = None
         if sweep.max_seconds:
-            left = sweep.max_seconds - (tools.clock.now() - started_at).total_seconds()
+            left = sweep.max_seconds - (steady.now() - began).total_seconds()
             timer = tools.clock.call_later(left, lambda: tools.store.changes.publish(key))
         try:
             while True:
-                elapsed = (tools.clock.now() - started_at).total_seconds()
+                elapsed = (steady.now() - began).total_seconds()
                 is_cancelled = tools.book.get(key).state is RunState.CANCEL_REQUESTED
                 ask = partial(
                     next_actions,
