@@ -105,3 +105,12 @@ def unreadable(name: str, error: OSError) -> FailedPrecondition:
         f"{name!r} cannot be read: {error.strerror or type(error).__name__}. Look after the emulator's disk, or the "
         "rights of this file, then try again.",
     )
+
+
+def unreadable_record(why: str, what: str = "The record") -> FailedPrecondition:
+    """The error for a record that the store holds and this version cannot make sense of: ``RECORD_UNREADABLE``."""
+    return FailedPrecondition(
+        "RECORD_UNREADABLE",
+        f"{what} is damaged, or was written by another version of LocalAML: {why[:500]}. Nothing else depends on it: "
+        "delete it, or bring back an older copy of the state.",
+    )

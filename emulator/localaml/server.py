@@ -49,7 +49,7 @@ from localaml.services import build_services
 from localaml.services.context import EmulatorInfo, ServiceContext
 from localaml.services.definition import stored_job_spec
 from localaml.services.model_files import remove_stale_uploads
-from localaml.services.rpc import Streams, bind_grpc, method_table
+from localaml.services.rpc import SERVER_OPTIONS, Streams, bind_grpc, method_table
 from localaml.services.sealing import SecretSealer
 from localaml.services.sweep_definition import StoredSweeps
 from localaml.services.tokens import RunTokens, UrlSigner, authenticator
@@ -248,7 +248,7 @@ class Emulator:
         # Ports are taken before anything starts, so that jobs which the recovery starts get the right addresses; calls
         # are answered only when the recovery is done.
         last = state.last_ports()
-        grpc_server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+        grpc_server = grpc.aio.server(options=SERVER_OPTIONS)
         names = bind_grpc(grpc_server, services, authenticate, self._streams, calls.note, faults.before_call)
         health_servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs leave it out
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, grpc_server)

@@ -26,6 +26,8 @@ from localaml_proto.v1 import (
 )
 
 _CALL_SECONDS = 60.0
+# Answers have no limit, as the SDK's have none: the source of a run can be 10,000s of files.
+_OPTIONS = (("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1))
 _START_HINT = "Start one with 'localaml start -d'."
 
 
@@ -45,7 +47,7 @@ class Client:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._metadata = (("authorization", f"Bearer {target.token}"),)
-        self._channel = grpc.insecure_channel(target.grpc_address, options=[("grpc.enable_http_proxy", 0)])
+        self._channel = grpc.insecure_channel(target.grpc_address, options=_OPTIONS)
         self.admin = admin_pb2_grpc.AdminServiceStub(self._channel)
         self.artifacts = artifact_pb2_grpc.ArtifactServiceStub(self._channel)
         self.events = event_pb2_grpc.EventServiceStub(self._channel)

@@ -20,12 +20,12 @@ from google.protobuf.message import Message
 
 from localaml.errors import InvalidArgument, LocalAmlError, Unimplemented
 from localaml.gateway.messages import ClientGone, Request, Response, http_status, json_response
+from localaml.services.request_limits import MAX_REQUEST_BYTES
 from localaml.services.rpc import Authenticate, Caller, ConnectionDropped, Method, unimplemented
 from localaml.services.rpc_errors import DOMAIN, error_info, to_localaml_error
 
 _UNARY = "application/json"
 _STREAM = "application/connect+json"
-_MAX_BODY_BYTES = 16 * 1024 * 1024
 _ENVELOPE = struct.Struct(">BI")
 _END_OF_STREAM = 2
 
@@ -75,7 +75,7 @@ class ConnectRoutes:
         if method.server_streaming:
             return Response(200, (("content-type", _STREAM),), self._stream(method, request))
         caller = self._authenticate(request.headers.get("authorization"))
-        message = _parse(method, await request.body(_MAX_BODY_BYTES))
+        message = _parse(method, await request.body(MAX_REQUEST_BYTES))
         answer = await method.call(message, caller)
         return Response(200, (("content-type", _UNARY),), _to_json(answer))
 
@@ -84,7 +84,7 @@ class ConnectRoutes:
         end: dict[str, object] = {}
         try:
             caller = self._authenticate(request.headers.get("authorization"))
-            message = _parse(method, _open_envelope(await request.body(_MAX_BODY_BYTES)))
+            message = _parse(method, _open_envelope(await request.body(MAX_REQUEST_BYTES)))
             async with aclosing(_answers(method, message, caller)) as answers:
                 async for data in answers:
                     yield _ENVELOPE.pack(0, len(data)) + data

@@ -23,7 +23,7 @@ from localaml.domain.models import Asset, Workspace
 from localaml.errors import AlreadyExists, InvalidArgument
 from localaml.jobs.dataset_files import dataset_files
 from localaml.services.context import ServiceContext
-from localaml.services.labels import check_labels
+from localaml.services.labels import check_labels, merged_labels
 from localaml.services.messages import timestamp
 from localaml.services.paging import decode_number, fill_page, page_size
 from localaml.services.rpc import Caller
@@ -192,7 +192,9 @@ class DatasetService:
 
     def _described(self, asset: Asset, request: dataset_pb2.RegisterDatasetRequest) -> Asset:
         changed = replace(
-            asset, description=request.description or asset.description, tags={**asset.tags, **request.tags}
+            asset,
+            description=request.description or asset.description,
+            tags=merged_labels(asset.tags, request.tags, "tag"),
         )
         if changed != asset:
             self._context.store.assets.update(changed)

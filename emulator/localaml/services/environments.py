@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from localaml.jobs.environments.contract import PreparedEnvironment
 
 _MAX_LABEL = 255
+_MAX_LABELS = 1000
 _CURATED_PAGE = "curated:"
 
 
@@ -108,7 +109,12 @@ class EnvironmentService:
                 )
         assets = self._context.store.assets
         asset = assets.get(workspace.workspace_id, "environment", parsed.name, version)
-        asset = replace(asset, labels=tuple(dict.fromkeys([*asset.labels, *request.labels])))
+        labels = tuple(dict.fromkeys([*asset.labels, *request.labels]))
+        if len(labels) > _MAX_LABELS:
+            raise InvalidArgument(
+                "ENVIRONMENT_LABEL_INVALID", f"The version would have {len(labels)} labels, at most {_MAX_LABELS} fit."
+            )
+        asset = replace(asset, labels=labels)
         assets.update(asset)
         return _registered_message(workspace, asset)
 

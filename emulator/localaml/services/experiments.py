@@ -8,7 +8,7 @@ from localaml.domain.models import Experiment, Workspace
 from localaml.domain.names import ChildName, check_name, parse_child
 from localaml.errors import FailedPrecondition
 from localaml.services.context import ServiceContext
-from localaml.services.labels import check_labels
+from localaml.services.labels import merged_labels
 from localaml.services.messages import experiment_message
 from localaml.services.paging import decode_token, fill_page, page_size
 from localaml.services.rpc import Caller
@@ -67,8 +67,7 @@ class ExperimentService:
         experiment = self._experiment(request.name)
         if request.HasField("description"):
             experiment = replace(experiment, description=request.description)
-        check_labels(request.set_tags, "tag")
-        tags = {**experiment.tags, **request.set_tags}
+        tags = merged_labels(experiment.tags, request.set_tags, "tag")
         for key in request.remove_tags:
             tags.pop(key, None)
         experiment = replace(experiment, tags=tags)

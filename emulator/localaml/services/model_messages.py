@@ -12,6 +12,8 @@ from localaml.services.messages import timestamp
 from localaml_proto.v1 import model_pb2
 
 _MAX_TEXT = 32 * 1024
+_MAX_DATASETS = 1000
+_MAX_DATASET_TEXT = 255
 
 
 def check_text(what: str, value: str) -> str:
@@ -26,13 +28,24 @@ def datasets_payload(datasets: Iterable[model_pb2.ModelDataset]) -> list[tuple[s
     pairs = [(dataset.purpose, dataset.dataset_id) for dataset in datasets]
     if any(not dataset_id for _, dataset_id in pairs):
         raise InvalidArgument("MODEL_DATASET_INVALID", "A dataset of a model needs its id: register the dataset first.")
+    if any(len(text) > _MAX_DATASET_TEXT for pair in pairs for text in pair):
+        raise InvalidArgument(
+            "MODEL_DATASET_INVALID", f"Purpose and id of a dataset have at most {_MAX_DATASET_TEXT} characters each."
+        )
     return pairs
 
 
 def with_datasets(payload: Mapping[str, Any], more: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """A payload with further datasets; one that is there already is not there twice."""
+    """A payload with further datasets; one that is there already is not there twice.
+
+    Raises InvalidArgument ``MODEL_DATASET_INVALID`` when they are too many.
+    """
     pairs = [tuple(pair) for pair in payload.get("datasets", [])]
     pairs += [pair for pair in dict.fromkeys(more) if pair not in pairs]
+    if len(pairs) > _MAX_DATASETS:
+        raise InvalidArgument(
+            "MODEL_DATASET_INVALID", f"The model would have {len(pairs)} datasets; at most {_MAX_DATASETS} are kept."
+        )
     ids = list(dict.fromkeys(pair[1] for pair in pairs))
     return {**payload, "datasets": [list(pair) for pair in pairs], "dataset_ids": ids}
 

@@ -11,7 +11,7 @@ from localaml.domain.names import check_name, check_relative_path, parse_child
 from localaml.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from localaml.paths import model_prefix
 from localaml.services.context import ServiceContext
-from localaml.services.labels import check_labels
+from localaml.services.labels import check_labels, merged_labels
 from localaml.services.messages import signed_url
 from localaml.services.model_files import ModelFiles, run_files, uploaded_files
 from localaml.services.model_messages import (
@@ -120,9 +120,7 @@ class ModelService:
 
     async def update_model(self, request: model_pb2.UpdateModelRequest, caller: Caller) -> model_pb2.Model:
         workspace, asset = self._model(request.name, request.version)
-        check_labels(request.set_tags, "tag")
-        check_labels(request.add_properties, "property")
-        tags = {**({} if request.replace_tags else asset.tags), **request.set_tags}
+        tags = merged_labels({} if request.replace_tags else asset.tags, request.set_tags, "tag")
         for key in request.remove_tags:
             tags.pop(key, None)
         for key, value in request.add_properties.items():
@@ -139,7 +137,8 @@ class ModelService:
                 payload[key] = getattr(request, field)
         if request.HasField("resource_configuration"):
             payload["resources"] = resources_payload(request.resource_configuration)
-        asset = replace(asset, tags=tags, properties={**asset.properties, **request.add_properties}, payload=payload)
+        properties = merged_labels(asset.properties, request.add_properties, "property")
+        asset = replace(asset, tags=tags, properties=properties, payload=payload)
         if request.HasField("description"):
             asset = replace(asset, description=check_text("description", request.description))
         self._context.store.assets.update(asset)

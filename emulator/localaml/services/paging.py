@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
@@ -38,7 +37,8 @@ def decode_token(page: resources_pb2.PageRequest) -> str:
     token = page.page_token
     try:
         return base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeError):
+    except ValueError:
+        # Also binascii.Error and UnicodeError; text that is not ASCII raises a plain one.
         raise _bad_token() from None
 
 

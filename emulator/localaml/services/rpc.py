@@ -21,7 +21,9 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, Message
 
 from localaml.domain.models import RunKey
-from localaml.errors import InvalidArgument, LocalAmlError, Unavailable, Unimplemented
+from localaml.errors import InvalidArgument, LocalAmlError, Unavailable, Unimplemented, unreadable_record
+from localaml.services.answers import AnswerCheck
+from localaml.services.request_limits import MAX_REQUEST_BYTES, RequestLimits
 from localaml.services.rpc_errors import grpc_status, to_localaml_error
 from localaml_proto.admin.v1 import admin_pb2, event_pb2, fault_pb2, state_pb2
 from localaml_proto.v1 import (
@@ -59,6 +61,9 @@ _MODULES = (
     workspace_pb2,
 )
 _OUR_PREFIX = "/localaml."
+
+SERVER_OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MAX_REQUEST_BYTES))
+"""Of the gRPC server: a request may be as large as over HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,8 @@ class Method:
     Attributes:
         path: ``/localaml.v1.RunService/GetRun``.
         handler: the servicer's method; None when it has none.
+        limits: what a request is held against, whatever the transport, before anything else happens with it.
+        answers: what an answer is held against.
         observe: told of each call, by its path, as it begins.
         before: may let the call fail, wait, or lose its connection.
     """
@@ -143,25 +150,32 @@ class Method:
     server_streaming: bool
     handler: Callable[[Any, Caller], Any] | None
     streams: Streams = field(default_factory=Streams, repr=False)
+    limits: RequestLimits = field(default_factory=RequestLimits, repr=False)
+    answers: AnswerCheck = field(default_factory=AnswerCheck, repr=False)
     observe: Callable[[str], None] | None = field(default=None, repr=False)
     before: BeforeCall | None = field(default=None, repr=False)
 
-    def _handler(self) -> Callable[[Any, Caller], Any]:
+    def _handler(self, request: Message) -> Callable[[Any, Caller], Any]:
         if self.observe is not None:
             self.observe(self.path)
         if self.handler is None:
             raise unimplemented(self.path)
+        self.limits.check(request)
         return self.handler
 
     def _check(self, response: object) -> Message:
         if not isinstance(response, self.response_class):
             raise TypeError(f"{self.path} answered with {type(response).__name__}, not {self.response_class.__name__}")
+        try:
+            self.answers.check(response)
+        except ValueError as error:
+            raise unreadable_record(str(error)) from None
         return response
 
     async def call(self, request: Message, caller: Caller) -> Message:
         """Answers a unary call. Raises LocalAmlError and nothing else (but CancelledError)."""
         try:
-            handler = self._handler()
+            handler = self._handler(request)
             drop_after = None if self.before is None else await self.before(self.path, request)
             answer: Awaitable[object] = handler(request, caller)
             checked = self._check(await answer)
@@ -174,7 +188,7 @@ class Method:
     async def stream(self, request: Message, caller: Caller) -> AsyncGenerator[Message, None]:
         """Answers a server-streaming call. Raises LocalAmlError and nothing else (but CancelledError)."""
         try:
-            handler = self._handler()
+            handler = self._handler(request)
             drop_after = None if self.before is None else await self.before(self.path, request)
             if drop_after == 0:
                 raise _dropped(self.path)
@@ -221,7 +235,7 @@ def method_table(
         KeyError: a service that no proto file has.
     """
     table: dict[str, Method] = {}
-    streams = streams or Streams()
+    streams, limits, answers = streams or Streams(), RequestLimits(), AnswerCheck()
     for servicer in services:
         name = getattr(servicer, "SERVICE", None)
         if not isinstance(name, str):
@@ -239,6 +253,8 @@ def method_table(
                 bool(method.server_streaming),
                 getattr(servicer, snake_case(method.name), None),
                 streams,
+                limits,
+                answers,
                 observe,
                 before,
             )

@@ -18,7 +18,7 @@ from localaml.services.container_definition import sealed_password
 from localaml.services.context import ServiceContext
 from localaml.services.definition import check_definition, run_target
 from localaml.services.experiments import ensure_experiment
-from localaml.services.labels import check_labels
+from localaml.services.labels import check_labels, merged_labels
 from localaml.services.messages import error_record, run_message, run_state
 from localaml.services.paging import decode_number, fill_page, page_size
 from localaml.services.rpc import Caller
@@ -275,8 +275,6 @@ class RunService:
 
     async def update_run(self, request: run_pb2.UpdateRunRequest, caller: Caller) -> run_pb2.Run:
         run = self._context.run(request.name)
-        check_labels(request.set_tags, "tag")
-        check_labels(request.add_properties, "property")
         for key, value in request.add_properties.items():
             if run.properties.get(key, value) != value:
                 raise FailedPrecondition(
@@ -285,10 +283,11 @@ class RunService:
                     f"{run.properties[key][:200]!r}: properties cannot be changed. Use a tag for what changes.",
                     {"property": key},
                 )
-        tags = {**run.tags, **request.set_tags}
+        tags = merged_labels(run.tags, request.set_tags, "tag")
         for key in request.remove_tags:
             tags.pop(key, None)
-        changed = replace(run, tags=tags, properties={**run.properties, **request.add_properties})
+        properties = merged_labels(run.properties, request.add_properties, "property")
+        changed = replace(run, tags=tags, properties=properties)
         if request.HasField("display_name"):
             changed = replace(changed, display_name=request.display_name)
         if request.HasField("description"):

@@ -10,7 +10,7 @@ from localaml.domain.names import WorkspaceName, check_name, parse_resource_grou
 from localaml.errors import AlreadyExists, InvalidArgument
 from localaml.services.context import ServiceContext
 from localaml.services.default_datastores import default_datastores
-from localaml.services.labels import check_labels
+from localaml.services.labels import check_labels, merged_labels
 from localaml.services.messages import workspace_message
 from localaml.services.paging import decode_token, fill_page, page_size
 from localaml.services.removal import remove_workspace
@@ -99,9 +99,8 @@ class WorkspaceService:
         if request.HasField("description"):
             workspace = replace(workspace, description=request.description)
         if request.replace_tags or request.tags:
-            check_labels(request.tags, "tag")
-            kept = {} if request.replace_tags else dict(workspace.tags)
-            workspace = replace(workspace, tags={**kept, **request.tags})
+            kept = {} if request.replace_tags else workspace.tags
+            workspace = replace(workspace, tags=merged_labels(kept, request.tags, "tag"))
         if request.HasField("default_datastore"):
             datastore = store.datastores.get(workspace.workspace_id, request.default_datastore)
             workspace = replace(workspace, default_datastore=datastore.name.name)
