@@ -313,3 +313,17 @@ async def test_experiments(emulator: Emulated) -> None:
         await call("GetExperiment", experiment_pb2.GetExperimentRequest(name=made.name))
     with pytest.raises(InvalidArgument):
         await call("GetExperiment", experiment_pb2.GetExperimentRequest(name=f"{WORKSPACE}/experiments/-"))
+
+
+async def test_tags_do_not_grow_beyond_what_an_answer_can_hold(emulator: Emulated) -> None:
+    """Each update is small enough; together they would not be."""
+    run = await emulator.create_run("growing")
+    text = "x" * 30_000
+    for number in range(34):
+        request = R.UpdateRunRequest(name=run.name, set_tags={str(number): text})
+        await emulator.call("RunService/UpdateRun", request)
+    with pytest.raises(InvalidArgument) as caught:
+        await emulator.call("RunService/UpdateRun", R.UpdateRunRequest(name=run.name, set_tags={"more": text}))
+    assert caught.value.reason == "INVALID_LABEL"
+    # What is there can still be replaced.
+    await emulator.call("RunService/UpdateRun", R.UpdateRunRequest(name=run.name, set_tags={"0": "short"}))

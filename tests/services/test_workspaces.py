@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.services.harness import GROUP, WORKSPACE, Emulated
+from tests.services.harness import EXPERIMENT, GROUP, WORKSPACE, Emulated
 
 from localaml.errors import AlreadyExists, InvalidArgument, NotFound
 from localaml.paths import default_container
 from localaml.store import FORMAT_VERSION
 from localaml_proto.admin.v1 import admin_pb2
-from localaml_proto.v1 import datastore_pb2, resources_pb2, run_pb2, workspace_pb2
+from localaml_proto.v1 import (
+    dataset_pb2,
+    datastore_pb2,
+    environment_pb2,
+    experiment_pb2,
+    resources_pb2,
+    run_pb2,
+    secret_pb2,
+    workspace_pb2,
+)
 
 W = workspace_pb2
 
@@ -148,3 +157,21 @@ async def test_reset(emulator: Emulated) -> None:
     assert await _list(emulator) == []
     assert await emulator.objects.list("") == []
     assert emulator.runtime.nodes == {}
+
+
+@pytest.mark.parametrize("token", ["ä", "☃", "AA=A", "_w"])
+async def test_a_page_token_that_is_none(emulator: Emulated, token: str) -> None:
+    """Also one that is not ASCII: every listing refuses it by name."""
+    page = {"page_token": token}
+    requests = [
+        ("WorkspaceService/ListWorkspaces", workspace_pb2.ListWorkspacesRequest(page=page)),
+        ("RunService/ListRuns", run_pb2.ListRunsRequest(parent=EXPERIMENT, page=page)),
+        ("ExperimentService/ListExperiments", experiment_pb2.ListExperimentsRequest(parent=WORKSPACE, page=page)),
+        ("SecretService/ListSecrets", secret_pb2.ListSecretsRequest(parent=WORKSPACE, page=page)),
+        ("DatasetService/ListDatasets", dataset_pb2.ListDatasetsRequest(parent=WORKSPACE, page=page)),
+        ("EnvironmentService/ListEnvironments", environment_pb2.ListEnvironmentsRequest(parent=WORKSPACE, page=page)),
+    ]
+    for method, request in requests:
+        with pytest.raises(InvalidArgument) as caught:
+            await emulator.call(method, request)
+        assert caught.value.reason == "INVALID_PAGE_TOKEN", method
