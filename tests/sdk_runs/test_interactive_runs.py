@@ -194,3 +194,13 @@ def test_imports_are_light() -> None:
         [sys.executable, "-c", program], env={"PYTHONPATH": str(SDK)}, capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_the_longest_name_of_an_experiment(workspace: Workspace) -> None:
+    experiment = Experiment(workspace, "e" * 256)
+    with experiment.start_logging(snapshot_directory=None) as run:
+        run.log("loss", 1)
+    assert run.id.startswith("e" * 200)
+    assert [one.id for one in Experiment(workspace, "e" * 256).get_runs()] == [run.id]
+    with pytest.raises(UserErrorException, match="1 to 256 letters"):
+        Experiment(workspace, "e" * 257)

@@ -8,6 +8,8 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -144,6 +146,90 @@ class TestShapes:
 
         run.log("tensor", Tensor())
         assert run.get_metrics() == {"tensor": 2.5}
+
+    def test_anything_with_a_number_in_it(self, run: Run) -> None:
+        class EagerScalar:
+            """As a scalar of TensorFlow: no `item`, a length that raises, and a numpy scalar inside."""
+
+            def __init__(self, value: float) -> None:
+                self._value = value
+
+            def numpy(self) -> Any:
+                return Item(self._value)
+
+            def __float__(self) -> float:
+                return float(self._value)
+
+            def __len__(self) -> int:
+                raise TypeError("Scalar tensor has no `len()`")
+
+            def __iter__(self) -> Any:
+                raise TypeError("Cannot iterate over a scalar tensor.")
+
+        class Item:
+            def __init__(self, value: Any) -> None:
+                self._value = value
+
+            def item(self) -> Any:
+                return self._value
+
+        class Vector(list):  # type: ignore[type-arg]  # as a tensor: `item` raises what the library likes
+            def item(self) -> Any:
+                raise RuntimeError("more than one element")
+
+        class Index:
+            def __index__(self) -> int:
+                return 7
+
+        for name, value in (
+            ("eager", EagerScalar(0.5)),
+            ("whole", EagerScalar(3)),
+            ("decimal", Decimal("0.25")),
+            ("fraction", Fraction(1, 4)),
+            ("index", Index()),
+            ("object in an array", Item(Decimal(2))),
+        ):
+            run.log(name, value, step=Index())  # type: ignore[arg-type]  # more than the signature says
+        run.log_list("list", (EagerScalar(1), Decimal("0.5"), Item(True)))
+        run.log_row("row", a=EagerScalar(1), b=Fraction(1, 2))
+        run.log_table("table", {"a": [EagerScalar(1), Index()], "b": EagerScalar(2.5), "c": iter([Decimal(1)])})
+        run.log_confusion_matrix("matrix", {"data": [Decimal("0.5"), Item(1)]})
+        metrics = run.get_metrics()
+        assert metrics == {
+            "eager": 0.5,
+            "whole": 3,
+            "decimal": 0.25,
+            "fraction": 0.25,
+            "index": 7,
+            "object in an array": 2.0,
+            "list": [1, 0.5, True],
+            "row": {"a": 1, "b": 0.5},
+            "table": {"a": [1, 7], "b": 2.5, "c": [1.0]},
+            "matrix": {"data": [0.5, 1]},
+        }
+        assert (type(metrics["whole"]), type(metrics["list"][2])) == (int, bool)
+        for wrong in (Vector([1, 2]), Item(None), Item([1]), int, 1j, Fraction(10**400, 3)):
+            with pytest.raises(UserErrorException, match="must be one number"):
+                run.log("wrong", wrong)
+        with pytest.raises(UserErrorException, match="must be a list"):
+            run.log_list("wrong", EagerScalar(1))
+
+    def test_scalars_of_libraries(self, run: Run) -> None:
+        numpy = pytest.importorskip("numpy")
+        run.log("0-d", numpy.array(3))
+        run.log("one", numpy.array([[0.5]]))
+        run.log("objects", numpy.array(Decimal("0.25"), dtype=object))
+        run.log_list("list", numpy.array([Decimal(1), Fraction(1, 2)], dtype=object))
+        run.log_table("table", {"a": numpy.array(1), "b": numpy.array([1])})
+        assert run.get_metrics() == {
+            "0-d": 3,
+            "one": 0.5,
+            "objects": 0.25,
+            "list": [1.0, 0.5],
+            "table": {"a": 1, "b": [1]},
+        }
+        with pytest.raises(UserErrorException, match="must be one number"):
+            run.log("wrong", numpy.array([1, 2]))
 
     def test_steps_and_descriptions_travel(self, run: Run, client: FakeClient) -> None:
         run.log("loss", 1.0, "how wrong", step=10)

@@ -96,7 +96,7 @@ async def test_bad_parents(emulator: Emulated) -> None:
 
 
 async def test_the_longest_experiment_name_gives_a_good_run_id(emulator: Emulated) -> None:
-    run = await emulator.submit(parent=f"{WORKSPACE}/experiments/{'e' * 255}")
+    run = await emulator.submit(parent=f"{WORKSPACE}/experiments/{'e' * 256}")
     assert (await _get(emulator, run.name)).name == run.name
 
 

@@ -30,8 +30,8 @@ _RULES: dict[str, tuple[re.Pattern[str], str]] = {
     ),
     "datastore": (re.compile(r"[A-Za-z0-9_]{1,255}"), "1 to 255 letters, digits or '_'"),
     "experiment": (
-        re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}"),
-        "1 to 255 letters, digits, '-' or '_', beginning with a letter or digit",
+        re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}"),
+        "1 to 256 letters, digits, '-' or '_', beginning with a letter or digit",
     ),
     "run id": (
         re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}"),

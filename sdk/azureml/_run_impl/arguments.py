@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping
 
+from azureml._localaml.path_text import path_text
 from azureml._run_impl.dataset_inputs import Inputs, add_input, is_dataset, is_dataset_input
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def as_word(value: Any, references: References, inputs: Inputs) -> str:
             "{!r} cannot be a script argument: use text, a number, a DataReference, a datastore or a dataset "
             "input.".format(value)
         )
-    return str(value)
+    return str(path_text(value))
 
 
 def add_reference(reference: Any, references: References) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Dict, List, NamedTuple, Optional, Tuple
 
+from azureml._localaml.path_text import path_text
+
 
 class Field(NamedTuple):
     """One serialised attribute.
@@ -48,7 +50,7 @@ class ConfigElement:
             raise AttributeError(
                 "{} has no attribute {!r}. It has: {}.".format(type(self).__name__, name, ", ".join(known))
             )
-        super().__setattr__(name, value)
+        super().__setattr__(name, path_text(value))
 
     def __repr__(self) -> str:
         import json
@@ -111,4 +113,4 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if hasattr(value, "as_dict"):
         return value.as_dict()
-    return value
+    return path_text(value)

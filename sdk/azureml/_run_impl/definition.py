@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
+from azureml._localaml.path_text import path_text
 from azureml._run_impl.arguments import as_words
 from azureml._run_impl.dataset_inputs import SaveDataset, data_entries, not_saved, shown_data
+from azureml._run_impl.dockerfiles import dockerfile_text
 from azureml._run_impl.unused_settings import refuse_unsupported, settings_without_effect
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ def run_definition(config: RunConfiguration, save_dataset: SaveDataset = not_sav
             {
                 "outputCollection": bool(config.history.output_collection),
                 "snapshotProject": bool(config.history.snapshot_project),
-                "directoriesToWatch": list(config.history.directories_to_watch or ()),
+                "directoriesToWatch": [path_text(folder) for folder in config.history.directories_to_watch or ()],
             }
         ),
         "mpi": {
@@ -129,7 +131,7 @@ def _environment(environment: Environment) -> JsonObject:
     docker_part: JsonObject = {
         "enabled": bool(docker.enabled),
         "baseImage": docker.base_image,
-        "baseDockerfile": docker.base_dockerfile,
+        "baseDockerfile": dockerfile_text(docker.base_dockerfile),
         "sharedVolumes": bool(docker.shared_volumes),
         "gpuSupport": bool(docker.gpu_support),
         "shmSize": docker.shm_size,

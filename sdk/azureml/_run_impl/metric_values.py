@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, Dict, Iterable, List, Mapping, Tuple
+import operator
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Tuple
 
 SCALAR = "METRIC_TYPE_SCALAR"
 LIST = "METRIC_TYPE_LIST"
@@ -64,7 +65,8 @@ def check_integer(value: int, what: str) -> int:
 
 
 def plain_scalar(value: Any, what: str) -> Any:
-    """One value as a plain int, float, str or bool; scalars of numpy, PyTorch and others are taken by their `item()`.
+    """One value as a plain int, float, str or bool. Scalars of numpy, PyTorch, TensorFlow, Decimal and others are taken
+    by what they have of `item()`, `numpy()`, `__index__` and `__float__`.
 
     Raises:
         UserErrorException: it is no single value.
@@ -76,19 +78,9 @@ def plain_scalar(value: Any, what: str) -> Any:
     for kind in (bool, str, int, float):
         if isinstance(value, kind):
             return plain_scalar(kind(value), what)
-    item = getattr(value, "item", None)
-    if callable(item):
-        try:
-            inner = item()
-        except (TypeError, ValueError, RuntimeError):
-            inner = None
-        if type(inner) in PLAIN_TYPES:
-            return plain_scalar(inner, what)
-    if hasattr(value, "__float__") and not isinstance(value, (list, tuple, dict)) and not hasattr(value, "__len__"):
-        try:
-            return float(value)
-        except (TypeError, ValueError):
-            pass
+    inner = _inner_scalar(value)
+    if inner is not None:
+        return plain_scalar(inner, what)
     from azureml.exceptions import UserErrorException
 
     raise UserErrorException(
@@ -98,15 +90,47 @@ def plain_scalar(value: Any, what: str) -> Any:
     )
 
 
+def _inner_scalar(value: Any) -> Any:
+    """The plain int, float, str or bool that a scalar of some library holds; None when it holds none."""
+    if isinstance(value, type):
+        return None
+    for convert in (_item_of, _numpy_of, operator.index, float):
+        inner = _converted(convert, value)
+        if type(inner) in PLAIN_TYPES:
+            return inner
+    return None
+
+
+def _converted(convert: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return convert(value)
+    except Exception:  # what a library raises for "more than one value" is its own: TypeError, RuntimeError, ...
+        return None
+
+
+def _item_of(value: Any) -> Any:
+    inner = value.item()
+    # An array of objects gives one of them.
+    return inner if type(inner) in PLAIN_TYPES or hasattr(inner, "item") else float(inner)
+
+
+def _numpy_of(value: Any) -> Any:
+    return value.numpy().item()
+
+
 def plain_list(value: Any, what: str) -> List[Any]:
     """A list of single values; also from a tuple, range, numpy array or tensor of one dimension."""
     from azureml.exceptions import UserErrorException
 
     if hasattr(value, "tolist"):
         value = value.tolist()
-    if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
+    try:
+        items = None if isinstance(value, (str, bytes, Mapping)) else list(value)
+    except TypeError:
+        items = None
+    if items is None:
         raise UserErrorException("{} must be a list of values, not {}.".format(what, type(value).__name__))
-    return [plain_scalar(item, "each value of " + what) for item in value]
+    return [plain_scalar(item, "each value of " + what) for item in items]
 
 
 def plain_table(value: Any, what: str) -> Dict[str, Any]:
@@ -120,11 +144,19 @@ def plain_table(value: Any, what: str) -> Dict[str, Any]:
     table = {}
     for column, cells in value.items():
         label = "column {!r} of {}".format(column, what)
-        is_list = not isinstance(cells, (str, bytes)) and (
-            isinstance(cells, (list, tuple)) or hasattr(cells, "__len__")
-        )
-        table[str(column)] = plain_list(cells, label) if is_list else plain_scalar(cells, label)
+        table[str(column)] = plain_list(cells, label) if _is_list(cells) else plain_scalar(cells, label)
     return table
+
+
+def _is_list(cells: Any) -> bool:
+    """Whether it holds several values. A scalar of TensorFlow has a `__len__` that raises, one of numpy, too."""
+    if isinstance(cells, (str, bytes)):
+        return False
+    try:
+        len(cells)
+    except Exception:
+        return hasattr(cells, "__next__")
+    return True
 
 
 def plain_document(value: Any, what: str) -> Any:
@@ -211,6 +243,9 @@ def _item(value: Any) -> Any:
         function = getattr(value, method, None)
         if callable(function):
             return function()
+    inner = _inner_scalar(value)
+    if inner is not None:
+        return inner
     raise TypeError("{} is not JSON".format(type(value).__name__))
 
 

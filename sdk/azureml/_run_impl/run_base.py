@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Union
 
+from azureml._localaml.path_text import path_text
 from azureml._run_impl.states import state_of
 
 if TYPE_CHECKING:
@@ -88,10 +89,11 @@ def name_list(values: Any, what: str) -> List[str]:
     """One name or several. Raises UserErrorException for anything else."""
     from azureml.exceptions import UserErrorException
 
+    values = path_text(values)
     if isinstance(values, str):
         return [values]
     try:
-        names = [str(value) for value in values]
+        names = [str(path_text(value)) for value in values]
     except TypeError:
         raise UserErrorException("{} must be a list of names, not {!r}.".format(what, values)) from None
     return names

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import IO, TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
+from azureml._localaml.path_text import path_text
 from azureml._localaml.unsupported import unsupported
 from azureml._run_impl.run_base import RunBase, name_list
 
@@ -55,7 +56,7 @@ class RunFiles(RunBase):
             UserErrorException: no such file here, or the run has one of this name.
         """
         _no_datastore(datastore_name)
-        return self._upload([(name, path_or_stream)])
+        return self._upload([(path_text(name), path_or_stream)])
 
     def upload_files(
         self,
@@ -88,7 +89,7 @@ class RunFiles(RunBase):
         _no_datastore(datastore_name)
         if not os.path.isdir(path):
             raise UserErrorException("{} is no folder.".format(path))
-        return self._upload([(_join(name, inner), file) for inner, file in files_below(path)])
+        return self._upload([(_join(path_text(name), inner), file) for inner, file in files_below(path)])
 
     def get_file_names(self) -> List[str]:
         """The names of all files of the run, logs included; sorted."""
@@ -108,8 +109,9 @@ class RunFiles(RunBase):
         Raises:
             UserErrorException: the run has no such file; the text names those that it has.
         """
+        name = path_text(name)
         base_name = name.rstrip("/").rpartition("/")[2]
-        target = output_file_path or base_name
+        target = os.fspath(output_file_path or base_name)
         if target.endswith(("/", os.sep)) or os.path.isdir(target):
             target = os.path.join(target, base_name)
         self._download([(name, target)])
@@ -136,7 +138,7 @@ class RunFiles(RunBase):
         """
         from azureml.exceptions import UserErrorException
 
-        wanted = (prefix or "").lstrip("/")
+        wanted = path_text(prefix or "").lstrip("/")
         while wanted.startswith("./"):
             wanted = wanted[2:]
         names = sorted(item["path"] for item in self._artifacts(wanted))
@@ -271,7 +273,7 @@ class RunFiles(RunBase):
             sample_output_dataset,
             resource_configuration,
         )
-        path = model_name if model_path is None else model_path
+        path = model_name if model_path is None else path_text(model_path)
         request.update(runId=self.id, runPath=path, childPaths=name_list(child_paths or (), "child_paths"))
         return Model(workspace, _message=model_call(workspace, "RegisterModel", request))
 

@@ -28,7 +28,8 @@ class RunMetrics(RunBase):
         """Logs one value. Logged again under the same name it makes a list.
 
         Args:
-            value: a number, text or bool; also a scalar of numpy or a tensor with one element.
+            value: a number, text or bool; also a scalar of numpy, a tensor with one element, and whatever else has
+                `item()` or `__float__`, such as a Decimal.
             step: the x-axis' value in charts.
 
         Raises:

@@ -9,6 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
 from azureml._localaml.labels import text_map
+from azureml._localaml.path_text import path_text
 from azureml._run_impl.definition import run_definition
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ def submit_run(
     if not os.path.isdir(source_directory):
         from azureml.exceptions import UserErrorException
 
-        raise UserErrorException("The source directory {!r} does not exist or is no folder.".format(source_directory))
+        raise UserErrorException(
+            "The source directory {!r} does not exist or is no folder.".format(os.fspath(source_directory))
+        )
     if "script" in definition:
         definition["script"] = script_in_folder(definition["script"], source_directory)
     _name_own_python(definition)
@@ -123,8 +126,10 @@ def script_in_folder(script: Any, source_directory: str) -> str:
     """
     from azureml.exceptions import UserErrorException
 
+    script = path_text(script)
     if not isinstance(script, str) or not script:
         raise UserErrorException("No entry script is given: name a file inside the source directory.")
+    source_directory = os.fspath(source_directory)
     folder = os.path.abspath(source_directory)
     path = os.path.normpath(os.path.join(folder, script))
     inside = os.path.relpath(path, folder)

@@ -26,6 +26,7 @@ def local_files(model_path: str, child_paths: Optional[Iterable[str]]) -> List[T
         FileNotFoundError: there is no such file or folder.
         WebserviceException: the folder has no files, or a child path is not in it.
     """
+    model_path = os.fspath(model_path)
     if "://" in model_path:
         from azureml._localaml.unsupported import unsupported
 

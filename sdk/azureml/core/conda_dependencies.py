@@ -197,13 +197,13 @@ class CondaDependencies:
 
     def save_to_file(self, base_directory: str, conda_file_path: Optional[str] = None) -> str:
         """Writes the conda environment file; returns its path relative to `base_directory`."""
-        relative = conda_file_path or _DEFAULT_FILE
+        relative = os.fspath(conda_file_path or _DEFAULT_FILE)
         self.save(os.path.join(base_directory, relative))
         return relative
 
     def save(self, path: Optional[str] = None) -> str:
         """Writes the conda environment file (default: ``conda_dependencies.yml`` here); returns the path."""
-        target = path or _DEFAULT_FILE
+        target = os.fspath(path or _DEFAULT_FILE)
         if os.path.isdir(target):
             target = os.path.join(target, _DEFAULT_FILE)
         folder = os.path.dirname(target)

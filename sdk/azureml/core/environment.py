@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from azureml._localaml.unsupported import unsupported
 from azureml._run_impl.config_element import ConfigElement, Field
+from azureml._run_impl.dockerfiles import dockerfile_text
 from azureml.core._environment_registry import EnvironmentRegistry, ImageBuildDetails
 from azureml.core.conda_dependencies import CondaDependencies
 from azureml.core.container_registry import ContainerRegistry
@@ -298,10 +299,7 @@ class Environment(EnvironmentRegistry, ConfigElement):
         """An image to be built from a Dockerfile (its path or its text)."""
         result = _with_packages(name, conda_specification, pip_requirements)
         result.docker.base_image = None
-        if "\n" not in dockerfile and os.path.isfile(dockerfile):
-            with open(dockerfile, encoding="utf-8") as file:
-                dockerfile = file.read()
-        result.docker.base_dockerfile = dockerfile
+        result.docker.base_dockerfile = dockerfile_text(dockerfile)
         return result
 
     @staticmethod

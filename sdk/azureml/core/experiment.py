@@ -33,7 +33,7 @@ class Experiment:
 
     Args:
         workspace: the workspace.
-        name: 1 to 255 letters, digits, `-` or `_`, beginning with a letter or digit.
+        name: 1 to 256 letters, digits, `-` or `_`, beginning with a letter or digit.
         _create_in_cloud: make it now; else at the first submit.
 
     Raises:

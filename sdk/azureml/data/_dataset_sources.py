@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
+from azureml._localaml.path_text import path_text
 from azureml.exceptions import UserErrorException
 
 _FORMS = (
@@ -49,6 +50,7 @@ def _place(value: Any) -> Any:
     if isinstance(value, str):
         return None, value
     if isinstance(value, tuple):
+        value = tuple(path_text(part) for part in value)
         if len(value) == 2 and _is_datastore(value[0]) and (value[1] is None or isinstance(value[1], str)):
             return value[0], value[1] or ""
         raise UserErrorException("A tuple as path is a datastore and a path in it, not {!r}.".format(value))

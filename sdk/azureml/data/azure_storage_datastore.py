@@ -6,6 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 
+from azureml._localaml.path_text import path_text
 from azureml._localaml.unsupported import unsupported
 from azureml.data.abstract_datastore import AbstractDatastore
 from azureml.data.data_reference import DataReference
@@ -130,7 +131,7 @@ class AbstractAzureStorageDatastore(AbstractDatastore):
             UserErrorException: a file does not exist or is not below `relative_root`.
         """
         _warn_deprecated("upload_files")
-        if isinstance(files, (str, bytes)):
+        if isinstance(files, (str, bytes, os.PathLike)):
             raise UserErrorException("files must be a list of paths, not one path.")
         paths = [os.path.expanduser(os.fspath(file)) for file in files]
         for path in paths:
@@ -250,7 +251,7 @@ class AzureFileDatastore(AbstractAzureStorageDatastore):
 
 def _clean(path: Optional[str]) -> str:
     """A path in a datastore as the emulator writes it; `.`, `/` and None are the root."""
-    parts = (path or "").replace("\\", "/").split("/")
+    parts = path_text(path or "").replace("\\", "/").split("/")
     return "/".join(part for part in parts if part not in ("", "."))
 
 

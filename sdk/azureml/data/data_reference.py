@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Optional
 
+from azureml._localaml.path_text import path_text
 from azureml.exceptions import UserErrorException
 
 if TYPE_CHECKING:
@@ -45,17 +46,16 @@ class DataReference:
         if mode not in _MODES:
             raise UserErrorException("The mode of a data reference is {}, not {!r}.".format(" or ".join(_MODES), mode))
         self.datastore = datastore
-        self.data_reference_name = data_reference_name or _default_name(datastore.name, path_on_datastore)
-        self.path_on_datastore = path_on_datastore
+        self.path_on_datastore = path_text(path_on_datastore)
+        self.data_reference_name = data_reference_name or _default_name(datastore.name, self.path_on_datastore)
         self.mode = mode
-        self.path_on_compute = path_on_compute
+        self.path_on_compute = path_text(path_on_compute)
         self.overwrite = overwrite
 
     def path(self, path: Optional[str] = None, data_reference_name: Optional[str] = None) -> DataReference:
         """A reference to a place below this one."""
-        parts = [
-            part.strip("/") for part in (self.path_on_datastore, path) if part and part.strip("/") not in ("", ".")
-        ]
+        given = (self.path_on_datastore, path_text(path))
+        parts = [part.strip("/") for part in given if part and part.strip("/") not in ("", ".")]
         return DataReference(self.datastore, data_reference_name, "/".join(parts) or None)
 
     def as_mount(self) -> DataReference:

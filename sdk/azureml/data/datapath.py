@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Optional
 
+from azureml._localaml.path_text import path_text
 from azureml.data.data_reference import DataReference
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ class DataPathComputeBinding:
 
     def __init__(self, mode: str = "mount", path_on_compute: Optional[str] = None, overwrite: bool = False) -> None:
         self._mode = mode
-        self._path_on_compute = path_on_compute
+        self._path_on_compute = path_text(path_on_compute)
         self._overwrite = overwrite
 
     @property
@@ -57,7 +58,7 @@ class DataPath:
         if datastore is None:
             raise ValueError("datastore is a required parameter")
         self._datastore = datastore
-        self._path_on_datastore = path_on_datastore
+        self._path_on_datastore = path_text(path_on_datastore)
         self._name = name or "{}_{}".format(datastore.name, uuid.uuid4().hex[:8])
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
+from azureml._localaml.path_text import path_text
 from azureml._localaml.unsupported import unsupported
 from azureml.exceptions import UserErrorException
 
@@ -49,6 +50,7 @@ class DatasetConsumptionConfig:
             raise UserErrorException(
                 "{} does not support {}. Only FileDataset supports {}.".format(type(dataset).__name__, mode, mode)
             )
+        path_on_compute = path_text(path_on_compute)
         if path_on_compute is not None and not isinstance(path_on_compute, str):
             raise UserErrorException("path_on_compute must be text, not {!r}.".format(path_on_compute))
         self.dataset = dataset

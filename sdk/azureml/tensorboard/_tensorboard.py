@@ -53,7 +53,7 @@ class Tensorboard:
                 raise UserErrorException("Tensorboard takes runs, not {!r}.".format(type(run).__name__))
         if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port < 65536:
             raise UserErrorException("port must be a number from 0 to 65535, not {!r}.".format(port))
-        self._local_root = local_root
+        self._local_root = None if local_root is None else os.fspath(local_root)
         self._port = port
         self._use_display_name = use_display_name
         self._process: Optional[subprocess.Popen[bytes]] = None
