@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from azureml._run_impl import block_yaml
 from azureml._run_impl.definition import run_definition, shown_definition
 from azureml._run_impl.requirements import read_requirements_file
 from azureml.core.conda_dependencies import CondaDependencies
@@ -28,52 +26,6 @@ dependencies:
     - "mpi4py>=3.0"
     - git+https://example.org/repo.git@main#egg=thing
 """
-
-
-@pytest.fixture
-def without_yaml_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a training environment with nothing installed."""
-    for name in ("yaml", "ruamel", "ruamel.yaml"):
-        monkeypatch.setitem(sys.modules, name, None)
-
-
-@pytest.mark.usefixtures("without_yaml_packages")
-class TestYamlSubset:
-    def test_reads_a_conda_file(self) -> None:
-        assert block_yaml.load(CONDA_FILE) == {
-            "name": "project_environment",
-            "channels": ["conda-forge", "defaults"],
-            "dependencies": [
-                "python=3.6.2",
-                "scikit-learn>=0.20",
-                {"pip": ["azureml-defaults", "mpi4py>=3.0", "git+https://example.org/repo.git@main#egg=thing"]},
-            ],
-        }
-
-    def test_reads_what_it_writes(self) -> None:
-        value = {
-            "text": ["1.5", "yes", "- x", "a: b", "", ">=3", "é\n", " padded ", "#no", "null", "~", "'q'", '"'],
-            "values": {"none": None, "true": True, "int": 3, "float": 1.5, "list": [], "map": {}, "nan": float("inf")},
-            "nested": [{"a": 1, "b": [1, [2, 3]]}, ["x", {"y": "z"}]],
-        }
-        assert block_yaml.load(block_yaml.dump(value)) == value
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "a: &anchor 1",
-            "a: |\n  block",
-            "a: {b: c}",
-            "- [a, [b]]",
-            "a: 1\na: 2",
-            "a: 'open",
-            "a: 1\n   b: 2",
-            "\ta: 1",
-        ],
-    )
-    def test_refuses_by_line_what_it_does_not_know(self, text: str) -> None:
-        with pytest.raises(block_yaml.YamlSubsetError, match=r"Line [12]"):
-            block_yaml.load(text)
 
 
 class TestCondaDependencies:

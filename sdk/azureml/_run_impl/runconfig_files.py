@@ -6,8 +6,8 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
-from azureml._run_impl.block_yaml import YamlSubsetError, dump
-from azureml._run_impl.block_yaml import load as load_yaml
+from azureml._run_impl.yaml_text import YamlSubsetError, dump
+from azureml._run_impl.yaml_text import load as load_yaml
 
 if TYPE_CHECKING:
     from azureml.core.runconfig import RunConfiguration

@@ -215,7 +215,7 @@ class CondaDependencies:
 
     def serialize_to_string(self) -> str:
         """The content of the conda environment file."""
-        from azureml._run_impl.block_yaml import dump
+        from azureml._run_impl.yaml_text import dump
 
         return _HEADER + dump(self._content)
 
@@ -277,7 +277,7 @@ def _suffix(core_type: str) -> str:
 
 
 def _read_conda_file(path: str) -> Dict[str, Any]:
-    from azureml._run_impl.block_yaml import YamlSubsetError, load
+    from azureml._run_impl.yaml_text import YamlSubsetError, load
     from azureml.exceptions import UserErrorException
 
     try:
