@@ -100,6 +100,27 @@ def test_fsck_finds_and_repairs(left: Left) -> None:
         check_completed(left.resubmit())
 
 
+def test_what_children_have_is_theirs(left: Left, tmp_path: Path) -> None:
+    """Also a run with a parent is a run: its files and its snapshot belong to somebody."""
+    from azureml.core import Experiment
+
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/child.py").write_text("only the child has this")
+    with left.emulator:
+        parent = Experiment(left.workspace, "parents").start_logging(outputs=None, snapshot_directory=None)
+        child = parent.child_run()
+        child.upload_file("outputs/child.py", str(tmp_path / "code/child.py"))
+        snapshot = child.take_snapshot(str(tmp_path / "code"))
+        parent.complete()
+        child.complete()
+    assert left.fsck(0, "--repair")["artifacts_of_no_run"] == []
+    left.storage("gc")
+    with left.emulator:
+        child.download_file("outputs/child.py", str(tmp_path / "back.py"))
+        assert (tmp_path / "back.py").read_text() == "only the child has this"
+        assert Path(child.restore_snapshot(snapshot, str(tmp_path))).is_file()
+
+
 def test_uploads_that_nobody_completed_are_aborted(left: Left, cloud: MotoCloud) -> None:
     """moto says of every upload that it was begun in 2010."""
     left.storage("migrate", "--to", "s3", "--s3-endpoint", cloud.endpoint, **AWS)

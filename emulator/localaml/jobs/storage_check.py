@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from localaml.store import Store
 
 _UNFINISHED_FOR = timedelta(days=1)
+# The property of a run whose snapshot was taken later (`run.take_snapshot`).
+_TAKEN_SNAPSHOT = "ContentSnapshotId"
 
 
 @dataclass(slots=True)
@@ -99,7 +101,8 @@ async def collect_garbage(store: Store, objects: ObjectStore, *, remove: bool) -
     garbage = Garbage()
     for workspace in store.workspaces.list():
         workspace_id = workspace.workspace_id
-        used = {run.snapshot_id for run in _runs(store, workspace_id)}
+        runs = _runs(store, workspace_id)
+        used = {id for run in runs for id in (run.snapshot_id, run.properties.get(_TAKEN_SNAPSHOT, ""))}
         named: set[str] = set()
         for snapshot_id in store.snapshots.list_ids(workspace_id):
             if snapshot_id in used:
@@ -127,7 +130,7 @@ async def all_objects(objects: ObjectStore, prefix: str) -> AsyncIterator[Object
 
 
 def _runs(store: Store, workspace_id: str) -> Iterator[Run]:
-    return (run for _, run in store.runs.scan(workspace_id, RunFilter()))
+    return (run for _, run in store.runs.scan(workspace_id, RunFilter(include_children=True)))
 
 
 def _rows(store: Store, run: RunKey) -> Iterator[Artifact]:
