@@ -25,8 +25,14 @@ def main() -> int:
         "--compute", choices=("process", "docker"), default="process", help="what nodes are (default: process)"
     )
     parser.add_argument("--clients", type=int, default=4, help="how many at the same time (default: 4)")
-    parser.add_argument("--folder", type=Path, help="where everything lies; it stays (default: a temporary folder)")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="a new folder for everything, which stays (default: a temporary one)",
+    )
     options = parser.parse_args()
+    if options.folder is not None and options.folder.exists() and any(options.folder.iterdir()):
+        parser.error(f"{options.folder} is not empty: name a new folder")
     # What ends it also ends what it started.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     found = perform(

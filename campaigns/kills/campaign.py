@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,7 @@ class Options:
         seconds: for how long it may kill.
         drain_seconds: for how long runs may go on after the last kill.
         folder: where everything lies; None for a temporary one, which goes when nothing was found.
+        before_comparison: called when all is quiet, before anything is compared; for tests of the comparison.
     """
 
     kills: int = 250
@@ -58,6 +59,7 @@ class Options:
     clients: int = 4
     drain_seconds: float = 300.0
     folder: Path | None = None
+    before_comparison: Callable[[Scene], None] = lambda scene: None
 
 
 def perform(options: Options) -> list[Finding]:
@@ -92,6 +94,7 @@ def perform(options: Options) -> list[Finding]:
             scene.prepare(caller)
             _kill_among_clients(scene, killer, options)
             findings += _drain(scene, options.drain_seconds)
+            options.before_comparison(scene)
             runs = RunCheck(scene, caller)
             findings += compare_all(scene, caller, runs, variables)
         except Trouble as error:
