@@ -93,7 +93,7 @@ def perform(options: Options) -> list[Finding]:
             stack.callback(caller.close)
             scene.prepare(caller)
             _kill_among_clients(scene, killer, options)
-            findings += _drain(scene, options.drain_seconds)
+            findings += drain(scene, options.drain_seconds)
             options.before_comparison(scene)
             runs = RunCheck(scene, caller)
             findings += compare_all(scene, caller, runs, variables)
@@ -150,7 +150,7 @@ def _kill_among_clients(scene: Scene, killer: Killer, options: Options) -> None:
         scene.given_up.set()
 
 
-def _drain(scene: Scene, seconds: float) -> list[Finding]:
+def drain(scene: Scene, seconds: float) -> list[Finding]:
     """Waits until the submitted runs have ended, and says what took too long."""
     caller = Caller(scene.emulator, "http")
     mine = {key[1] for key in scene.ledger.possible("own-run")}

@@ -31,13 +31,17 @@ class SubmitWork(Work):
 
     _open: list[Submitted]
 
-    def submit(self) -> None:
-        """Submits a run, unless enough of them go on."""
+    def submit(self, kind: str = "") -> None:
+        """Submits a run, unless enough of them go on.
+
+        Args:
+            kind: one of `_KINDS`; empty: by chance.
+        """
         if not hasattr(self, "_open"):
             self._open = []
         if len(self._open) >= _MOST_OPEN:
             return
-        kind = self.random.choices(list(_KINDS), list(_KINDS.values()))[0]
+        kind = kind or self.random.choices(list(_KINDS), list(_KINDS.values()))[0]
         plan = self._plan(kind)
         run_id = f"killed_{int(time.time())}_{self.random.getrandbits(64):016x}"
         definition = self._definition(kind, plan)

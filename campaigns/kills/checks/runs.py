@@ -241,7 +241,10 @@ class RunCheck:
         for begin in range(0, len(paths), _BATCH):
             request = {"parent": parent, "paths": paths[begin : begin + _BATCH]}
             for url in self._caller.call("ArtifactService", "CreateArtifactDownloadUrls", request)["urls"]:
-                data = self._caller.get(url["url"])
+                try:
+                    data = self._caller.get(url["url"])
+                except Refused:
+                    continue  # listed, and lost
                 is_right = len(data) == sizes[url["path"]]
                 found[url["path"]] = digest(data) if is_right else f"{len(data)} bytes, not {sizes[url['path']]}"
         return found
