@@ -122,7 +122,7 @@ def compare_all(scene: Scene, caller: Caller, runs: RunCheck, variables: dict[st
     findings += machine.check_processes(scene.marker)
     emulator.stop()
     findings += machine.check_state_dir(state_dir, emulator.temporary)
-    findings += machine.check_nodes(state_dir, clusters | {SINGLE, PAIRS})
+    findings += machine.check_owners(state_dir, clusters | {SINGLE, PAIRS}, machine.workspace_ids(state_dir))
     findings += machine.check_records_whole(state_dir)
     if scene.store == "disk":
         findings += machine.check_objects(state_dir, machine.workspace_ids(state_dir))

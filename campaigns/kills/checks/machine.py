@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from campaigns.kills.checks import Finding
+from localaml.compute.launch.launching import SHARED_MEMORY, scratch_prefix
 
 _MOST_SHOWN = 20
 # What may lie in a state dir whose emulator has stopped; folders that must be empty end with `/`.
@@ -80,8 +81,20 @@ def check_state_dir(state_dir: Path, temporary: Path) -> Iterator[Finding]:
         yield Finding("leftover", f"{entry.name} in the emulator's folder for temporary files")
 
 
-def check_nodes(state_dir: Path, clusters: set[str]) -> Iterator[Finding]:
-    """Leftovers: folders of nodes of clusters that are no more. `clusters`: names of those that may be there."""
+def check_owners(state_dir: Path, clusters: set[str], workspaces: set[str]) -> Iterator[Finding]:
+    """Leftovers: folders of clusters and workspaces that are no more, and memory that ranks of runs have shared.
+
+    Args:
+        clusters: names of those that may be there.
+        workspaces: ids of those that are there.
+    """
+    for folder in sorted(
+        path for name in ("nodes", "runs", "preparing", "marks") for path in state_dir.glob(f"{name}/*")
+    ):
+        if folder.name not in workspaces:
+            yield Finding("leftover", f"{folder.relative_to(state_dir)}, of a workspace that is no more")
+    for folder in SHARED_MEMORY.glob(f"{scratch_prefix(state_dir)}*"):
+        yield Finding("leftover", f"{folder}, of a run that has ended")
     for cluster in (state_dir / "nodes").glob("*/*"):
         if cluster.name not in clusters:
             yield Finding("leftover", f"{cluster.relative_to(state_dir)}, of a cluster that is no more")

@@ -25,6 +25,7 @@ from localaml.jobs.execution import JobExecution
 from localaml.jobs.identifiers import Identifiers
 from localaml.jobs.job_tools import JobTools, run_label
 from localaml.jobs.live_logs import LiveLogs
+from localaml.jobs.node_folders import remove_empty_folder, remove_forgotten_folders
 from localaml.jobs.quota_keeper import QuotaKeeper
 from localaml.jobs.remove_tree import remove_tree
 from localaml.jobs.run_folders import RunFolders
@@ -95,6 +96,7 @@ class Orchestrator:
         if ended:
             logger.info("ended %d processes that an earlier emulator had left", ended)
         self.restore()
+        remove_forgotten_folders(self._paths, self._clusters)
         self._folders.remove_all_but(run.key for run in active)
 
     def restore(self) -> None:
@@ -209,7 +211,7 @@ class Orchestrator:
         await self._folders.settle()
         for key in [key for key in self._clusters if key.workspace_id == workspace_id]:
             await self._clusters.pop(key).remove_all()
-        for folder in (self._paths.preparing, self._paths.runs):
+        for folder in (self._paths.preparing, self._paths.runs, self._paths.marks, self._paths.nodes):
             await asyncio.to_thread(remove_tree, folder / workspace_id)
 
     # -- clusters -----------------------------------------------------------------------------------------------------
@@ -261,6 +263,7 @@ class Orchestrator:
         await control.remove_all()
         self._clusters.pop(key, None)
         self._cluster_book.delete(control.cluster)
+        remove_empty_folder(self._paths, key)
 
     def cluster_status(self, key: ClusterKey) -> ClusterStatus:
         """A cluster and its nodes, now. Raises NotFound ``COMPUTE_TARGET_NOT_FOUND``."""
