@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from azureml._localaml.private_names import install
+
+install()
+
 
 def __getattr__(name: str) -> Any:
     # With Azure's SDK, `import azureml.core` makes these attributes of the package, too.
-    if name in ("core", "data", "exceptions"):
+    if name in ("_restclient", "core", "data", "exceptions"):
         import importlib
 
         return importlib.import_module("azureml." + name)

@@ -171,3 +171,25 @@ def test_grpcio_without_the_protocol_leads_to_http(connected: EmulatorProcess) -
 
 def test_the_client_is_shared(workspace: Workspace) -> None:
     assert get_client() is workspace._client
+
+
+def test_a_snapshot_over_300_mb_where_the_limit_is_raised(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from azureml._localaml.snapshot import create_snapshot
+    from azureml._restclient import snapshots_client
+    from azureml.exceptions import SnapshotException, UserErrorException
+
+    with (tmp_path / "weights.bin").open("wb") as file:
+        file.truncate(300 * 1024 * 1024 + 1)
+    client, name = workspace._client, workspace._resource_name
+    with pytest.raises(SnapshotException, match=r"snapshots_client\.SNAPSHOT_MAX_SIZE_BYTES"):
+        create_snapshot(client, name, str(tmp_path))
+    monkeypatch.setattr(snapshots_client, "SNAPSHOT_MAX_SIZE_BYTES", 2e9)
+    assert create_snapshot(client, name, str(tmp_path))
+    monkeypatch.setattr(snapshots_client, "SNAPSHOT_MAX_SIZE_BYTES", 1000)
+    with pytest.raises(SnapshotException, match=r"the limit is 0\.0 MB"):
+        create_snapshot(client, name, str(tmp_path))
+    monkeypatch.setattr(snapshots_client, "SNAPSHOT_MAX_SIZE_BYTES", "2 GB")
+    with pytest.raises(UserErrorException, match="must be a number above 0, not '2 GB'"):
+        create_snapshot(client, name, str(tmp_path))

@@ -83,7 +83,7 @@ async def test_an_empty_folder_is_a_snapshot(emulator: Emulated) -> None:
         ("SNAPSHOT_SIZE_WRONG", [_entry("a", size_bytes=-1)]),
         ("SNAPSHOT_SIZE_WRONG", [_entry("a"), _entry("b", size_bytes=4)]),
         ("SNAPSHOT_SIZE_WRONG", [_entry("a", size_bytes=2)]),
-        ("SNAPSHOT_TOO_LARGE", [_entry("a", size_bytes=300 * 1024 * 1024 + 1)]),
+        ("SNAPSHOT_TOO_LARGE", [_entry("a", size_bytes=100 * 1024**3 + 1)]),
         ("SNAPSHOT_TOO_LARGE", [_entry(f"f{n}") for n in range(21)]),
     ],
 )
@@ -95,7 +95,7 @@ async def test_refusals(emulator: Emulated, reason: str, entries: list[snapshot_
 
 
 async def test_the_error_about_size_gives_advice(emulator: Emulated) -> None:
-    with pytest.raises(InvalidArgument, match=r"300 MB.*datastore.*\.amlignore"):
+    with pytest.raises(InvalidArgument, match=r"102400 MB.*datastore.*\.amlignore"):
         await _create(emulator, _entry("data.csv", size_bytes=2**40))
 
 

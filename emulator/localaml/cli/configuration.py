@@ -61,7 +61,7 @@ class Configuration(BaseSettings):
         60.0, gt=0, description="Seconds after which a distributed start with a rank that shows no life is ended."
     )
     snapshot_size_limit_bytes: int = Field(
-        300 * 1024 * 1024, gt=0, description="Largest source folder of a run, in bytes (Azure: 300 MB)."
+        100 * 1024**3, gt=0, description="Largest source folder of a run, in bytes; clients stop at 300 MB unless told."
     )
     snapshot_file_limit: int = Field(20_000, gt=0, description="Most files in the source folder of a run.")
     seed: int | None = Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import sys
 import threading
 import time
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
@@ -95,28 +96,41 @@ def list_source_files(source_directory: str) -> List[SourceFile]:
     return files
 
 
+def _limit(name: str, usual: int) -> int:
+    """A limit; Azure advises to set those of its module for a large source folder."""
+    module = sys.modules.get("azureml._restclient.snapshots_client")
+    value = getattr(module, name, usual)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise UserErrorException(
+            "azureml._restclient.snapshots_client.{} must be a number above 0, not {!r}.".format(name, value)
+        )
+    return int(min(value, sys.maxsize))
+
+
 def _check_limits(root: str, files: List[SourceFile]) -> None:
+    max_bytes, max_files = _limit("SNAPSHOT_MAX_SIZE_BYTES", MAX_BYTES), _limit("SNAPSHOT_MAX_FILES", MAX_FILES)
     total = sum(file.size for file in files)
     advice = (
         "Leave files out by an {} file, keep data in a datastore (`datastore.upload`, then `as_mount()`), and write "
-        "results to ./outputs of the run. https://aka.ms/aml-largefiles"
+        "results to ./outputs of the run. https://aka.ms/aml-largefiles. The limits are "
+        "azureml._restclient.snapshots_client.SNAPSHOT_MAX_SIZE_BYTES and SNAPSHOT_MAX_FILES."
     ).format(IGNORE_FILES[0])
-    if total > MAX_BYTES:
+    if total > max_bytes:
         biggest = sorted(files, key=lambda file: -file.size)[:3]
         raise SnapshotException(
             "The snapshot of {} would be {:.1f} MB; the limit is {:.1f} MB. The biggest files are {}. {}".format(
                 root,
                 total / (1 << 20),
-                MAX_BYTES / (1 << 20),
+                max_bytes / (1 << 20),
                 ", ".join("{} ({:.1f} MB)".format(file.path, file.size / (1 << 20)) for file in biggest),
                 advice,
             )
         )
     unlimited = os.environ.get(NO_FILE_LIMIT_VARIABLE, "").strip().lower() not in ("", "0", "false")
-    if len(files) > MAX_FILES and not unlimited:
+    if len(files) > max_files and not unlimited:
         raise SnapshotException(
             "The snapshot of {} would have {} files; the limit is {}. {} Or set {}=true to lift this limit.".format(
-                root, len(files), MAX_FILES, advice, NO_FILE_LIMIT_VARIABLE
+                root, len(files), max_files, advice, NO_FILE_LIMIT_VARIABLE
             )
         )
 

@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-class _Audience:
+class Audience:
     """For whom a token is meant."""
 
     ARM = "ARM"
@@ -136,7 +136,7 @@ class TokenAuthentication(AbstractAuthentication):
         super().__init__(cloud)
         self._get_token_for_audience = get_token_for_audience
 
-    def get_token(self, audience: Any = _Audience.ARM, *scopes: str, **kwargs: Any) -> Any:
+    def get_token(self, audience: Any = Audience.ARM, *scopes: str, **kwargs: Any) -> Any:
         """What the caller's function gives for this audience."""
         return self._get_token_for_audience(audience)
 

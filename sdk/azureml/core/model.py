@@ -277,4 +277,17 @@ class Model(ModelRecord, ModelGaps):
 
 # What Azure's module has for serving models.
 _MISSING = frozenset(("InferenceConfig", "ModelPackage", "ModelProfile"))
-__getattr__, __dir__ = lazy_names(__name__, {}, _MISSING)
+# Names that projects import from here: Azure's module has them, because it uses them.
+_LENT = {
+    "ContainerRegistry": "azureml.core.container_registry",
+    "Dataset": "azureml.core.dataset",
+    "Environment": "azureml.core.environment",
+    "Experiment": "azureml.core.experiment",
+    "FileDataset": "azureml.data.file_dataset",
+    "RunEnvironmentException": "azureml.exceptions",
+    "TabularDataset": "azureml.data.tabular_dataset",
+    "UserErrorException": "azureml.exceptions",
+    "WebserviceException": "azureml.exceptions",
+}
+
+__getattr__, __dir__ = lazy_names(__name__, _LENT, _MISSING)

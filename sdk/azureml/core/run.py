@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Tuple
 
+from azureml._localaml.lazy import lazy_names
 from azureml._localaml.unsupported import unsupported
 from azureml._run_impl.run_base import RunBase, Tags
 from azureml._run_impl.run_files import RunFiles
@@ -223,12 +224,21 @@ def get_run(experiment: Experiment, run_id: str, rehydrate: bool = True, clean_u
     return Run._of(experiment, run._known()) if rehydrate else run
 
 
-def __getattr__(name: str) -> Any:
+# Names that projects import from here: Azure's module has them, because it uses them.
+_LENT = {
+    "ActivityFailedException": "azureml.exceptions",
+    "Datastore": "azureml.core.datastore",
+    "Environment": "azureml.core.environment",
+    "Keyvault": "azureml.core.keyvault",
+    "RunEnvironmentException": "azureml.exceptions",
+    "RunStatus": "azureml._restclient.constants",
+    "UserErrorException": "azureml.exceptions",
     # Scripts look for these to tell whether they run offline.
-    if name in ("_OfflineRun", "_SubmittedRun"):
-        if name == "_SubmittedRun":
-            return Run
-        from azureml._run_impl.offline import OfflineRun
+    "_OfflineRun": "azureml._run_impl.offline",
+}
 
-        return OfflineRun
-    raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))
+_lent, __dir__ = lazy_names(__name__, _LENT)
+
+
+def __getattr__(name: str) -> Any:
+    return Run if name == "_SubmittedRun" else _lent(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, Optional, Union
 
+from azureml._localaml.lazy import lazy_names
 from azureml._run_impl.config_element import ConfigElement, Field
 from azureml._run_impl.runconfig_parts import (
     AmlComputeConfiguration,
@@ -234,3 +235,25 @@ class RunConfiguration(ConfigElement):
         from azureml._run_impl import runconfig_files
 
         os.remove(runconfig_files.find(path, name))
+
+
+# Names that projects import from here: Azure's module has them, because it uses them.
+_LENT = {
+    "ComputeTarget": "azureml.core.compute",
+    "DataPath": "azureml.data.datapath",
+    "DatabricksCluster": "azureml.core.databricks",
+    "DatabricksEnvironment": "azureml.core.databricks",
+    "DatabricksSection": "azureml.core.databricks",
+    "Dataset": "azureml.core.dataset",
+    "DatasetConsumptionConfig": "azureml.data.dataset_consumption_config",
+    "EggLibrary": "azureml.core.databricks",
+    "JarLibrary": "azureml.core.databricks",
+    "MavenLibrary": "azureml.core.databricks",
+    "PyPiLibrary": "azureml.core.databricks",
+    "RCranLibrary": "azureml.core.databricks",
+    "Run": "azureml.core.run",
+    "RunConfigurationException": "azureml.exceptions",
+    "UserErrorException": "azureml.exceptions",
+}
+
+__getattr__, __dir__ = lazy_names(__name__, _LENT)

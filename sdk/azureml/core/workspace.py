@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, 
 
 from azureml._localaml.client import get_client
 from azureml._localaml.labels import read_labels, text_map
+from azureml._localaml.lazy import lazy_names
 from azureml._localaml.unsupported import unsupported
 from azureml.core._workspace_contents import WorkspaceContents
 from azureml.core._workspace_gaps import WorkspaceGaps
@@ -388,3 +389,16 @@ def _list_workspaces(subscription_id: Optional[str], resource_group: Optional[st
 def _names_of(message: Mapping[str, Any]) -> Tuple[str, str, str]:
     parts = str(message["name"]).split("/")
     return parts[1], parts[3], parts[5]
+
+
+# Names that projects import from here: Azure's module has them, because it uses them.
+_LENT = {
+    "AmlCompute": "azureml.core.compute",
+    "ComputeTarget": "azureml.core.compute",
+    "Dataset": "azureml.core.dataset",
+    "InteractiveLoginAuthentication": "azureml.core.authentication",
+    "Keyvault": "azureml.core.keyvault",
+    "Model": "azureml.core.model",
+}
+
+__getattr__, __dir__ = lazy_names(__name__, _LENT)

@@ -1,0 +1,1 @@
+"""What projects import of Azure's inner package of this name."""
