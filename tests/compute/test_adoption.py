@@ -3,52 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from tests.compute.emulators import kill_emulator, start_emulator
 from tests.compute.machine import FOREVER, KINDS, PYTHON, WHICH, Machine, all_printed, ended, printed, until
-
-# Starts a run (standard input: runtime, state dir, kind, script), prints the handle, and waits to be killed.
-_EMULATOR = """
-import asyncio, json, sys
-from pathlib import Path
-from tests.compute.machine import MACHINES, PYTHON
-
-async def main():
-    runtime, state_dir, kind, script = json.loads(sys.stdin.read())
-    machine = MACHINES[runtime](Path(state_dir))
-    await machine.start()
-    job = await machine.runtime.launch(machine.plan_of(kind, "adopted", PYTHON, "-uc", script))
-    print(json.dumps(dict(job.handle)), flush=True)
-    await job.wait()
-    await asyncio.Event().wait()
-
-asyncio.run(main())
-"""
-_ROOT = Path(__file__).parents[2]
-
-
-def _start(machine: Machine, kind: str, script: str) -> tuple[subprocess.Popen[str], dict[str, object]]:
-    process = subprocess.Popen(
-        [PYTHON, "-c", _EMULATOR], cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdin and process.stdout
-    process.stdin.write(json.dumps([machine.kind, str(machine.paths.root), kind, script]))
-    process.stdin.close()
-    return process, json.loads(process.stdout.readline())
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    process.kill()
-    process.wait()
-    assert process.stdout
-    process.stdout.close()
-
 
 _WAIT = """
 import os, pathlib, time
@@ -62,10 +24,10 @@ raise SystemExit({code})
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("with_handle", [True, False], ids=["handle", "no-handle"])
 async def test_a_run_goes_on_and_is_adopted(machine: Machine, kind: str, with_handle: bool) -> None:
-    emulator, handle = _start(machine, kind, _WAIT.format(code=4))
+    emulator, handle = start_emulator(machine, kind, _WAIT.format(code=4))
     plan = machine.plan_of(kind, "adopted")
     await all_printed(machine, plan, "ready")
-    _kill(emulator)
+    kill_emulator(emulator)
     assert await machine.runtime.end_leftovers(frozenset({"adopted"})) == 0
     job = await machine.runtime.adopt(plan, handle if with_handle else {})
     assert job.handle["pid"] == handle["pid"]
@@ -79,11 +41,11 @@ async def test_a_run_goes_on_and_is_adopted(machine: Machine, kind: str, with_ha
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_run_that_ended_meanwhile(machine: Machine, kind: str) -> None:
-    emulator, handle = _start(machine, kind, "print('done')")
+    emulator, handle = start_emulator(machine, kind, "print('done')")
     plan = machine.plan_of(kind, "adopted")
     os.kill(emulator.pid, signal.SIGSTOP)
     await until((plan.run_dir / "control" / "exit").exists, "the record")
-    _kill(emulator)
+    kill_emulator(emulator)
     result = await ended(await machine.runtime.adopt(plan, handle))
     assert result.succeeded and len(result.ranks) == result.expected_ranks == {"single": 1, "ps": 2}.get(kind, 4)
 
@@ -92,10 +54,10 @@ async def test_servers_end_with_their_workers_also_while_nobody_watches(machine:
     serve_or_wait = (
         WHICH + "import pathlib, time; print('ready')\nwhile which == 2 or not pathlib.Path('go').exists(): "
     )
-    emulator, handle = _start(machine, "ps", serve_or_wait + "time.sleep(0.01)")
+    emulator, handle = start_emulator(machine, "ps", serve_or_wait + "time.sleep(0.01)")
     plan = machine.server_plan("adopted")
     await all_printed(machine, plan, "ready")
-    _kill(emulator)
+    kill_emulator(emulator)
     (plan.run_dir / "work" / "go").touch()
     await until((plan.run_dir / "control" / "exit").exists, "the record")
     await until(lambda: not machine.processes(plan), "the end of the server")
@@ -104,10 +66,10 @@ async def test_servers_end_with_their_workers_also_while_nobody_watches(machine:
 
 @pytest.mark.parametrize("kind", ["single", "ps", "rendezvous"])
 async def test_an_adopted_run_can_be_ended(machine: Machine, kind: str) -> None:
-    emulator, handle = _start(machine, kind, f"print('ready'); {FOREVER}")
+    emulator, handle = start_emulator(machine, kind, f"print('ready'); {FOREVER}")
     plan = machine.plan_of(kind, "adopted")
     await all_printed(machine, plan, "ready")
-    _kill(emulator)
+    kill_emulator(emulator)
     job = await machine.runtime.adopt(plan, handle)
     await asyncio.wait_for(job.terminate(grace_seconds=60), 10)
     assert (await ended(job)).exit_code == 128 + signal.SIGTERM
@@ -131,13 +93,13 @@ async def test_somebody_elses_process_is_not_taken_for_the_run(machine: Machine)
 
 @pytest.mark.parametrize("kind", ["mpi", "ps", "rendezvous"])
 async def test_leftovers_are_ended_but_for_the_labels_to_keep(machine: Machine, kind: str) -> None:
-    emulator, handle = _start(machine, kind, f"print('ready'); {FOREVER}")
+    emulator, handle = start_emulator(machine, kind, f"print('ready'); {FOREVER}")
     kept = replace(machine.plan("kept", PYTHON, "-uc", f"print('ready'); {FOREVER}"), nodes=(machine.third,))
     kept_job = await machine.runtime.launch(kept)
     left = machine.plan_of(kind, "adopted")
     await printed(machine, kept, "ready")
     await all_printed(machine, left, "ready")
-    _kill(emulator)
+    kill_emulator(emulator)
     # A shell in which somebody has exported the variable of the state dir is no leftover.
     shell = subprocess.Popen(["sleep", "600"], env={"LOCALAML_STATE_DIR": str(machine.paths.root)})
     try:

@@ -7,7 +7,8 @@ import os
 import signal
 
 import pytest
-from tests.compute.machine import FOREVER, KINDS, PYTHON, WHICH, Machine, all_printed, driver_logs, ended
+from tests.compute.emulators import kill_emulator, start_emulator
+from tests.compute.machine import FOREVER, KINDS, PYTHON, WHICH, Machine, all_printed, driver_logs, ended, printed
 
 # The last process whose end counts: of `ps` the second worker.
 LAST = {"single": 0, "mpi": 3, "ps": 1, "rendezvous": 3}
@@ -141,6 +142,27 @@ async def test_signals_have_their_usual_meaning(machine: Machine, kind: str) -> 
     assert (await ended(await machine.runtime.launch(plan))).succeeded
     counting = driver_logs(plan)[: LAST[kind] + 1]
     assert {machine.log(plan, name) for name in counting} == {"[True, True, True, True] set()\n"}
+
+
+async def test_signals_have_it_whatever_the_emulator_ignores(machine: Machine, kind: str) -> None:
+    """An emulator that a script has started in the background, or nohup, ignores some for good."""
+    block = "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {2, 10, 15}); "
+    block += "[signal.signal(n, signal.SIG_IGN) for n in (1, 2, 3, 10, 13, 15, 20)]; "
+    block += "os.execvp(sys.argv[1], sys.argv[1:])"
+    script = """
+import signal
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+# Python ignores two by itself, and catches SIGINT.
+print(hex(int(status["SigIgn"], 16) & ~(1 << 12 | 1 << 24)), int(status["SigBlk"], 16), int(status["SigCgt"], 16) & 2)
+"""
+    emulator, handle = start_emulator(machine, kind, script, before=[PYTHON, "-c", block])
+    plan = machine.plan_of(kind, "adopted")
+    counting = driver_logs(plan)[: LAST[kind] + 1]
+    for name in counting:
+        await printed(machine, plan, "\n", name)
+    assert {machine.log(plan, name) for name in counting} == {"0x0 0 2\n"}
+    kill_emulator(emulator)
+    assert (await ended(await machine.runtime.adopt(plan, handle))).succeeded
 
 
 async def test_a_second_launch_is_not_judged_by_the_first(machine: Machine, kind: str) -> None:

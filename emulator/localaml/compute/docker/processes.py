@@ -34,7 +34,9 @@ class ContainerProcesses:
     def __init__(self, agents: Sequence[Agent]) -> None:
         self._agents = tuple(agents)
 
-    async def find(self, variables: Mapping[str, str], *, session: int = 0) -> list[int]:
+    async def find(self, variables: Mapping[str, str], *, session: int = 0, below: int = 0) -> list[int]:
+        """Launchers have no guards here: the agent ends all that a run leaves in its container."""
+
         async def one(place: int) -> list[int]:
             # The launcher's session is on its node alone.
             answer = await self._ask(place, "find", variables=dict(variables), session=0 if place else session)

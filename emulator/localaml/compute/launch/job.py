@@ -38,7 +38,8 @@ class LaunchedJob:
     """A run's processes. Made by a runtime, which calls `begin` once.
 
     The handle: ``pid`` and ``start_time`` of the launcher (the shell that leaves the exit record), ``boot`` (an id of
-    the machine's current boot, without which the first two mean nothing) and ``launched_at`` (RFC 3339).
+    the machine's current boot, without which the first two mean nothing) and ``launched_at`` (RFC 3339). Where the
+    launcher has a guard (`scripts/keeper.py`): ``guard`` and ``guard_start_time``.
 
     Args:
         clear_up: called once all processes have ended and their result was read.
@@ -70,14 +71,17 @@ class LaunchedJob:
         self._errands: set[asyncio.Task[None]] = set()
         # The session that the launcher leads, as long as nobody else can have its number.
         self._session = 0
+        # The guard, while it lives.
+        self._guard = 0
 
     @property
     def handle(self) -> Mapping[str, Any]:
         return dict(self._handle)
 
-    def begin(self, launcher_lives: bool, ended: Callable[[LaunchedJob], None]) -> None:
+    def begin(self, launcher_lives: bool, ended: Callable[[LaunchedJob], None], *, guard_lives: bool = False) -> None:
         """Starts to watch the processes; calls `ended` when the last one has ended."""
         loop = asyncio.get_running_loop()
+        self._guard = self._handle["guard"] if guard_lives else 0
         self._session = self._handle["pid"] if launcher_lives else 0
         self._ending = loop.create_task(self._watch(launcher_lives), name=f"watch {self._plan.label}")
         self._ending.add_done_callback(lambda _: ended(self))
@@ -126,6 +130,7 @@ class LaunchedJob:
         if self._termination is not None:
             # Others of the run's processes may still use their grace.
             await asyncio.shield(self._termination)
+        await self._wait_for_the_guard()
         await self._end_those_left_behind()
         # Not earlier: the launcher's corpse kept its number, and so the session's, from being used again.
         self._session = 0
@@ -137,6 +142,22 @@ class LaunchedJob:
         await self._remove_temporary_files()
         await self._clear_up()
         return result
+
+    async def _wait_for_the_guard(self) -> None:
+        """Returns when it has ended, and with it all that the run has left behind."""
+        if not self._guard:
+            return
+        # The launcher's corpse is not ours to keep: its number, and so the session's, may be used again.
+        self._session = 0
+        # A process of the run may have stopped it.
+        await self._processes.send([self._guard], signal.SIGCONT)
+        await self._processes.send([self._guard], signal.SIGQUIT)
+        limit = asyncio.ensure_future(self._clock.sleep(_KILLED_SECONDS))
+        try:
+            await _first(self._processes.wait_for_exit(self._guard, self._handle["guard_start_time"]), limit)
+        finally:
+            limit.cancel()
+        self._guard = 0
 
     async def _end_those_left_behind(self) -> None:
         if self._session:
@@ -171,6 +192,8 @@ class LaunchedJob:
 
     async def _terminate(self, grace_seconds: float) -> None:
         grace = asyncio.ensure_future(self._clock.sleep(grace_seconds))
+        if self._guard:
+            await self._processes.send([self._guard], signal.SIGTERM)
         try:
             others = await self._tell_all(grace)
             while others and not grace.done():
@@ -252,7 +275,8 @@ class LaunchedJob:
     async def _find(self, more: Mapping[str, str] | None = None) -> list[int]:
         """Ids of the run's living processes; with `more`, only those that have these variables, too."""
         variables = {STATE_DIR: str(self._state_dir), RUN_LABEL: self._plan.label, **(more or {})}
-        return await self._processes.find(variables, session=0 if more else self._session)
+        where = {} if more else {"session": self._session, "below": self._guard}
+        return await self._processes.find(variables, **where)
 
     async def _kill_all(self) -> None:
         """Sends SIGKILL to all; `_watch` sees to those that come into being meanwhile."""

@@ -16,8 +16,9 @@ from localaml.compute.launch.table import ProcessTable
 class Processes(Protocol):
     """Looks processes up, signals them, waits for them. Ids are numbers that are unique among a run's nodes."""
 
-    async def find(self, variables: Mapping[str, str], *, session: int = 0) -> list[int]:
-        """Ids of living processes that have all these variables, or are in the session (0: of none)."""
+    async def find(self, variables: Mapping[str, str], *, session: int = 0, below: int = 0) -> list[int]:
+        """Ids of living processes that have all these variables, or are in the session (0: of none), or descend from
+        the process `below` (0: from none; only where launchers have guards)."""
         ...
 
     async def environments(self, process_ids: Collection[int]) -> dict[int, Mapping[str, str]]:
@@ -62,8 +63,8 @@ class LocalProcesses:
         self._table = table
         self._clock = clock
 
-    async def find(self, variables: Mapping[str, str], *, session: int = 0) -> list[int]:
-        return self._table.find(variables, session=session)
+    async def find(self, variables: Mapping[str, str], *, session: int = 0, below: int = 0) -> list[int]:
+        return self._table.find(variables, session=session, below=below)
 
     async def environments(self, process_ids: Collection[int]) -> dict[int, Mapping[str, str]]:
         return {process_id: self._table.environment(process_id) for process_id in process_ids}

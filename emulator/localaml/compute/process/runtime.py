@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from localaml.compute.launch.exits import wait_for_exits
 from localaml.compute.launch.job import LaunchedJob, remove_folder
 from localaml.compute.launch.launching import (
     SHARED_MEMORY,
+    PreparedLaunch,
     launcher_id,
     prepare_launch,
     scratch_folder,
@@ -27,6 +29,7 @@ from localaml.compute.launch.launching import (
 from localaml.compute.launch.processes import LocalProcesses
 from localaml.compute.launch.table import NODE, RUN_LABEL, STATE_DIR, ProcessTable
 from localaml.compute.process.isolation import Isolation, probe_isolation
+from localaml.compute.process.keeper import Keeper, is_available, is_guard
 from localaml.compute.process.logical_hosts import LogicalHosts
 from localaml.compute.process.ports import HOST, free_ports, loopback_interface
 from localaml.compute.runtime import LaunchPlan, NodeSpec
@@ -35,6 +38,8 @@ from localaml.paths import StatePaths
 
 # What the kernel and Open MPI take for a host name (no dots: Open MPI cuts names at the first).
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
+# After so long, a guard that was told that a run is over should have ended.
+_GUARD_SECONDS = 30.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -55,6 +60,7 @@ class ProcessRuntime:
         self._isolation = isolation
         self._table = ProcessTable()
         self._processes = LocalProcesses(self._table, clock)
+        self._keeper = Keeper() if is_available() else None
         self._jobs: set[LaunchedJob] = set()
 
     async def start(self) -> None:
@@ -64,6 +70,8 @@ class ProcessRuntime:
         for job in self._jobs:
             job.detach()
         self._jobs.clear()
+        if self._keeper is not None:
+            self._keeper.close()
 
     def runs_in_containers(self, node: NodeSpec) -> bool:
         return False
@@ -91,6 +99,8 @@ class ProcessRuntime:
                 "INVALID_HOST_NAME",
                 f"{node.host_name!r} cannot be a node's host name: use 1 to 63 letters, digits and dashes.",
             )
+        if self._keeper is not None:
+            self._keeper.warm_up()
         try:
             self._folder(node).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -115,30 +125,38 @@ class ProcessRuntime:
         try:
             prepared = prepare_launch(plan, self._paths.root, LogicalHosts(self._isolation, self._paths.root))
             with os.fdopen(job_files.open_append(plan.base, prepared.messages), "ab") as messages:
-                process = subprocess.Popen(
-                    prepared.words,
-                    env=prepared.environment,
-                    cwd=prepared.working_dir,
-                    stdin=subprocess.DEVNULL,
-                    stdout=messages,
-                    stderr=messages,
-                    start_new_session=True,
-                )
+                started = await self._start(prepared, messages.fileno())
         except OSError as error:
             if is_disk_full(error):
                 raise disk_full() from error
             raise FailedPrecondition(
                 "LAUNCH_FAILED", f"The run's processes cannot be started: {error.strerror} ({error.filename})."
             ) from error
+        handle = {**started, "boot": _boot(), "launched_at": self._clock.now().isoformat()}
+        return self._begin(plan, handle)
+
+    async def _start(self, prepared: PreparedLaunch, messages: int) -> dict[str, Any]:
+        """Starts a launcher; what the handle says of it. Raises OSError."""
+        if self._keeper is not None:
+            kept = await self._keeper.start(prepared.words, prepared.environment, prepared.working_dir, messages)
+            return {
+                "pid": kept.launcher,
+                "start_time": kept.launcher_start_time,
+                "guard": kept.guard,
+                "guard_start_time": kept.guard_start_time,
+            }
+        process = subprocess.Popen(
+            prepared.words,
+            env=prepared.environment,
+            cwd=prepared.working_dir,
+            stdin=subprocess.DEVNULL,
+            stdout=messages,
+            stderr=messages,
+            start_new_session=True,
+        )
         # From here on it is waited for by its id, as an adopted one is; a dropped Popen would warn, and reap it unseen.
         process.returncode = 0
-        handle = {
-            "pid": process.pid,
-            "start_time": self._table.start_time(process.pid),
-            "boot": _boot(),
-            "launched_at": self._clock.now().isoformat(),
-        }
-        return self._begin(plan, handle, launcher_lives=True)
+        return {"pid": process.pid, "start_time": self._table.start_time(process.pid)}
 
     async def adopt(self, plan: LaunchPlan, handle: Mapping[str, Any]) -> LaunchedJob:
         """As the protocol says. An empty handle is fine: the emulator was killed between the start of the processes and
@@ -146,8 +164,7 @@ class ProcessRuntime:
         known = {"pid": 0, "start_time": "", "boot": "", "launched_at": self._clock.now().isoformat(), **handle}
         if not known["pid"]:
             known.update(self._find_launcher(plan))
-        lives = known["boot"] == _boot() and self._table.start_time(known["pid"]) == known["start_time"] != ""
-        return self._begin(plan, known, launcher_lives=lives)
+        return self._begin(plan, known)
 
     async def end_leftovers(self, keep_labels: frozenset[str]) -> int:
         ended = await self._end({}, keep_labels)
@@ -157,11 +174,15 @@ class ProcessRuntime:
                 shutil.rmtree(folder, ignore_errors=True)
         return ended
 
-    def _begin(self, plan: LaunchPlan, handle: Mapping[str, Any], *, launcher_lives: bool) -> LaunchedJob:
+    def _begin(self, plan: LaunchPlan, handle: Mapping[str, Any]) -> LaunchedJob:
         scratch = scratch_folder(plan, self._paths.root)
         job = LaunchedJob(plan, handle, self._paths.root, self._processes, self._clock, lambda: remove_folder(scratch))
         self._jobs.add(job)
-        job.begin(launcher_lives, self._jobs.discard)
+        lives, is_guarded = (
+            handle["boot"] == _boot() and self._table.start_time(handle.get(name, 0)) == handle.get(time, "") != ""
+            for name, time in (("pid", "start_time"), ("guard", "guard_start_time"))
+        )
+        job.begin(lives, self._jobs.discard, guard_lives=is_guarded)
         return job
 
     def _folder(self, node: NodeSpec) -> Path:
@@ -171,15 +192,26 @@ class ProcessRuntime:
         """Ends processes of runs of this state dir that have the variables, except labels to keep; returns how many."""
         ended: set[int] = set()
         sessions: set[int] = set()
+        guards: set[int] = set()
         while True:
             found = self._of_runs(variables, keep_labels)
             if not variables:
                 found = self._with_sessions(found, sessions)
             if not found:
+                await self._wait_for_guards(guards)
                 return len(ended)
             ended.update(found)
+            if not variables:
+                guards.update(parent for parent in map(self._table.parent, found) if is_guard(parent))
             self._table.send(found, signal.SIGKILL)
             await wait_for_exits(found, self._table, self._clock)
+
+    async def _wait_for_guards(self, guards: set[int]) -> None:
+        """Returns when those who end what was left of runs have done it."""
+        for signal_number in (signal.SIGCONT, signal.SIGQUIT):
+            self._table.send(sorted(guards), signal_number)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(wait_for_exits(guards, self._table, self._clock), _GUARD_SECONDS)
 
     def _of_runs(self, variables: Mapping[str, str], keep_labels: frozenset[str]) -> list[int]:
         # The variable of the state dir alone proves nothing: people export it in their shells.
@@ -211,7 +243,11 @@ class ProcessRuntime:
         environment = self._table.environment(process_id)
         if environment.get(RUN_LABEL) != plan.label or environment.get(STATE_DIR) != str(self._paths.root):
             return {}
-        return {"pid": process_id, "start_time": start_time, "boot": _boot()}
+        found = {"pid": process_id, "start_time": start_time, "boot": _boot()}
+        guard = self._table.parent(process_id)
+        if is_guard(guard):
+            found.update(guard=guard, guard_start_time=self._table.start_time(guard))
+        return found
 
 
 def _session_of(process_id: int) -> int:

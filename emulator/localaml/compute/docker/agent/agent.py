@@ -137,6 +137,11 @@ class Service:
         user = self.user
 
         def prepare() -> None:
+            # Whatever those ignored, or held back, who have started the engine.
+            for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
+                with contextlib.suppress(OSError, ValueError):
+                    signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
             # When there is no memory left the kernel is to take the job, not process 1, with which all would go.
             with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
                 file.write(_OOM_SCORE_ADJUSTMENT)
