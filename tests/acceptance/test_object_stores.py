@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from tests.support.emulator_process import EmulatorProcess, processes_of
 from tests.support.waiting import wait_until
 
 from localaml.storage.azure_blob import AZURITE_ACCOUNT, AZURITE_KEY, AzureAccount
+from localaml.storage.azure_clouds import AZURITE_COMMAND, check_reachable
 from localaml.storage.moto_cloud import MotoCloud
 from localaml.storage.s3_client import S3Account
 
@@ -412,6 +415,33 @@ def test_a_registered_container_of_a_reachable_account_is_a_datastore_of_its_own
             assert container.download_blob("outside/hello.txt").readall() == b"from outside"
             for blob in list(container.list_blobs()):
                 container.delete_blob(blob.name)
+
+
+def test_the_documented_command_starts_an_azurite_that_serves(tmp_path: Path) -> None:
+    """The newest of the npm registry, beside the newest client."""
+    azurite_program()  # skips, or fails where it is required
+    document = (Path(__file__).parents[2] / "docs/storage.md").read_text(encoding="utf-8")
+    assert f"`{AZURITE_COMMAND}`" in document
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*AZURITE_COMMAND.split(), "--blobPort", str(port), "--location", str(tmp_path)],
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        wait_until(lambda: b"successfully listens" in log.read_bytes() or process.poll() is not None, 100, "Azurite")
+        account = AzureAccount(f"http://127.0.0.1:{port}/{AZURITE_ACCOUNT}", AZURITE_ACCOUNT, AZURITE_KEY)
+        check_reachable(account, "")
+        with account.client() as client, client.create_container("new") as container:
+            container.upload_blob("a/b", b"bytes", overwrite=False)
+            assert container.download_blob("a/b").readall() == b"bytes"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
 
 
 def test_no_azurite_is_told_with_what_to_do(tmp_path: Path) -> None:

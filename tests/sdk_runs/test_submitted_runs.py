@@ -14,6 +14,7 @@ from tests.support.old_pythons import need_python
 from azureml.core import Experiment, Run, ScriptRunConfig, get_run
 from azureml.core.script_run import ScriptRun
 from azureml.exceptions import ActivityFailedException, AzureMLException, UserErrorException
+from azureml.train.estimator import Estimator
 
 if TYPE_CHECKING:
     from azureml.core import Workspace
@@ -258,6 +259,15 @@ def test_bad_submits_leave_no_run(experiment: Experiment, tmp_path: Path) -> Non
     with pytest.raises(AzureMLException, match="no-such-cluster"):
         experiment.submit(ScriptRunConfig(str(source), "train.py", compute_target="no-such-cluster"))
     assert list(experiment.get_runs()) == []
+
+
+@pytest.mark.parametrize("make", [Estimator, ScriptRunConfig])
+def test_a_notebook_as_the_script_is_refused_at_submit(make: Any, experiment: Experiment, tmp_path: Path) -> None:
+    (tmp_path / "train.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+    name = "entry_script" if make is Estimator else "script"
+    with pytest.raises(UserErrorException, match=r"'train\.ipynb' is a notebook.*nbconvert"):
+        experiment.submit(make(source_directory=str(tmp_path), compute_target="local", **{name: "train.ipynb"}))
+    assert not list(experiment.get_runs())
 
 
 def test_a_script_given_by_its_absolute_path(submit: Submit, experiment: Experiment, tmp_path: Path) -> None:

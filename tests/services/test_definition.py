@@ -165,6 +165,7 @@ async def test_targets(emulator: Emulated, given: str, target: str) -> None:
 _BAD: list[tuple[type[LocalAmlError], str, str, dict[str, Any]]] = [
     (InvalidArgument, "INVALID_NAME", "no/good", {"target": "no/good"}),
     (InvalidArgument, "ENTRY_SCRIPT_MISSING", "entry_script", {"script": ""}),
+    (InvalidArgument, "ENTRY_SCRIPT_IS_NOTEBOOK", "nbconvert", {"script": "notebooks/train.IPYNB"}),
     (InvalidArgument, "ENTRY_SCRIPT_OUTSIDE", "outside", {"script": "../train.py"}),
     (InvalidArgument, "ENTRY_SCRIPT_OUTSIDE", "outside", {"script": "a/../../train.py"}),
     (InvalidArgument, "ENTRY_SCRIPT_OUTSIDE", "outside", {"script": "..\\train.py"}),

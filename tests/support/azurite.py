@@ -81,7 +81,6 @@ class Azurite:
                 [
                     str(program),
                     "--disableTelemetry",
-                    "--skipApiVersionCheck",
                     "--silent",
                     "--blobHost",
                     "127.0.0.1",
@@ -94,7 +93,11 @@ class Azurite:
                 stderr=log,
                 cwd=folder,
             )
-        wait_until(self._listens, 30, "Azurite", self._log.read_text)
+        try:
+            wait_until(self._listens, 100, "Azurite", self._log.read_text)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
 
     def _listens(self) -> bool:
         assert self._process.poll() is None, self._log.read_text()

@@ -285,6 +285,12 @@ def _program(definition: _Definition) -> tuple[str, tuple[str, ...]]:
             f"The entry script {definition.script[:200]!r} lies outside the source folder. "
             "Move it in, or choose a source folder that holds it; the entry script's path is relative to it.",
         )
+    if script.lower().endswith(".ipynb"):
+        raise InvalidArgument(
+            "ENTRY_SCRIPT_IS_NOTEBOOK",
+            f"The entry script {definition.script[:200]!r} is a notebook, which Python cannot run. Make a script of it "
+            "(jupyter nbconvert --to script NOTEBOOK), or submit a script that runs it, by papermill for example.",
+        )
     return check_relative_path(script, "entry script"), ()
 
 

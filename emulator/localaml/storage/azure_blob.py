@@ -22,6 +22,8 @@ from localaml.storage.remote import RemoteStore
 # The account that every Azurite has; its key is public.
 AZURITE_ACCOUNT = "devstoreaccount1"
 AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+# The least that azure-storage-blob 12.19 and every Azurite since 2022 know.
+_API_VERSION = "2021-12-02"
 AZURITE_ENDPOINT = f"http://127.0.0.1:10000/{AZURITE_ACCOUNT}"
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 60
@@ -68,6 +70,8 @@ class AzureAccount:
                 "leave them out; an account has its key, its SAS token or its connection string.",
             )
         options: dict[str, Any] = {
+            # Not the library's newest: Azurite refuses versions that are newer than itself.
+            "api_version": _API_VERSION,
             "retry_policy": LinearRetry(backoff=0, retry_total=_RETRIES, random_jitter_range=0),
             "connection_timeout": _CONNECT_SECONDS,
             "read_timeout": self.read_seconds,

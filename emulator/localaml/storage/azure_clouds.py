@@ -19,6 +19,8 @@ from localaml.storage.endpoints import without_secrets
 if TYPE_CHECKING:
     from localaml.settings import StorageSettings
 
+# The program's name is not its package's.
+AZURITE_COMMAND = "npx --yes --package azurite azurite-blob --disableTelemetry"
 # Where Azure's own tools look.
 _CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
 
@@ -32,7 +34,7 @@ def open_azure_cloud(settings: StorageSettings) -> Cloud:
             _CONNECTION_STRING: f"DefaultEndpointsProtocol={endpoint.partition(':')[0]};AccountName={AZURITE_ACCOUNT};"
             f"AccountKey={AZURITE_KEY};BlobEndpoint={endpoint};"
         }
-        hint = "Start it with 'npx azurite-blob --disableTelemetry', or say where it is with LOCALAML_AZURE_ENDPOINT."
+        hint = f"Start it with '{AZURITE_COMMAND}', or say where it is with LOCALAML_AZURE_ENDPOINT."
     else:
         connection_string = os.environ.get(_CONNECTION_STRING, "")
         if not connection_string:

@@ -129,6 +129,11 @@ def script_in_folder(script: Any, source_directory: str) -> str:
     script = path_text(script)
     if not isinstance(script, str) or not script:
         raise UserErrorException("No entry script is given: name a file inside the source directory.")
+    if script.lower().endswith(".ipynb"):
+        raise UserErrorException(
+            "The entry script {!r} is a notebook, which Python cannot run. Make a script of it (jupyter nbconvert --to "
+            "script NOTEBOOK), or submit a script that runs it, by papermill for example.".format(script)
+        )
     source_directory = os.fspath(source_directory)
     folder = os.path.abspath(source_directory)
     path = os.path.normpath(os.path.join(folder, script))
