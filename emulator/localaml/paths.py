@@ -32,6 +32,7 @@ Keys in the object store:
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -181,11 +182,14 @@ class StatePaths:
 
 ACCOUNT = "localaml"
 MODELS = "_models"
+ARTIFACTS = "azureml"
+"""Folder of a workspace's default datastore in which the artifacts of its runs are."""
+_DEFAULT_CONTAINER = "azureml-blobstore-"
 
 
 def default_container(workspace_id: str) -> str:
     """Name of the container behind a workspace's default datastore, as Azure names it."""
-    return f"azureml-blobstore-{workspace_id}"
+    return f"{_DEFAULT_CONTAINER}{workspace_id}"
 
 
 def default_file_share(workspace_id: str) -> str:
@@ -201,7 +205,27 @@ def datastore_prefix(account: str, container: str) -> str:
 def artifact_key(run: RunKey, path: str) -> str:
     """Key of a run's artifact."""
     container = datastore_prefix(ACCOUNT, default_container(run.workspace_id))
-    return f"{container}azureml/ExperimentRun/dcid.{run.run_id}/{path}"
+    return f"{container}{ARTIFACTS}/ExperimentRun/dcid.{run.run_id}/{path}"
+
+
+def has_artifacts(account: str, container: str) -> bool:
+    """Whether a datastore of this account and container holds artifacts of runs, in the folder `ARTIFACTS`."""
+    return _folded(account) == ACCOUNT and _folded(container).startswith(_DEFAULT_CONTAINER)
+
+
+def is_for_artifacts(account: str, container: str, path: str) -> bool:
+    """Whether a path of a datastore lies where the artifacts of runs are. Jobs read there, and do not write.
+
+    Args:
+        path: relative, with `/`, without `.` and `..`.
+    """
+    return has_artifacts(account, container) and _folded(path.partition("/")[0]) == ARTIFACTS
+
+
+def _folded(name: str) -> str:
+    # A file system may take "AzureML", or a name with characters that nobody sees, for the same folder.
+    seen = "".join(each for each in unicodedata.normalize("NFKC", name) if unicodedata.category(each) != "Cf")
+    return seen.casefold()
 
 
 def content_key(workspace_id: str, sha256: str) -> str:

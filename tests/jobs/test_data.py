@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.jobs.conftest import RunFiles
 
+from localaml.compute.docker.images import with_binds
+from localaml.compute.runtime import Bind, ContainerPlan
 from localaml.domain.job import DataMode, DataReference, JobSpec, Launch, PythonEnvironmentSpec
 from localaml.errors import FailedPrecondition, InvalidArgument, LocalAmlError, NotFound
 from localaml.jobs.data import PreparedData, prepare_data, substitute
@@ -78,6 +80,13 @@ async def test_what_containers_have_to_see_are_whole_datastores(files: RunFiles)
     _fill(files.datastore, {"a/b": "x"})
     data = await _prepare(files, DataReference("x", "data", DOWNLOAD, "a"), DataReference("y", "data", UPLOAD, "b"))
     assert data.folders == ()
+
+
+async def test_binds_below_others_follow_the_nearest() -> None:
+    plan = ContainerPlan("image", "python", (Bind(Path("/usr")),))
+    store = Path("/usr/state/store")
+    binds = [Bind(store, writable=True), Bind(store / "azureml"), Bind(store / "data", writable=True)]
+    assert set(with_binds(plan, binds).binds) == {*plan.binds, *binds[:2]}
 
 
 async def test_a_mount_is_the_datastores_folder_and_writes_are_objects_at_once(files: RunFiles) -> None:

@@ -272,3 +272,22 @@ async def test_an_object_that_is_replaced_while_it_is_pulled_is_read_again(
     replacements += [b"x"] * 100
     with pytest.raises(FailedPrecondition):
         await make("other").pull("")
+
+
+async def test_artifacts_of_runs_are_read_and_never_written(objects: FailingStore, tmp_path: Path) -> None:
+    prefix, artifacts = "localaml/azureml-blobstore-wid/", "azureml/ExperimentRun/dcid.other/outputs"
+    for path in (f"{artifacts}/model.pkl", f"{artifacts}/gone.pkl", "data/x"):
+        objects.put(prefix + path, b"true")
+    view = MountView(objects, prefix, tmp_path / "view", tmp_path / "a" / "b" / "view.json", RealClock())
+    await view.pull("")
+    folder = view.folder / artifacts
+    assert (folder / "model.pkl").read_text() == "true"
+    (folder / "model.pkl").write_text("forged")
+    (folder / "gone.pkl").unlink()
+    (folder / "more.pkl").write_text("forged")
+    (view.folder / "data/x").write_text("mine")
+    [note] = await view.finish()
+    assert "2 file(s) were not written: 'azureml'" in note
+    found = {info.key[len(prefix) :] for info in await objects.list(prefix)}
+    assert found == {f"{artifacts}/model.pkl", f"{artifacts}/gone.pkl", "data/x"}
+    assert objects.puts == [prefix + "data/x"]

@@ -61,7 +61,7 @@ class EmulatorProcess:
         try:
             self.endpoint = json.loads((self.state_dir / "endpoint.json").read_text())
             with urllib.request.urlopen(self.endpoint["http_address"] + "/healthz", timeout=5) as answer:
-                return answer.status == 200
+                return bool(answer.status == 200)
         except (OSError, ValueError):
             return False
 

@@ -105,6 +105,8 @@ class LaunchPlan:
         open_mpi_prefix: root of the Open MPI installation (``bin/mpirun`` in it), for MPI.
         launch_timeout_seconds: an MPI launch in which a rank shows no sign of life for so long is ended.
         container: where nodes are containers: what the run's are to be like.
+        read_only: folders that the processes can read and not change, as far as the kind of node can hold that
+            (containers have them among their binds).
     """
 
     label: str
@@ -118,6 +120,7 @@ class LaunchPlan:
     open_mpi_prefix: Path | None = None
     launch_timeout_seconds: float = 60.0
     container: ContainerPlan | None = None
+    read_only: tuple[Path, ...] = ()
 
     @property
     def base(self) -> Path:

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from localaml.clock import Clock
 from localaml.domain.models import Artifact, RunKey
 from localaml.domain.names import check_relative_path
-from localaml.errors import AlreadyExists, InvalidArgument, NotFound, unreadable
+from localaml.errors import AlreadyExists, InvalidArgument, NotFound, PermissionDenied, unreadable
 from localaml.gateway.byte_ranges import RangeNotSatisfiable, parse_range
 from localaml.gateway.connect import error_response
 from localaml.gateway.digests import content_digest, wants_digest
@@ -73,6 +73,7 @@ class BytePlane:
         if request.method not in ("GET", "HEAD", "PUT") or (kind == "log" and request.method == "PUT"):
             raise InvalidArgument("METHOD_NOT_ALLOWED", f"{request.method} is not possible here.")
         options = self._urls.verify(kind, path, "write" if request.method == "PUT" else "read", request.query)
+        self._check_holder(options)
         parts = path.split("/", shape - 1)
         if len(parts) != shape:
             raise NotFound("UNKNOWN_PATH", f"There is nothing at {request.path[:200]!r}.")
@@ -89,6 +90,15 @@ class BytePlane:
             raise ClientGone("the connection was dropped on purpose")
         response = await self._get(kind, parts, request)
         return response if drop_after is None else lose_download(response, drop_after)
+
+    def _check_holder(self, options: Mapping[str, str]) -> None:
+        """A URL that a run's processes got is worth no more than the run's token."""
+        if "run" in options:
+            workspace_id, _, run_id = options["run"].partition("/")
+            if not self._store.runs.is_going_on(RunKey(workspace_id, run_id)):
+                raise PermissionDenied(
+                    "SIGNED_URL_EXPIRED", f"The URL was given to run {run_id}, which has ended.", {"run_id": run_id}
+                )
 
     # -- writing ------------------------------------------------------------------------------------------------------
 

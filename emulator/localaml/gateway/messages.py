@@ -107,7 +107,7 @@ def too_large(limit: int) -> ResourceExhausted:
 
 
 def parse_target(target: bytes) -> tuple[str, dict[str, str]]:
-    """The decoded path and the query of a request target. Raises ValueError when it is none."""
+    """The decoded path and the query of a request target. Raises ValueError when it is none, or has a name twice."""
     text = target.decode("ascii")
     if not text.startswith("/"):
         scheme, separator, rest = text.partition("://")
@@ -115,7 +115,9 @@ def parse_target(target: bytes) -> tuple[str, dict[str, str]]:
             raise ValueError("not a path")
         text = "/" + rest.partition("/")[2]
     path, _, query = text.partition("#")[0].partition("?")
-    return (
-        unquote(path, errors="strict"),
-        dict(parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=100)),
-    )
+    pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=100)
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        # Who checks and who acts could mean another one of them.
+        raise ValueError("a name is there twice")
+    return unquote(path, errors="strict"), values

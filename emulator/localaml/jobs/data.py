@@ -6,10 +6,11 @@ Facts on modes and variables: azureml-core's `DataReference` (`mount`, `download
     mount      the datastore's real folder: a write is in the datastore at once. (Where the store has no folders here,
                it is a view that is synchronised: see `mount_view`.) A prefix of a blob store needs no
                existence, so a folder that is not there is made; a path whose last part has a suffix (`model.pkl`) is
-               taken for a file to come, and only its folder is made.
+               taken for a file to come, and only its folder is made. Where artifacts of runs are (`azureml` of the
+               default datastore) jobs only read: nothing is made there, and runtimes are told to show it read-only.
     download   a copy, below `<run>/mounts/<name>` or at `path_on_compute`.
     upload     a file or folder on the node whose content goes into the datastore when the run has ended, however it
-               ended.
+               ended. Nothing goes where artifacts are.
 
 `path_on_compute` is relative to the work folder; an absolute one must lie in the run's own folder. Links are never
 followed out of a datastore or out of the run's folder.
@@ -32,9 +33,9 @@ from localaml.domain.job import DataMode, DataReference, JobSpec
 from localaml.domain.names import check_relative_path
 from localaml.errors import FailedPrecondition, InvalidArgument, LocalAmlError, NotFound
 from localaml.jobs.file_walk import FoundFile, inside, walk_files
-from localaml.jobs.mount_view import MountViews
+from localaml.jobs.mount_view import MountViews, artifacts_kept
 from localaml.jobs.node_paths import moved, not_allowed, path_on_compute
-from localaml.paths import RunPaths, datastore_prefix
+from localaml.paths import ARTIFACTS, RunPaths, datastore_prefix, has_artifacts, is_for_artifacts
 
 if TYPE_CHECKING:
     from localaml.clock import Clock
@@ -71,11 +72,13 @@ class PreparedData:
         notes: sentences on what was left out, for the run's warnings.
         folders: what is mounted and lies outside the run's folder: whole datastores, so that runs that use the same
             ones need the same.
+        read_only: those in `folders` that the job must not write to.
     """
 
     variables: Mapping[str, str]
     notes: tuple[str, ...] = ()
     folders: tuple[Path, ...] = ()
+    read_only: tuple[Path, ...] = ()
     _objects: ObjectStore | None = field(default=None, repr=False)
     _root: Path = field(default=Path(), repr=False)
     _uploads: tuple[_Upload, ...] = field(default=(), repr=False)
@@ -147,7 +150,8 @@ async def prepare_data(
         adopt: the run's processes are going on already: work out the same paths, write nothing.
 
     Raises:
-        NotFound: ``DATASTORE_NOT_FOUND``, ``DATA_NOT_FOUND`` (nothing to download at that path).
+        NotFound: ``DATASTORE_NOT_FOUND``, ``DATA_NOT_FOUND`` (nothing to download at that path, or a mount of artifacts
+            that are not there).
         InvalidArgument: ``INVALID_PATH``, ``PATH_ON_COMPUTE_NOT_ALLOWED``.
         FailedPrecondition: ``DATA_PATH_LEAVES_DATASTORE``: a link in the datastore leads out of it.
         Unavailable: ``OBJECT_STORE_UNAVAILABLE``.
@@ -157,6 +161,7 @@ async def prepare_data(
     notes: list[str] = []
     uploads: list[_Upload] = []
     folders: set[Path] = set()
+    read_only: set[Path] = set()
     views = MountViews(objects, paths, machine_clock or RealClock())
     for reference in spec.data_references:
         datastore = store.datastores.get(workspace_id, reference.datastore)
@@ -168,14 +173,30 @@ async def prepare_data(
                 root = await views.mount(prefix, source, adopt=adopt, notes=notes)
             else:
                 folders.add(root)
-            path = await asyncio.to_thread(_mount, root, reference, source, not adopt)
+                if has_artifacts(datastore.account_name, datastore.container_name):
+                    artifacts = objects.local_folder(f"{prefix}{ARTIFACTS}/")
+                    assert artifacts is not None, "it has folders"
+                    read_only.add(artifacts)
+            theirs = is_for_artifacts(datastore.account_name, datastore.container_name, source)
+            path = await asyncio.to_thread(_mount, root, reference, source, not adopt and not theirs)
+            if theirs and not adopt and not await asyncio.to_thread(path.exists):
+                raise _nothing_there(reference, "mount")
         elif reference.mode is DataMode.DOWNLOAD:
             path = await _download(objects, reference, prefix + source, paths, notes, adopt=adopt)
         else:
             path = await asyncio.to_thread(_place_for_upload, reference, paths, not adopt)
             uploads.append(_Upload(reference, path, prefix))
         variables[VARIABLE_PREFIX + reference.name] = str(path)
-    return PreparedData(variables, tuple(notes), tuple(sorted(folders)), objects, paths.root, tuple(uploads), views)
+    return PreparedData(
+        variables,
+        tuple(notes),
+        tuple(sorted(folders)),
+        tuple(sorted(read_only)),
+        objects,
+        paths.root,
+        tuple(uploads),
+        views,
+    )
 
 
 def _path_on_datastore(reference: DataReference) -> str:
@@ -240,18 +261,21 @@ async def _download(
             count += 1
             kept += not await _fetch(objects, found, target / found[len(prefix) :], reference, paths)
         if not count and reference.path_on_datastore.strip("/"):
-            raise NotFound(
-                "DATA_NOT_FOUND",
-                f"Data reference {reference.name!r}: there is nothing at {reference.path_on_datastore!r} in datastore "
-                f"{reference.datastore!r} to download.",
-            )
+            raise _nothing_there(reference, "download")
     if kept:
         notes.append(
             f"Data reference {reference.name!r}: {kept} file(s) were there already on the node and were kept; pass "
-            "overwrite=True to "
-            "replace them."
+            "overwrite=True to replace them."
         )
     return target
+
+
+def _nothing_there(reference: DataReference, verb: str) -> NotFound:
+    return NotFound(
+        "DATA_NOT_FOUND",
+        f"Data reference {reference.name!r}: there is nothing at {reference.path_on_datastore!r} in datastore "
+        f"{reference.datastore!r} to {verb}.",
+    )
 
 
 async def _is_object(objects: ObjectStore, key: str) -> bool:
@@ -324,9 +348,12 @@ async def _upload(objects: ObjectStore, upload: _Upload, root: Path) -> list[str
     if not files and not source.is_dir():
         return [f"{what}: there is no file or folder {_shown(reference, source)} on the node; nothing was uploaded."]
     base = _path_on_datastore(reference)
-    kept = 0
+    kept = refused = 0
     for found in files:
         key = upload.key_prefix + _target_on_datastore(base, found, single=not source.is_dir())
+        if is_for_artifacts(*key.split("/", 2)):
+            refused += 1
+            continue
         if not reference.overwrite and await _is_object(objects, key):
             kept += 1
             continue
@@ -336,11 +363,12 @@ async def _upload(objects: ObjectStore, upload: _Upload, root: Path) -> list[str
                 await objects.put_file(key, pinned)
         except FileNotFoundError:
             notes.append(f"{what}: {found.relative} went away while it was uploaded.")
+    if refused:
+        notes.append(artifacts_kept(what, refused))
     if kept:
         notes.append(
             f"{what}: {kept} file(s) are in datastore {reference.datastore!r} already and were kept; pass "
-            "overwrite=True to replace "
-            "them."
+            "overwrite=True to replace them."
         )
     return notes
 

@@ -80,7 +80,7 @@ def launch_plan(
 
         # Those of the run's own folder are the runtime's to make.
         binds = [Bind(tools.job_sdk), *(Bind(folder, writable=True) for folder in data.folders)]
-        container = with_binds(container, binds)
+        container = with_binds(container, [*binds, *map(Bind, data.read_only)])
     return replace(
         bare_plan(run.key, spec, nodes, paths, tools),
         argv=argv({}),
@@ -88,6 +88,7 @@ def launch_plan(
         processes=tuple(ProcessSpec(role, part, argv(part)) for role, part in zip(roles, parts, strict=True)),
         open_mpi_prefix=environment.open_mpi_prefix,
         container=container,
+        read_only=data.read_only,
     )
 
 

@@ -8,6 +8,7 @@ What a job may rely on (`docs/storage.md` says it to users):
     at its end         all of it is in the store before the run's end is told, however it ended.
     several writers    of one object: the last one to push wins. Files that a job did not touch are never pushed, so
                        they undo nobody's work; only what it saw and removed is removed.
+    artifacts of runs  can be read in it; what a job changes or removes there stays in the view.
 
 One view serves all nodes of a run and all its references to a datastore. What was synchronised stands in an index in
 the run's folder, so that an emulator that comes back goes on where the last one was.
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, TypeVar
 from localaml import job_files
 from localaml.errors import FailedPrecondition, LocalAmlError, NotFound, ResourceExhausted, Unavailable
 from localaml.jobs.file_walk import FoundFile, walk_files
+from localaml.paths import ARTIFACTS, is_for_artifacts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -216,8 +218,9 @@ class MountView:
 
     def _look(self, notes: list[str], final: bool) -> tuple[list[FoundFile], list[str]]:
         now = self._clock.monotonic()
-        changed = []
+        changed: list[FoundFile] = []
         present = set()
+        refused = 0
         if not job_files.is_folder(self._base, self.folder):
             notes.append(f"{self.folder.name}: the mount was replaced by a link or removed; nothing of it was kept.")
             return [], []
@@ -226,10 +229,18 @@ class MountView:
             last = self._synced.get(found.relative)
             if last is not None and (last.size_bytes, last.modified_ns) == (found.size_bytes, found.modified_ns):
                 continue
-            if final or now >= self._not_before.get(found.relative, now):
+            if self._is_artifact(found.relative):
+                refused += 1
+            elif final or now >= self._not_before.get(found.relative, now):
                 changed.append(found)
         gone = [path for path in self._synced if path not in present and not os.path.lexists(self.folder / path)]
-        return changed, gone
+        removed = [path for path in gone if not self._is_artifact(path)]
+        if refused:
+            notes.append(artifacts_kept("Mount of a datastore", refused))
+        return changed, removed
+
+    def _is_artifact(self, relative: str) -> bool:
+        return is_for_artifacts(*f"{self._prefix}{relative}".split("/", 2))
 
     def _save(self) -> None:
         synced = {path: (each.size_bytes, each.modified_ns) for path, each in list(self._synced.items())}
@@ -285,6 +296,14 @@ class MountViews:
     async def finish(self) -> list[str]:
         """See `MountView.finish`."""
         return [note for view in list(self._views.values()) for note in await view.finish()]
+
+
+def artifacts_kept(what: str, count: int) -> str:
+    """The sentence about files that a job wanted to write where the artifacts of runs are."""
+    return (
+        f"{what}: {count} file(s) were not written: {ARTIFACTS!r} of the workspace's default datastore holds the "
+        "artifacts of runs, which jobs can read and not change. Use another folder, or ./outputs."
+    )
 
 
 async def _each(items: Iterable[_T]) -> AsyncIterator[_T]:

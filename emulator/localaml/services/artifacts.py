@@ -66,7 +66,9 @@ class ArtifactService:
         options = {"overwrite": "1"} if request.overwrite else None
         return artifact_pb2.CreateArtifactUploadUrlsResponse(
             urls=[
-                signed_url(path, self._context.urls.sign("artifact", (*run.key, path), "write", options))
+                signed_url(
+                    path, self._context.urls.sign("artifact", (*run.key, path), "write", options, run=caller.run)
+                )
                 for path in paths
             ]
         )
@@ -78,15 +80,15 @@ class ArtifactService:
         live = {log.path for log in live_logs(self._context, run)}
         response = artifact_pb2.CreateArtifactDownloadUrlsResponse()
         for path in _checked_paths(request.paths):
-            response.urls.append(signed_url(path, self._download(run, path, live)))
+            response.urls.append(signed_url(path, self._download(run, path, live, caller)))
         return response
 
-    def _download(self, run: Run, path: str, live: set[str]) -> tuple[str, int]:
+    def _download(self, run: Run, path: str, live: set[str], caller: Caller) -> tuple[str, int]:
         if path in live:
-            return self._context.urls.sign("log", (*run.key, path), "read")
+            return self._context.urls.sign("log", (*run.key, path), "read", run=caller.run)
         if self._context.store.artifacts.find(run.key, path) is None:
             raise missing_file(self._context, run, path)
-        return self._context.urls.sign("artifact", (*run.key, path), "read")
+        return self._context.urls.sign("artifact", (*run.key, path), "read", run=caller.run)
 
     def _check_free(self, run: Run, path: str, live: set[str], *, overwrite: bool) -> None:
         artifacts = self._context.store.artifacts

@@ -14,22 +14,28 @@ nothing of the admin service.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import descriptor_pool
 
 from localaml.domain.models import Run, RunKey
-from localaml.domain.names import ChildName, RunName, WorkspaceName, parse_child, parse_run, parse_workspace
+from localaml.domain.names import (
+    ChildName,
+    RunName,
+    WorkspaceName,
+    check_relative_path,
+    parse_child,
+    parse_run,
+    parse_workspace,
+)
 from localaml.errors import PermissionDenied
+from localaml.paths import ARTIFACTS, is_for_artifacts
 from localaml.services.rpc import Caller, snake_case
 
 if TYPE_CHECKING:
     from localaml.store import Store
-
-# Artifacts of runs lie below this folder of the default datastore (`paths.artifact_key`).
-_ARTIFACTS = "azureml"
 
 
 class _Scope:
@@ -88,6 +94,13 @@ class _Scope:
         if self.find(name) is not None and not self.descends(name.run_id):
             raise self.refuse("changing another run")
 
+    def write_files(self, datastore: str, paths: Iterable[str]) -> None:
+        """None of them is where artifacts of runs are."""
+        found = self._store.datastores.get(self._own.workspace_id, datastore)
+        for path in paths:
+            if is_for_artifacts(found.account_name, found.container_name, check_relative_path(path)):
+                raise self.refuse(f"writing to {ARTIFACTS!r} of a datastore, where artifacts of runs are")
+
     def snapshot(self, snapshot_id: str) -> None:
         """It is what the run was made from."""
         if snapshot_id != self._store.runs.get(self._own).snapshot_id:
@@ -129,9 +142,7 @@ def _datastore(scope: _Scope, request: Any) -> None:
 
 def _write_datastore(scope: _Scope, request: Any) -> None:
     _datastore(scope, request)
-    # In any case: file systems may take "AzureML" for the same folder.
-    if any(path.lstrip("./").partition("/")[0].lower() == _ARTIFACTS for path in request.paths):
-        raise scope.refuse(f"writing to {_ARTIFACTS!r} of a datastore, where artifacts of runs are")
+    scope.write_files(parse_child(request.name, "datastores").name, request.paths)
 
 
 def _create_experiment(scope: _Scope, request: Any) -> None:

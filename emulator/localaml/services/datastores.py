@@ -153,7 +153,7 @@ class DatastoreService:
             if root + path in existing:
                 response.existing_paths.append(path)
             else:
-                response.urls.append(signed_url(path, self._sign(datastore, path, write=True)))
+                response.urls.append(signed_url(path, self._sign(datastore, path, caller, write=True)))
         return response
 
     async def create_datastore_download_urls(
@@ -171,7 +171,7 @@ class DatastoreService:
                     f"There is no file {path!r} in datastore {datastore.name.name!r}.",
                     {"datastore": datastore.name.name, "path": path},
                 )
-            response.urls.append(signed_url(path, self._sign(datastore, path, write=False)))
+            response.urls.append(signed_url(path, self._sign(datastore, path, caller, write=False)))
         return response
 
     def _datastore(self, name: str) -> tuple[Datastore, bool]:
@@ -180,9 +180,9 @@ class DatastoreService:
         datastore = self._context.store.datastores.get(workspace.workspace_id, parsed.name)
         return datastore, datastore.name.name == workspace.default_datastore
 
-    def _sign(self, datastore: Datastore, path: str, *, write: bool) -> tuple[str, int]:
+    def _sign(self, datastore: Datastore, path: str, caller: Caller, *, write: bool) -> tuple[str, int]:
         parts = (datastore.account_name, datastore.container_name, path)
-        return self._context.urls.sign("datastore", parts, "write" if write else "read")
+        return self._context.urls.sign("datastore", parts, "write" if write else "read", run=caller.run)
 
 
 def _kind(value: str) -> str:

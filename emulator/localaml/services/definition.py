@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from localaml.domain.docker_arguments import parse_docker_arguments
 from localaml.domain.job import DataMode, DataReference, JobSpec, Launch
-from localaml.domain.models import ErrorInfo, Run, Snapshot
+from localaml.domain.models import Datastore, ErrorInfo, Run, Snapshot
 from localaml.domain.names import check_name, check_relative_path
 from localaml.errors import InvalidArgument, Unimplemented
 from localaml.jobs.datastore_data import data_prefix
 from localaml.jobs.targets import LOCAL_TARGET, RUN_BASED_TARGET
+from localaml.paths import ARTIFACTS, is_for_artifacts
 from localaml.services.container_definition import container_spec, stored_password
 from localaml.services.dataset_inputs import check_consumptions, check_datasets, dataset_input
 from localaml.services.definition_warnings import definition_warnings
@@ -84,7 +85,7 @@ def check_definition(
         parse_docker_arguments(spec.container.arguments)
     _check_snapshot(spec, store.snapshots.get(workspace_id, snapshot_id) if snapshot_id else None)
     for reference in spec.data_references:
-        data_prefix(store.datastores.get(workspace_id, reference.datastore))
+        _check_data(reference, store.datastores.get(workspace_id, reference.datastore))
     if definition.source_directory_data_store:
         store.datastores.get(workspace_id, definition.source_directory_data_store)
     kept = _Definition()
@@ -343,6 +344,19 @@ def _reference(name: str, value: run_definition_pb2.DataReferenceConfiguration) 
         path_on_compute=_path_on_compute(name, value.path_on_compute),
         overwrite=value.overwrite,
     )
+
+
+def _check_data(reference: DataReference, datastore: Datastore) -> None:
+    data_prefix(datastore)
+    if reference.mode is DataMode.UPLOAD and is_for_artifacts(
+        datastore.account_name, datastore.container_name, reference.path_on_datastore
+    ):
+        raise InvalidArgument(
+            "ARTIFACTS_READ_ONLY",
+            f"Data reference {reference.name!r}: {ARTIFACTS!r} of datastore {reference.datastore!r} holds artifacts of "
+            "runs, which jobs can read and not write. Upload to another folder, or leave the files in ./outputs.",
+            {"data_reference": reference.name},
+        )
 
 
 def _path_on_compute(name: str, path: str) -> str:

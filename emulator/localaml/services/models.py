@@ -93,7 +93,7 @@ class ModelService:
         for given in request.paths:
             path = check_relative_path(given, "file name of a model")
             parts = (workspace.workspace_id, upload_id, path)
-            response.urls.append(signed_url(given, self._context.urls.sign("model", parts, "write")))
+            response.urls.append(signed_url(given, self._context.urls.sign("model", parts, "write", run=caller.run)))
         return response
 
     async def get_model(self, request: model_pb2.GetModelRequest, caller: Caller) -> model_pb2.Model:
@@ -163,7 +163,10 @@ class ModelService:
         files: ModelFiles = [(path, count) for path, count in asset.payload["files"]]
         sign = self._context.urls.sign
         items = (
-            (path, signed_url(path, sign("model", (workspace.workspace_id, asset.asset_id, path), "read")))
+            (
+                path,
+                signed_url(path, sign("model", (workspace.workspace_id, asset.asset_id, path), "read", run=caller.run)),
+            )
             for path, _ in files
             if path > after
         )

@@ -29,8 +29,12 @@ class RunLogs:
         self._watcher: FileWatcher | None = None
         self._followers = 0
 
-    def urls(self, run: Run) -> run_pb2.ListRunLogsResponse:
-        """URLs of the logs that exist now, by name."""
+    def urls(self, run: Run, holder: RunKey | None = None) -> run_pb2.ListRunLogsResponse:
+        """URLs of the logs that exist now, by name.
+
+        Args:
+            holder: the run whose token the caller showed.
+        """
         context = self._context
         logs = {log.path: ("log", log.size_bytes) for log in live_logs(context, run)}
         for folder in _LOG_FOLDERS:
@@ -38,7 +42,7 @@ class RunLogs:
                 logs.setdefault(artifact.path, ("artifact", artifact.size_bytes))
         return run_pb2.ListRunLogsResponse(
             logs=[
-                signed_url(name, context.urls.sign(kind, (*run.key, name), "read"), size)
+                signed_url(name, context.urls.sign(kind, (*run.key, name), "read", run=holder), size)
                 for name, (kind, size) in sorted(logs.items())
             ]
         )

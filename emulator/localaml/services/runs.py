@@ -247,7 +247,7 @@ class RunService:
                 await subscription.wait()
 
     async def list_run_logs(self, request: run_pb2.ListRunLogsRequest, caller: Caller) -> run_pb2.ListRunLogsResponse:
-        return self._logs.urls(self._context.run(request.name))
+        return self._logs.urls(self._context.run(request.name), caller.run)
 
     async def read_run_log(
         self, request: run_pb2.ReadRunLogRequest, caller: Caller

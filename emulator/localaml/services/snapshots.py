@@ -53,7 +53,9 @@ class SnapshotService:
             if missing:
                 return snapshot_pb2.CreateSnapshotResponse(
                     missing=[
-                        signed_url(sha256, context.urls.sign("content", (workspace_id, sha256), "write"))
+                        signed_url(
+                            sha256, context.urls.sign("content", (workspace_id, sha256), "write", run=caller.run)
+                        )
                         for sha256 in missing
                     ]
                 )
@@ -76,7 +78,9 @@ class SnapshotService:
                 for entry in snapshot.entries
             ],
             urls=[
-                signed_url(entry.path, context.urls.sign("content", (workspace_id, entry.sha256), "read"))
+                signed_url(
+                    entry.path, context.urls.sign("content", (workspace_id, entry.sha256), "read", run=caller.run)
+                )
                 for entry in snapshot.entries
             ],
         )

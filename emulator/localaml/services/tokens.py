@@ -42,7 +42,8 @@ class UrlSigner:
         datastore   account, container, path                  PUT (write), GET/HEAD (read)
         log         workspace id, run id, log name            GET/HEAD (read)
         model       workspace id, upload id, path             PUT (write), GET/HEAD (read)
-    A write URL of an artifact replaces an existing one only with the option ``overwrite=1``.
+    A write URL of an artifact replaces an existing one only with the option ``overwrite=1``. One that was given to a
+    run's processes has the option ``run=<workspace id>/<run id>``, and is good for as long as that run's token.
 
     Args:
         base_url: tells the HTTP address, ``http://127.0.0.1:1234``; asked at each signing, as it may not be known yet.
@@ -57,7 +58,13 @@ class UrlSigner:
         self._lifetime = lifetime_seconds
 
     def sign(
-        self, kind: str, path_parts: Sequence[str], access: Access, options: Mapping[str, str] | None = None
+        self,
+        kind: str,
+        path_parts: Sequence[str],
+        access: Access,
+        options: Mapping[str, str] | None = None,
+        *,
+        run: RunKey | None = None,
     ) -> tuple[str, int]:
         """The URL and the second since the epoch after which it is refused.
 
@@ -66,10 +73,12 @@ class UrlSigner:
             path_parts: what names the object; only the last part may contain ``/``.
             access: what the URL is good for.
             options: further signed query values, e.g. ``{"overwrite": "1"}``.
+            run: whose token the caller showed.
         """
         expires = int(self._time.now().timestamp()) + self._lifetime
         path = "/".join([*(quote(part, safe="") for part in path_parts[:-1]), quote(path_parts[-1], safe="/")])
-        extra = dict(sorted((options or {}).items()))
+        holder = {"run": "/".join(run)} if run is not None else {}
+        extra = dict(sorted({**(options or {}), **holder}.items()))
         query = [f"access={access}", f"by={self._start}", f"expires={expires}"]
         query += [f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in extra.items()]
         signature = self._signature(kind, "/".join(path_parts), access, self._start, str(expires), extra)

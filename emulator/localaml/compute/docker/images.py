@@ -265,12 +265,12 @@ def with_binds(plan: ContainerPlan, binds: Iterable[Bind]) -> ContainerPlan:
     merged: dict[Path, bool] = {}
     for bind in (*plan.binds, *binds):
         merged[bind.path] = merged.get(bind.path, False) or bind.writable
-    kept = tuple(
-        Bind(path, writable)
-        for path, writable in merged.items()
-        if not any(above in merged and merged[above] == writable for above in path.parents)
-    )
-    return replace(plan, binds=kept)
+
+    def above(path: Path) -> bool | None:
+        # The nearest one: what is mounted below another hides that one.
+        return next((merged[each] for each in path.parents if each in merged), None)
+
+    return replace(plan, binds=tuple(Bind(path, write) for path, write in merged.items() if above(path) != write))
 
 
 def _silent(line: str) -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from localaml.compute.process.isolation import Isolation, probe_isolation
 from localaml.compute.process.keeper import Keeper, is_available, is_guard
 from localaml.compute.process.logical_hosts import LogicalHosts
 from localaml.compute.process.ports import HOST, free_ports, loopback_interface
+from localaml.compute.process.read_only import with_read_only
 from localaml.compute.runtime import LaunchPlan, NodeSpec
 from localaml.errors import FailedPrecondition, InvalidArgument, disk_full, is_disk_full
 from localaml.paths import StatePaths
@@ -124,6 +126,8 @@ class ProcessRuntime:
             self._isolation = probe_isolation()
         try:
             prepared = prepare_launch(plan, self._paths.root, LogicalHosts(self._isolation, self._paths.root))
+            entrance = await asyncio.to_thread(with_read_only, plan.read_only)
+            prepared = replace(prepared, words=[*entrance, *prepared.words])
             with os.fdopen(job_files.open_append(plan.base, prepared.messages), "ab") as messages:
                 started = await self._start(prepared, messages.fileno())
         except OSError as error:
