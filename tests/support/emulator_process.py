@@ -51,7 +51,7 @@ class EmulatorProcess:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(self.settings).encode())
         self._process.stdin.close()
-        wait_until(self._serves, 30, "the emulator to serve", on_timeout=self.log)
+        wait_until(self._serves, 120, "the emulator to serve", on_timeout=self.log)
         return self
 
     def _serves(self) -> bool:
