@@ -35,19 +35,13 @@ def _authorized(scene: Scene, **more: str) -> dict[str, str]:
         "localhost.evil.example",
         "127.0.0.1.evil.example",
         "127.0.0.1.evil.example:8080",
-        "localhost:80@evil.example",
         "localhost@evil.example",
-        "127.0.0.1:80@evil.example",
-        "[::1].evil.example",
-        "[::1]evil.example",
-        "[::1]:80.evil.example",
         "[::1",
         "::1.evil.example",
         "evil.example, localhost",
         "localhost, evil.example",
         "localhost evil.example",
         "localhost/evil.example",
-        "localhost:evil.example",
         "localhost#.evil.example",
         "192.0.2.1",
         "0.0.0.0",
@@ -125,7 +119,7 @@ def test_requests_within_requests(scene: Scene) -> None:
         "Content-Length: -1\r\n\r\n",
         "Content-Length: 0x0\r\n\r\n",
     ):
-        with socket.create_connection((place.hostname, place.port), 20) as connection:
+        with socket.create_connection((place.hostname, place.port or 0), 20) as connection:
             connection.settimeout(20)
             connection.sendall((head + lengths + smuggled).encode())
             connection.shutdown(socket.SHUT_WR)

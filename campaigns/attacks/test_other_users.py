@@ -85,18 +85,6 @@ def test_the_state_dir_is_closed(scene: Scene, opened: None) -> None:
     assert told == {"read": [], "written": [], "listed": [], "connected": []}
 
 
-def test_files_are_closed_by_modes_of_their_own(scene: Scene, opened: None) -> None:
-    """Also when somebody has opened the state dir itself."""
-    assert scene.upload("data/private.txt", b"private").status == 201
-    names = ("metadata.sqlite3", "metadata.sqlite3-wal", "metadata.sqlite3-shm", "token", "signing.key", "objects")
-    scene.state_dir.chmod(0o755)
-    try:
-        told = _as_nobody(LOOK, [str(scene.state_dir / name) for name in (*names, "incoming")])
-    finally:
-        scene.state_dir.chmod(0o700)
-    assert told == {"read": [], "written": [], "listed": [], "connected": []}
-
-
 def test_the_ports_give_nothing_without_a_token(scene: Scene) -> None:
     script = """
 import json, sys, urllib.request, urllib.error

@@ -127,7 +127,7 @@ class ProcessRuntime:
         try:
             prepared = prepare_launch(plan, self._paths.root, LogicalHosts(self._isolation, self._paths.root))
             entrance = await asyncio.to_thread(with_read_only, plan.read_only)
-            prepared = replace(prepared, words=[*entrance, *prepared.words])
+            prepared = replace(prepared, words=(*entrance, *prepared.words))
             with os.fdopen(job_files.open_append(plan.base, prepared.messages), "ab") as messages:
                 started = await self._start(prepared, messages.fileno())
         except OSError as error:
