@@ -35,6 +35,8 @@ _WAYS = {
 _ORDERLY_STOP_SHARE = 0.08
 _PHASE_SECONDS = 4.0
 _MOST_DELAY_SECONDS = 0.08
+# Where starts take long (a busy machine) the emulator also gets longer to do something: this part of a start.
+_UPTIME_SHARE = 0.5
 
 
 class Killer:
@@ -85,11 +87,11 @@ class Killer:
             if not emulator.is_alive:
                 raise Trouble(f"the emulator ended while it started:\n{emulator.log_tail()}")
         elif way in _PHASES:
-            if not self._watcher.wait_for(way, _PHASE_SECONDS):
+            if not self._watcher.wait_for(way, max(_PHASE_SECONDS, self._uptime)):
                 way = "any moment"
             pause(delay * delay * _MOST_DELAY_SECONDS)
         else:
-            pause(delay * self._most_uptime)
+            pause(delay * self._uptime)
             if way == "while stopped (SIGSTOP)":
                 emulator.send(signal.SIGSTOP)
                 pause(self._random.random() * 0.5)
@@ -107,12 +109,17 @@ class Killer:
         self._start()
 
     def _stop_in_order(self) -> None:
-        pause(self._random.random() * self._most_uptime)
+        pause(self._random.random() * self._uptime)
         self._scene.ledger.journal.note("orderly stop")
         self._check_alive("")
         self._scene.emulator.stop()
         self.orderly_stops += 1
         self._start()
+
+    @property
+    def _uptime(self) -> float:
+        """Seconds that the emulator has at most before a kill at any moment."""
+        return max(self._most_uptime, _UPTIME_SHARE * (self.starts[-1] if self.starts else 0.0))
 
     def _check_alive(self, way: str) -> None:
         if not self._scene.emulator.is_alive and way != "in an orderly stop":

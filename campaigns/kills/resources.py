@@ -89,7 +89,9 @@ class ResourceWork(Work):
     def files(self) -> None:
         """Puts files into the default datastore, some over others."""
         files = {
-            f"data/c{self.number}/{self.random.choice(('', 'deep/'))}{self.random.randint(0, 30)}.bin": self.data()
+            f"data/c{self.number}/{self.random.choice(('', 'deep/'))}{self.random.randint(0, 30)}.bin": self.data(
+                large=True
+            )
             for _ in range(self.random.randint(1, 3))
         }
         for path, data in files.items():

@@ -13,6 +13,7 @@ from campaigns.kills.scene import Scene
 
 _GIVE_UP_SHARE = 0.1
 _MOST_ATTEMPTS = 200
+_LARGE_SHARE, _LARGE_BYTES = 0.03, 20_000_000
 
 
 class Work:
@@ -44,9 +45,15 @@ class Work:
         """Whether the next call is not to be repeated."""
         return self.random.random() < _GIVE_UP_SHARE
 
-    def data(self, most: int = 60_000) -> bytes:
-        """Bytes by the seed; mostly few."""
-        size = self.random.choice((0, 1, 100, 3000, most))
+    def data(self, *, large: bool = False) -> bytes:
+        """Bytes by the seed; mostly few.
+
+        Args:
+            large: sometimes so many that a store in a cloud gets them in several parts.
+        """
+        size = self.random.choice((0, 1, 100, 3000, 60_000))
+        if large and self.random.random() < _LARGE_SHARE:
+            size = _LARGE_BYTES
         return self.random.randbytes(size)
 
     def upload(self, ask: Callable[[], list[Message]], files: dict[str, bytes]) -> None:

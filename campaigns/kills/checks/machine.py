@@ -29,6 +29,7 @@ _FILES = {
     "had-containers",
     "disk-reserve",
     "clock.json",
+    "docker-nodes",  # scripts that all containers see
 }
 _EMPTY = {"incoming", "runs", "preparing", "removing", "marks"}
 _HASH = re.compile(r"[0-9a-f]{64}")

@@ -105,7 +105,10 @@ class RunCheck:
     def _left(self, run: Message, state: str, facts: Message, ends: list[str]) -> Iterator[Finding]:
         """What its processes left: files, logs, metrics."""
         run_id, plan = run["runId"], facts["plan"]
-        starts = [change["state"] for change in run["stateChanges"]].count("RUN_STATE_STARTING")
+        states = [change["state"] for change in run["stateChanges"]]
+        starts = states.count("RUN_STATE_STARTING")
+        # Cancelled before the start of its processes was noted: what they had begun went with its folder.
+        is_begun = starts == 1 and "RUN_STATE_RUNNING" in states
         notes = self._notes(run_id)
         try:
             artifacts = self._artifacts(run_id)
@@ -125,7 +128,7 @@ class RunCheck:
             else:
                 wanted = noted or {}
             lost = [path for path in wanted if path not in artifacts]
-            if lost and not (starts > 1 and not natural_end):
+            if lost and (natural_end or is_begun):
                 yield Finding("lost", f"{where}: {len(lost)} of {len(wanted)} files: {', '.join(lost[:5])}")
             changed = [path for path in wanted if path in artifacts and artifacts[path] != wanted[path]]
             if changed and natural_end:
