@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from campaigns.calls import Lost, Message
+from campaigns.calls import Lost, Message, Refused
 from campaigns.kills.scene import DATASTORE, EXPERIMENT, GROUP, WORKSPACE, cluster_request
 from campaigns.kills.working import Work, digest
 
@@ -20,6 +20,7 @@ _FAMILIES = (
     "standardNCSv2Family",
     "standardNVFamily",
 )
+_MOST_UPLOADS = 10
 _GONE = frozenset({"NOT_FOUND"})
 
 
@@ -132,11 +133,6 @@ class ResourceWork(Work):
             request = {"parent": WORKSPACE, "uploadId": upload_id, "paths": list(files)}
             return list(self.caller.call("ModelService", "CreateModelUploadUrls", request).get("urls", ()))
 
-        try:
-            self.upload(ask, files)
-        except Lost:
-            self.ledger.count("lost")  # what was sent belongs to nothing
-            return
         request = {
             "parent": WORKSPACE,
             "modelName": name,
@@ -148,7 +144,16 @@ class ResourceWork(Work):
         }
         facts = {"name": name, "files": {path: digest(data) for path, data in files.items()}, "colour": nonce[:4]}
         with self.ledger.change(("model", str(self.number), nonce), facts):
-            self._call("ModelService", "RegisterModel", request)
+            for _ in range(_MOST_UPLOADS):
+                self.upload(ask, files)
+                try:
+                    self._call("ModelService", "RegisterModel", request)
+                    return
+                except Refused as error:
+                    # A start removes files of models that nobody has registered: the SDK sends them again, too.
+                    if error.reason != "MODEL_FILES_MISSING":
+                        raise
+            raise Lost("each time a start came between the files and the registration")
 
     def _change_model(self, nonce: str) -> None:
         key = ("model", str(self.number), nonce)
