@@ -16,8 +16,9 @@ from tests.gateway.http_client import Answer, Client, Served, serving
 from localaml.clock import RealClock
 from localaml.domain.models import RunKey
 from localaml.errors import FailedPrecondition, NotFound
-from localaml.gateway.app import Gateway, is_loopback_name
+from localaml.gateway.app import Gateway
 from localaml.gateway.byte_plane import BytePlane
+from localaml.gateway.hosts import is_loopback_name
 from localaml.services.rpc import Caller, Streams, method_table
 from localaml.services.tokens import RunTokens, UrlSigner, authenticator
 from localaml.storage.memory import MemoryStore
@@ -256,6 +257,31 @@ async def test_foreign_host_names_are_refused(client: Client) -> None:
     assert (await client.answer()).status == 421
 
 
+@pytest.mark.parametrize("name", ["[::1].evil.example", "localhost:80@evil.example", "evil.example"])
+async def test_foreign_names_get_nothing_wherever_they_stand(client: Client, name: str) -> None:
+    assert (await client.ask("GET", "/healthz", host=name)).status == 421
+    assert (await client.ask("GET", f"http://{name}/healthz")).status == 421
+    assert (await client.ask("GET", f"http://{name}?/healthz")).status == 421
+    assert (await client.ask("GET", f"http://localhost@{name}/healthz")).status == 421
+    assert (await client.ask("GET", "http://localhost:80/healthz")).body == b"ok"
+    client.send(f"GET /healthz HTTP/1.1\r\nHost: localhost\r\nhOsT: {name}\r\n\r\n".encode())
+    assert (await client.answer()).status == 400
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "", "http://localhost:1", "http://localhost@evil"])
+async def test_pages_of_others_get_nothing(client: Client, origin: str) -> None:
+    """A browser tells for whose page it asks."""
+    for method, path in (("GET", "/healthz"), ("POST", GET_RUN), ("OPTIONS", GET_RUN)):
+        answer = await client.ask(method, path, origin=origin, content_type="application/json")
+        assert error_of(answer)[::2] == (403, "ORIGIN_NOT_ALLOWED")
+        assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_its_own_pages_are_answered(client: Client) -> None:
+    answer = await client.ask("GET", "/healthz", host="LocalHost:8080", origin="http://localhost:8080")
+    assert (answer.status, answer.body) == (200, b"ok")
+
+
 @pytest.mark.parametrize(
     ("host", "good"),
     [
@@ -273,6 +299,39 @@ async def test_foreign_host_names_are_refused(client: Client) -> None:
         ("10.0.0.1", False),
         ("0.0.0.0", False),
         ("[::]", False),
+        ("[::1].evil.example", False),
+        ("localhost:80@evil.example", False),
+        ("localhost@evil.example", False),
+        ("user@localhost", False),
+        ("[::1]@evil.example:80", False),
+        ("evil.example:80]", False),
+        ("[localhost]", False),
+        ("[127.0.0.1]", False),
+        ("::1", False),
+        ("[::1%lo]", False),
+        ("[::1]:", False),
+        ("localhost:", False),
+        ("localhost:0", False),
+        ("localhost:65535", True),
+        ("localhost:65536", False),
+        ("localhost:80:80", False),
+        ("localhost:٣", False),
+        ("localhost:+80", False),
+        ("localhost.", False),
+        (".localhost", False),
+        ("-.localhost", False),
+        ("evil.example.localhost", True),
+        ("localhost.evil.example.", False),
+        ("evil.example#.localhost", False),
+        ("evil.example/.localhost", False),
+        ("evil.example\\.localhost", False),
+        ("localhost, evil.example", False),
+        (" localhost", False),
+        ("localhost\n", False),
+        ("127.1", False),
+        ("2130706433", False),
+        ("0177.0.0.1", False),
+        ("127.0.0.1.", False),
     ],
 )
 def test_loopback_names(host: str, good: bool) -> None:

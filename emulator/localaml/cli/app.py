@@ -13,6 +13,8 @@ import typer
 from localaml import __version__
 from localaml.cli import doctor_command, emulator_commands, history_commands
 from localaml.cli.failure import CliError
+from localaml.cli.output import visible
+from localaml.cli.terminal import protect_terminal
 from localaml.errors import LocalAmlError
 
 app = typer.Typer(
@@ -73,6 +75,7 @@ def _version() -> None:
 def run() -> None:
     """Runs the command line; exit code 0, 1 (failure) or 2 (wrong use)."""
     add_groups(sys.argv[1:])
+    protect_terminal()
     try:
         app()
     except CliError as error:
@@ -90,4 +93,5 @@ def run() -> None:
 
 
 def _tell(message: str) -> None:
-    print(f"localaml: {message}", file=sys.stderr)
+    # The end of a log is part of some messages: its lines stay lines.
+    print("\n".join(visible(line) for line in f"localaml: {message}".split("\n")), file=sys.stderr)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -207,17 +206,15 @@ def logs(
 ) -> None:
     """Show the log of an emulator that was started with -d."""
     from localaml.cli.launcher import follow_file
+    from localaml.cli.terminal import log_writer
 
     folder = default_state_dir() if state_dir is None else state_dir.expanduser().absolute()
     path = StatePaths(folder).log
     if not path.is_file():
         raise CliError(f"There is no log {path}: only 'localaml start -d' writes one.")
 
-    def write(data: bytes) -> None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-
-    follow_file(path, tail=tail, follow=follow, write=write)
+    with log_writer(raw=False) as write:
+        follow_file(path, tail=tail, follow=follow, write=write)
 
 
 def env(state_dir: StateDirOption = None) -> None:

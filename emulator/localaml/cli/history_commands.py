@@ -14,7 +14,7 @@ from localaml.cli.options import (
     WorkspaceOption,
     resolve_workspace,
 )
-from localaml.cli.output import Format, OutputOption, plain, print_json
+from localaml.cli.output import Format, OutputOption, plain, print_json, visible
 
 if TYPE_CHECKING:
     from localaml.cli.client import Client
@@ -98,4 +98,5 @@ def _show(event: event_pb2.Event, output: Format) -> None:
     time = event.time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     states = " -> ".join(state for state in (event.old_state, event.new_state) if state)
     where = f" on {event.cluster}" if event.cluster and event.kind in ("run", "node") else ""
-    print(f"{event.sequence:>6}  {time}  {event.kind:<7} {event.subject}{where}: {states} ({event.cause})", flush=True)
+    line = f"{event.sequence:>6}  {time}  {event.kind:<7} {event.subject}{where}: {states} ({event.cause})"
+    print(visible(line), flush=True)

@@ -26,6 +26,7 @@ from localaml.cli.output import (
     print_json,
     show_size,
     show_time,
+    visible,
 )
 from localaml.cli.run_download import fetch
 from localaml.domain.labels import shown_labels
@@ -135,4 +136,4 @@ def download(
         found = _get(client, model, parent)
         request = model_pb2.CreateModelDownloadUrlsRequest(name=found.name, version=found.version)
         for signed in client.pages(client.models.CreateModelDownloadUrls, request, "urls"):
-            print(fetch(signed.url, to, check_relative_path(signed.path, "file name")))
+            print(visible(str(fetch(signed.url, to, check_relative_path(signed.path, "file name")))))

@@ -30,6 +30,7 @@ from localaml.cli.output import (
     show_enum,
     show_size,
     show_time,
+    visible,
 )
 from localaml.domain.labels import shown_labels
 from localaml_proto.v1 import artifact_pb2, run_pb2
@@ -144,17 +145,24 @@ def logs(
     log: Annotated[
         str | None, typer.Option("--log", help="Name of the log. Default: the output of the script (rank 0).")
     ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Also to a terminal as it is; it does whatever it is told.")
+    ] = False,
     workspace: WorkspaceOption = None,
     resource_group: GroupOption = None,
     subscription_id: SubscriptionOption = None,
     state_dir: StateDirOption = None,
 ) -> None:
-    """Print a run's log. Its bytes are passed on as they are."""
+    """Print a run's log: its bytes into a file or pipe, its text on a terminal.
+
+    A terminal gets colours and bars of progress as they are; what else would make it do something is spelled out
+    (\\x1b]0;title\\x07).
+    """
     from localaml.cli.run_logs import print_log
 
     with connect(state_dir) as client:
         name = _run_name(client, run_id, subscription_id, resource_group, workspace)
-        print_log(client, name, log, follow=follow)
+        print_log(client, name, log, follow=follow, raw=raw)
 
 
 @app.command()
@@ -217,4 +225,4 @@ def download(
         if not wanted:
             raise CliError("The run has no such files; see 'localaml run files'.")
         for path in download_artifacts(client, run_name, wanted, folder):
-            print(path)
+            print(visible(str(path)))

@@ -10,6 +10,7 @@ from contextlib import closing
 from localaml.cli.client import Client
 from localaml.cli.failure import CliError
 from localaml.cli.output import show_enum, visible
+from localaml.cli.terminal import log_writer
 from localaml_proto.v1 import run_pb2
 
 _FOLDER = "azureml-logs/"
@@ -43,18 +44,20 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in _NUMBER.split(name)]
 
 
-def print_log(client: Client, run_name: str, log: str | None, *, follow: bool) -> None:
+def print_log(client: Client, run_name: str, log: str | None, *, follow: bool, raw: bool = False) -> None:
     """Writes a log's bytes to stdout; with `follow` waits for the log, and goes on until the run has ended.
+
+    Args:
+        raw: also to a terminal as they are, see `terminal`.
 
     Raises:
         CliError: the run or the log does not exist.
     """
     found = _await_log(client, run_name, log) if follow else _find_log(client, run_name, log)
     request = run_pb2.ReadRunLogRequest(name=run_name, log_name=found, follow=follow)
-    with closing(client.stream(client.runs.ReadRunLog, request)) as chunks:
+    with closing(client.stream(client.runs.ReadRunLog, request)) as chunks, log_writer(raw=raw) as write:
         for chunk in chunks:
-            sys.stdout.buffer.write(chunk.data)
-            sys.stdout.buffer.flush()
+            write(chunk.data)
     if follow:
         _tell_end(client, run_name)
 

@@ -14,7 +14,7 @@ import typer
 from localaml.cli.endpoint import default_state_dir
 from localaml.cli.failure import CliError
 from localaml.cli.options import StateDirOption
-from localaml.cli.output import Format, OutputOption, print_facts, print_json
+from localaml.cli.output import Format, OutputOption, print_facts, print_json, visible
 from localaml.paths import StatePaths
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def fsck(
         print_facts([("Objects checked", str(findings.checked))])
         for name, found in findings.by_kind().items():
             for each in found[:_SHOWN]:
-                print(f"{_TEXTS[name]}: {each}")
+                print(visible(f"{_TEXTS[name]}: {each}"))
             if len(found) > _SHOWN:
                 print(f"{_TEXTS[name]}: ... and {len(found) - _SHOWN} more")
         if not findings.count:
@@ -105,7 +105,7 @@ def migrate(
         raise CliError(f"The data of {paths.root} are in the cloud {here}, not in {from_}.", exit_code=2)
 
     def told(info: ObjectInfo) -> None:
-        print(f"{info.key}  {info.size_bytes}")
+        print(visible(f"{info.key}  {info.size_bytes}"))
 
     with _opened(state_dir) as (store, objects, _):
         cloud = open_cloud_of(settings, paths)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
 
 from localaml.errors import InvalidArgument, LocalAmlError, NotFound, PermissionDenied, Unavailable
 from localaml.gateway.byte_plane import BytePlane
 from localaml.gateway.connect import ConnectRoutes, error_response
+from localaml.gateway.hosts import is_loopback_name, is_own_origin
 from localaml.gateway.messages import ClientGone, Request, Response, text_response
 from localaml.services.rpc import Authenticate, ConnectionDropped, Method
 from localaml.services.rpc_errors import to_localaml_error
@@ -28,8 +28,8 @@ class Gateway:
 
     Args:
         is_serving: whether all services are up.
-        any_host: answer under any name. Else only under a loopback name: a web page that makes its own name point to
-            this machine (DNS rebinding) gets nothing.
+        any_host: answer under any name and to any page. Else only under a loopback name, and to no page of another
+            server: a web page that makes its own name point to this machine (DNS rebinding) gets nothing.
     """
 
     def __init__(
@@ -63,10 +63,8 @@ class Gateway:
             return error_response(to_localaml_error(error, f"{request.method} {request.path[:200]}"))
 
     def _route(self, request: Request) -> Awaitable[Response]:
-        if not self._any_host and not is_loopback_name(request.headers.get("host", "")):
-            raise PermissionDenied(
-                "HOST_NOT_ALLOWED", "The emulator answers under the names of this machine only, such as localhost."
-            )
+        if not self._any_host:
+            _check_names(request)
         if request.path.startswith(f"{BYTES_ROOT}/"):
             return self._bytes.handle(request)
         if request.path.startswith("/localaml.") or request.path.split("/")[1] in self._services:
@@ -85,12 +83,14 @@ class Gateway:
         raise NotFound("UNKNOWN_PATH", f"There is nothing at {request.path[:200]!r}.")
 
 
-def is_loopback_name(host: str) -> bool:
-    """Whether a `Host` header (``name``, ``name:port``, ``[::1]:port``) names this machine's loopback interface."""
-    name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
-    if name.lower() == "localhost" or name.lower().endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+def _check_names(request: Request) -> None:
+    """Raises PermissionDenied ``HOST_NOT_ALLOWED`` or ``ORIGIN_NOT_ALLOWED``."""
+    host = request.headers.get("host", "")
+    # A target may name a host of its own; both count.
+    if not all(is_loopback_name(name) for name in (host, request.authority) if name is not None):
+        raise PermissionDenied(
+            "HOST_NOT_ALLOWED", "The emulator answers under the names of this machine only, such as localhost."
+        )
+    origin = request.headers.get("origin")
+    if origin is not None and not is_own_origin(origin, host):
+        raise PermissionDenied("ORIGIN_NOT_ALLOWED", "The emulator does not answer to pages of other servers.")

@@ -278,11 +278,12 @@ class HttpConnection(asyncio.Protocol):
 
     async def _answer(self, incoming: _Incoming) -> None:
         try:
-            path, query = parse_target(incoming.target)
+            path, query, authority = parse_target(incoming.target)
         except ValueError:
             response = text_response(400, "The request's path or query cannot be understood.\n")
         else:
-            request = Request(incoming.method, path, query, incoming.headers, incoming.content_length, incoming)
+            length = incoming.content_length
+            request = Request(incoming.method, path, query, incoming.headers, length, incoming, authority)
             response = await self._handler(request)
         try:
             if not incoming.complete:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -29,7 +30,11 @@ class ClientGone(Exception):
 
 @dataclass(slots=True)
 class Request:
-    """One request. Header names are in lower case; of a repeated header the values are joined with a comma."""
+    """One request. Header names are in lower case; of a repeated header the values are joined with a comma.
+
+    Attributes:
+        authority: what an absolute target (``http://name:port/path``) names as its host; None for a mere path.
+    """
 
     method: str
     path: str
@@ -37,6 +42,7 @@ class Request:
     headers: Mapping[str, str]
     content_length: int | None
     source: BodySource = field(repr=False)
+    authority: str | None = None
 
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises ResourceExhausted ``REQUEST_TOO_LARGE`` beyond `limit` bytes, or ClientGone."""
@@ -106,18 +112,22 @@ def too_large(limit: int) -> ResourceExhausted:
     )
 
 
-def parse_target(target: bytes) -> tuple[str, dict[str, str]]:
-    """The decoded path and the query of a request target. Raises ValueError when it is none, or has a name twice."""
+def parse_target(target: bytes) -> tuple[str, dict[str, str], str | None]:
+    """The decoded path, the query and the host (None for a mere path) of a request target. Raises ValueError when it is
+    none, or has a name twice."""
     text = target.decode("ascii")
+    authority = None
     if not text.startswith("/"):
         scheme, separator, rest = text.partition("://")
         if not separator or scheme.lower() not in ("http", "https"):
             raise ValueError("not a path")
-        text = "/" + rest.partition("/")[2]
+        authority = re.split("[/?#]", rest, maxsplit=1)[0]
+        rest = rest[len(authority) :]
+        text = rest if rest.startswith("/") else "/" + rest
     path, _, query = text.partition("#")[0].partition("?")
     pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=100)
     values = dict(pairs)
     if len(values) != len(pairs):
         # Who checks and who acts could mean another one of them.
         raise ValueError("a name is there twice")
-    return unquote(path, errors="strict"), values
+    return unquote(path, errors="strict"), values, authority

@@ -11,12 +11,12 @@ import base64
 import codecs
 import queue
 import re
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from azureml._localaml.errors import ConnectionFailed
+from azureml._run_impl.screen import Screen
 from azureml._run_impl.states import TERMINAL, state_of
 from azureml._run_impl.transient import may_pass
 
@@ -173,13 +173,13 @@ class OutputStreamer:
     """Shows a run's logs until it has ended.
 
     Args:
-        write: gets the text; default: to `sys.stdout`, at once.
+        write: gets the text; default: to `sys.stdout`, at once, on a terminal as harmless text.
     """
 
     def __init__(self, client: Client, run_name: str, write: Optional[Callable[[str], None]] = None) -> None:
         self._client = client
         self._run_name = run_name
-        self._write = write or write_stdout
+        self._write = write or Screen()
         self._events: queue.Queue[Any] = queue.Queue(64)
         self._watch_stream: Optional[Stream] = None
         self._reader: Optional[_LogReader] = None
@@ -296,17 +296,6 @@ class OutputStreamer:
                 return
             except queue.Full:
                 continue
-
-
-def write_stdout(text: str) -> None:
-    """Writes text to `sys.stdout` at once; characters that it cannot show become question marks."""
-    out = sys.stdout
-    try:
-        out.write(text)
-    except UnicodeEncodeError:
-        encoding = getattr(out, "encoding", None) or "ascii"
-        out.write(text.encode(encoding, "replace").decode(encoding))
-    out.flush()
 
 
 def _number(log_name: str) -> int:

@@ -89,7 +89,8 @@ class RunFollowing(RunBase):
             ActivityFailedException: the run has failed (with its error as JSON).
             ExperimentExecutionException: interrupted from the keyboard; the run goes on.
         """
-        from azureml._run_impl.log_stream import OutputStreamer, watch_run, write_stdout
+        from azureml._run_impl.log_stream import OutputStreamer, watch_run
+        from azureml._run_impl.screen import write_stdout
         from azureml.exceptions import ActivityFailedException, ExperimentExecutionException
 
         try:
