@@ -120,7 +120,7 @@ class Scene:
             made = self.ask("SnapshotService/CreateSnapshot", request, token)
         return str(made["snapshot"]["snapshotId"])
 
-    def submit(self, script: str, token: str = "", below: str = "", **definition: Any) -> Answer:
+    def submit(self, text: str, /, token: str = "", below: str = "", **definition: Any) -> Answer:
         """Submits a script that needs nothing but this Python, unless its definition says otherwise."""
         python = {"userManagedDependencies": True, "interpreterPath": sys.executable}
         values = {
@@ -134,7 +134,7 @@ class Scene:
             "parent": EXP,
             "parentRunId": below,
             "definition": values,
-            "snapshotId": self.snapshot(script, token),
+            "snapshotId": self.snapshot(text, token),
         }
         return self.call("RunService/SubmitRun", request, token or self.owner)
 
@@ -150,9 +150,9 @@ class Scene:
         wait_until(has_ended, seconds, f"run {run_id} to end", self.emulator.log)
         return last
 
-    def performed(self, script: str, **definition: Any) -> tuple[dict[str, Any], str]:
+    def performed(self, text: str, /, **definition: Any) -> tuple[dict[str, Any], str]:
         """What became of a job of the owner's, and what it printed."""
-        answer = self.submit(script, **definition)
+        answer = self.submit(text, **definition)
         assert answer.status == 200, answer
         run = self.ended(answer.json["runId"])
         return run, self.log(run["runId"])
