@@ -18,6 +18,7 @@
     disk-reserve              room for records when a job has filled the disk
     runs/<workspace id>/<run id>/{work,logs,control,tmp,mounts,datasets}
     preparing/<workspace id>/<run id>/          the same, until the run's processes start: no job sees it
+    temporary/                notes on the short folders that are TMPDIR of runs' processes, elsewhere
     removing/                                   what was in `runs` and is being removed
     marks/<workspace id>/<run id>/              notes on a run's end, which no job sees
     nodes/<workspace id>/<cluster>/<node id>/   folders of logical nodes
@@ -154,6 +155,10 @@ class StatePaths:
     @property
     def removing(self) -> Path:
         return self.root / "removing"
+
+    @property
+    def temporary(self) -> Path:
+        return self.root / "temporary"
 
     @property
     def marks(self) -> Path:

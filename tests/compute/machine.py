@@ -21,6 +21,7 @@ from localaml.compute.launch.launching import SHARED_MEMORY, scratch_prefix
 from localaml.compute.launch.table import RUN_LABEL, STATE_DIR, ProcessTable
 from localaml.compute.process import ProcessRuntime
 from localaml.compute.process.isolation import Isolation
+from localaml.compute.process.temporary_folders import TemporaryFolders
 from localaml.compute.runtime import (
     Bind,
     ContainerPlan,
@@ -129,6 +130,10 @@ class Machine:
         makers = dict(zip(KINDS, (self.plan, self.mpi_plan, self.server_plan, self.rendezvous_plan), strict=True))
         return makers[kind](label, *argv, environment=environment)
 
+    def is_temporary(self, path: str, node: int) -> bool:
+        """Whether it can be what TMPDIR says on a node."""
+        return bool(re.fullmatch(rf"/tmp/localaml-[0-9a-f]{{8}}/{node}", path))
+
     def log(self, plan: LaunchPlan, name: str = "80_driver_log.txt") -> str:
         return (plan.run_dir / "logs" / name).read_text()
 
@@ -145,7 +150,7 @@ class Machine:
         left = {
             "processes": self.table.find({STATE_DIR: str(self.paths.root)}),
             "shared memory": list(SHARED_MEMORY.glob(f"{scratch_prefix(self.paths.root)}*")),
-            "temporary files": [path for path in self.paths.runs.glob("*/*/tmp/*")],
+            "temporary files": TemporaryFolders(self.paths.temporary).all(),
         }
         return {what: found for what, found in left.items() if found}
 
@@ -177,6 +182,9 @@ class DockerMachine(Machine):
                     if re.search(rf"^NSpid:.*\t{process_id}$", status, re.MULTILINE):
                         return int(entry.name)
         raise ProcessLookupError(process_id)
+
+    def is_temporary(self, path: str, node: int) -> bool:
+        return path == "/tmp"
 
     def left_on_the_engine(self) -> list[str]:
         """Containers and networks of this state dir."""

@@ -79,6 +79,7 @@ async def test_the_environment_reaches_every_rank_and_no_command_line(machine: M
     own = re.compile(r"(OMPI|PMIX|OPAL)_\w+|(IPATH|HFI)_NO_BACKTRACE|LD_LIBRARY_PATH|LC_CTYPE")
     for rank, variables in enumerate(logs):
         node = plan.nodes[rank // 2]
+        assert machine.is_temporary(variables.pop("TMPDIR"), rank // 2)
         assert {name: value for name, value in variables.items() if not own.fullmatch(name)} == {
             "PATH": "/usr/bin:/bin",
             "A": given["A"],
@@ -88,7 +89,6 @@ async def test_the_environment_reaches_every_rank_and_no_command_line(machine: M
             "LOCALAML_RUN_LABEL": "environment",
             "LOCALAML_STATE_DIR": str(machine.paths.root),
             "LOCALAML_NODE": node.node_id,
-            "TMPDIR": str(plan.run_dir / "tmp" / node.host_name),
             "PWD": str(plan.run_dir / "work"),
         }
         assert variables["OMPI_MCA_btl_base_verbose"] == "0"
@@ -248,6 +248,6 @@ def test_the_agent_knows_what_mpirun_says_for_every_login_shell(tmp_path: Path, 
     prefix = _installation(tmp_path / "mpi", 'printf \'<%s>\' "$LOCALAML_NODE" "$@"')
     plan = Machine(tmp_path / "state").mpi_plan("agent", PYTHON)
     script = tmp_path / "agent"
-    script.write_text(agent_script(plan, prefix, LogicalHosts(NO_ISOLATION, tmp_path)))
+    script.write_text(agent_script(plan, prefix, LogicalHosts(NO_ISOLATION, tmp_path, tmp_path)))
     done = subprocess.run(["/bin/sh", str(script), "cpu-1", *words], capture_output=True, text=True, check=True)
     assert done.stdout == "<node-1><-mca><ess><env><-mca><x><a b>"

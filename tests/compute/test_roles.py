@@ -35,6 +35,7 @@ async def test_each_process_has_its_node_its_variables_and_its_command(machine: 
         assert more == (["own words"] if name == "worker_1" else [])
         host_name, variables = eval(first)
         variables.pop("LC_CTYPE", None)
+        assert machine.is_temporary(variables.pop("TMPDIR"), place)
         assert host_name == node.host_name
         assert variables == {
             "PATH": "/usr/bin:/bin",
@@ -43,7 +44,6 @@ async def test_each_process_has_its_node_its_variables_and_its_command(machine: 
             "LOCALAML_RUN_LABEL": "environment",
             "LOCALAML_STATE_DIR": str(machine.paths.root),
             "LOCALAML_NODE": node.node_id,
-            "TMPDIR": str(plan.run_dir / "tmp" / node.host_name),
             "PWD": str(plan.run_dir / "work"),
         }
     assert machine.log(plan, "60_control_log_worker_1.txt").endswith("Worker:1\n")

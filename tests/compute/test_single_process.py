@@ -102,13 +102,14 @@ async def test_the_environment_is_the_plans(machine: Machine) -> None:
     plan = machine.plan("environment", PYTHON, "-c", script, environment=given)
     assert (await ended(await machine.runtime.launch(plan))).succeeded
     node = machine.nodes[0]
-    assert eval(machine.log(plan)) == {
+    variables = eval(machine.log(plan))
+    assert machine.is_temporary(variables.pop("TMPDIR"), 0)
+    assert variables == {
         "PATH": "/usr/bin:/bin",
         **given,
         "LOCALAML_RUN_LABEL": "environment",
         "LOCALAML_STATE_DIR": str(machine.paths.root),
         "LOCALAML_NODE": node.node_id,
-        "TMPDIR": str(plan.run_dir / "tmp" / node.host_name),
         "PWD": str(plan.run_dir / "work"),
     }
 
@@ -118,7 +119,9 @@ async def test_where_it_runs(machine: Machine) -> None:
     plan = machine.plan("place", PYTHON, "-c", script + "; print(sys.stdin.read() == '', os.getsid(0) != os.getpid())")
     assert (await ended(await machine.runtime.launch(plan))).succeeded
     run = plan.run_dir
-    assert machine.log(plan).split() == [str(run / "work"), "cpu-0", str(run / "tmp" / "cpu-0"), "True", "True"]
+    work, host, temporary, *answers = machine.log(plan).split()
+    assert [work, host, *answers] == [str(run / "work"), "cpu-0", "True", "True"]
+    assert machine.is_temporary(temporary, 0)
     assert os.uname().nodename != "cpu-0"
 
 

@@ -9,7 +9,6 @@ Files of a run (made by the job layer, one folder per run, the same path on ever
     <run folder>/logs       azureml-logs of this run: 60_control_log*.txt, 80_driver_log*.txt, 56_batchai_stderr.txt;
                             of several processes with _rank_<n>, _worker_<n>, _ps_<n> before the dot
     <run folder>/control    for the runtime: launcher scripts, process ids, exit records
-    <run folder>/tmp        TMPDIR of the processes, one sub-folder per node
     <state dir>/marks/<workspace id>/<run>   what the emulator alone notes; no job sees it
 
 The run's processes can write to all of the run folder; in containers to those of all runs of the workspace, and as

@@ -57,6 +57,10 @@ class Containers:
         agent = [self.python, "-I", "-S", "-X", "utf8", str(SCRIPTS / "call.py")]
         return [*mark, *agent, node.host_name, str(AGENT_PORT), _TOKEN_FILE, *words]
 
+    def temporary_folder(self, number: int) -> str:
+        """Every container has a /tmp of its own, which its agent empties after each run."""
+        return "/tmp"  # noqa: S108
+
     def make_scratch(self, plan: LaunchPlan) -> Path | None:
         """Every container has a /dev/shm of its own."""
         return None

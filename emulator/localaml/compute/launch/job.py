@@ -10,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from localaml import job_files
 from localaml.clock import Clock, SteadyTime, Timer
 from localaml.compute.launch import open_mpi
 from localaml.compute.launch.marks import NODE_LOST, TIMED_OUT, mark
@@ -139,7 +138,6 @@ class LaunchedJob:
         if self._look_around is not None:
             await self._look_around()
         result = read_result(self._plan)
-        await self._remove_temporary_files()
         await self._clear_up()
         return result
 
@@ -293,10 +291,6 @@ class LaunchedJob:
     def _stop_timers(self) -> None:
         for timer in self._timers:
             timer.cancel()
-
-    async def _remove_temporary_files(self) -> None:
-        for node in self._plan.nodes:
-            await asyncio.to_thread(job_files.remove_folder, self._plan.base, open_mpi.node_tmp(self._plan, node))
 
 
 async def remove_folder(folder: Path) -> None:

@@ -54,31 +54,29 @@ def prepare_launch(plan: LaunchPlan, state_dir: Path, placement: Placement) -> P
     prefix = _open_mpi_prefix(plan) if plan.launch is Launch.MPI else None
     control, logs, work = plan.run_dir / "control", plan.run_dir / "logs", plan.run_dir / "work"
     plan.base.mkdir(parents=True, exist_ok=True)
-    for folder in (control, logs, work, *(open_mpi.node_tmp(plan, node) for node in plan.nodes)):
+    for folder in (control, logs, work):
         job_files.make_folder(plan.base, folder)
     _remove_old_records(plan, control)
     node = plan.nodes[0]
-    environment = {
-        **plan.environment,
-        RUN_LABEL: plan.label,
-        STATE_DIR: str(state_dir),
-        NODE: node.node_id,
-        "TMPDIR": str(open_mpi.node_tmp(plan, node)),
-    }
+    environment = {**plan.environment, RUN_LABEL: plan.label, STATE_DIR: str(state_dir), NODE: node.node_id}
+    own_tmp = environment.get("TMPDIR", "")
     before = _restore_names(environment, plan, placement)
     command = [*before, *plan.argv]
     if plan.processes:
-        del environment[NODE], environment["TMPDIR"]  # each process has its own
+        del environment[NODE]  # each process has its own
         role_launch.write_processes(plan, before, placement)
         return PreparedLaunch(
             role_launch.supervisor_words(control, placement), environment, work, control / "launch.log"
         )
     log, scratch = "80_driver_log.txt", ""
+    if prefix is not None or not own_tmp:
+        # With MPI the run's own is for its ranks alone: Open MPI has sockets there.
+        environment["TMPDIR"] = placement.temporary_folder(0)
     if prefix is not None:
         log, scratch = "56_batchai_stderr.txt", str(placement.make_scratch(plan) or "")
         environment = {**open_mpi.mpi_environment(prefix), **placement.open_mpi_settings(), **environment}
         _write(plan, control / "agent", open_mpi.agent_script(plan, prefix, placement))
-        _write(plan, control / "rank", _with_arguments("rank.sh", str(control), str(logs), scratch, *command))
+        _write(plan, control / "rank", _with_arguments("rank.sh", str(control), str(logs), scratch, own_tmp, *command))
         command = open_mpi.mpirun_words(plan, prefix)
     entrance = placement.entrance
     places = (str(control), str(logs / log), scratch, entrance.set_host_name, node.host_name)

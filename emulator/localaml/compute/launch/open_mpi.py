@@ -52,11 +52,6 @@ def mpi_environment(prefix: Path) -> dict[str, str]:
     }
 
 
-def node_tmp(plan: LaunchPlan, node: NodeSpec) -> Path:
-    """TMPDIR of a run's processes on a node."""
-    return plan.run_dir / "tmp" / node.host_name
-
-
 def mpirun_words(plan: LaunchPlan, prefix: Path) -> list[str]:
     """The command that starts all ranks."""
     hosts = ",".join(f"{node.host_name}:{plan.processes_per_node}" for node in plan.nodes)
@@ -81,15 +76,15 @@ def mpirun_words(plan: LaunchPlan, prefix: Path) -> list[str]:
 
 def agent_script(plan: LaunchPlan, prefix: Path, placement: Placement) -> str:
     """The script that mpirun calls as ``agent HOST orted ARGUMENTS``, the arguments quoted for a shell."""
-    arms = [_agent_arm(plan, node, prefix, placement) for node in plan.nodes]
+    arms = [_agent_arm(number, node, prefix, placement) for number, node in enumerate(plan.nodes)]
     unknown = '*) echo "LocalAML: there is no node $1 in this run" >&2; exit 1 ;;'
     return "\n".join(["case $1 in", *arms, unknown, "esac", ""])
 
 
-def _agent_arm(plan: LaunchPlan, node: NodeSpec, prefix: Path, placement: Placement) -> str:
+def _agent_arm(number: int, node: NodeSpec, prefix: Path, placement: Placement) -> str:
     variables: Mapping[str, str] = {
         NODE: node.node_id,
-        "TMPDIR": str(node_tmp(plan, node)),
+        "TMPDIR": placement.temporary_folder(number),
         **placement.node_variables(node),
     }
     exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())

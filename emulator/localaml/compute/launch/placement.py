@@ -53,6 +53,11 @@ class Placement(Protocol):
         """The command that, given on the first node (or by the supervisor), starts `words` on a node."""
         ...
 
+    def temporary_folder(self, number: int) -> str:
+        """What TMPDIR says on a node, by its place in the plan, unless the run says something else: a folder that is
+        there, that no other run uses, with a path that leaves room for unix sockets."""
+        ...
+
     def make_scratch(self, plan: LaunchPlan) -> Path | None:
         """Makes the folder in which ranks share memory, with one folder for each node in it.
 

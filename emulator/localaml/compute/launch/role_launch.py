@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from localaml import job_files
-from localaml.compute.launch import open_mpi
 from localaml.compute.launch.placement import Placement
 from localaml.compute.launch.table import NODE
 from localaml.compute.runtime import LaunchPlan
@@ -48,9 +47,9 @@ def write_processes(plan: LaunchPlan, before: Sequence[str], placement: Placemen
             "name": process.role.name,
             "command": placement.on_node(plan.nodes[process.role.node], [*before, *(process.argv or plan.argv)]),
             "variables": {
+                **({} if plan.environment.get("TMPDIR") else {"TMPDIR": placement.temporary_folder(process.role.node)}),
                 **process.variables,
                 NODE: plan.nodes[process.role.node].node_id,
-                "TMPDIR": str(open_mpi.node_tmp(plan, plan.nodes[process.role.node])),
             },
             "log": str(logs / driver_log(process.role)),
             "serves": process.role.serves,

@@ -21,11 +21,13 @@ class LogicalHosts:
     Args:
         isolation: how processes get their node's host name.
         state_dir: of the emulator.
+        temporary: a folder of the run for temporary files, with one folder for each node in it.
     """
 
-    def __init__(self, isolation: Isolation, state_dir: Path) -> None:
+    def __init__(self, isolation: Isolation, state_dir: Path, temporary: Path) -> None:
         self._isolation = isolation
         self._state_dir = state_dir
+        self._temporary = temporary
         self.python = sys.executable
         self.scripts = Path(str(resources.files("localaml.compute.launch"))) / "scripts"
         self.entrance = Entrance(isolation.enter, isolation.set_host_name, isolation.leave_privileges)
@@ -45,11 +47,14 @@ class LogicalHosts:
         start = [*isolation.enter, "/bin/sh", "-c", inner, "sh", isolation.set_host_name, node.host_name]
         return [*(start if isolation.names_hosts else ()), *isolation.leave_privileges, *words]
 
+    def temporary_folder(self, number: int) -> str:
+        return str(self._temporary / str(number))
+
     def make_scratch(self, plan: LaunchPlan) -> Path:
         folder = scratch_folder(plan, self._state_dir)
         # Everybody may make folders there: one that exists and cannot be removed is not ours, and is not used.
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, parents=True)
         for node in plan.nodes:
             node_scratch(folder, node).mkdir()
         return folder

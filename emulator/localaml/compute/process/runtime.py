@@ -34,6 +34,7 @@ from localaml.compute.process.keeper import Keeper, is_available, is_guard
 from localaml.compute.process.logical_hosts import LogicalHosts
 from localaml.compute.process.ports import HOST, free_ports, loopback_interface
 from localaml.compute.process.read_only import with_read_only
+from localaml.compute.process.temporary_folders import TemporaryFolders
 from localaml.compute.runtime import LaunchPlan, NodeSpec
 from localaml.errors import FailedPrecondition, InvalidArgument, disk_full, is_disk_full
 from localaml.paths import StatePaths
@@ -62,6 +63,7 @@ class ProcessRuntime:
         self._isolation = isolation
         self._table = ProcessTable()
         self._processes = LocalProcesses(self._table, clock)
+        self._temporary = TemporaryFolders(paths.temporary)
         self._keeper = Keeper() if is_available() else None
         self._jobs: set[LaunchedJob] = set()
 
@@ -125,12 +127,17 @@ class ProcessRuntime:
         if self._isolation is None:
             self._isolation = probe_isolation()
         try:
-            prepared = prepare_launch(plan, self._paths.root, LogicalHosts(self._isolation, self._paths.root))
+            temporary = self._temporary.make(plan.label, len(plan.nodes))
+            hosts = LogicalHosts(self._isolation, self._paths.root, temporary)
+            prepared = prepare_launch(plan, self._paths.root, hosts)
             entrance = await asyncio.to_thread(with_read_only, plan.read_only)
             prepared = replace(prepared, words=(*entrance, *prepared.words))
             with os.fdopen(job_files.open_append(plan.base, prepared.messages), "ab") as messages:
                 started = await self._start(prepared, messages.fileno())
-        except OSError as error:
+        except BaseException as error:
+            self._temporary.remove(plan.label)
+            if not isinstance(error, OSError):
+                raise
             if is_disk_full(error):
                 raise disk_full() from error
             raise FailedPrecondition(
@@ -176,11 +183,17 @@ class ProcessRuntime:
         for folder in SHARED_MEMORY.glob(f"{scratch_prefix(self._paths.root)}*"):
             if folder.name not in keep:
                 shutil.rmtree(folder, ignore_errors=True)
+        await asyncio.to_thread(self._temporary.remove_all_but, keep_labels)
         return ended
 
     def _begin(self, plan: LaunchPlan, handle: Mapping[str, Any]) -> LaunchedJob:
         scratch = scratch_folder(plan, self._paths.root)
-        job = LaunchedJob(plan, handle, self._paths.root, self._processes, self._clock, lambda: remove_folder(scratch))
+
+        async def clear_up() -> None:
+            await remove_folder(scratch)
+            await asyncio.to_thread(self._temporary.remove, plan.label)
+
+        job = LaunchedJob(plan, handle, self._paths.root, self._processes, self._clock, clear_up)
         self._jobs.add(job)
         lives, is_guarded = (
             handle["boot"] == _boot() and self._table.start_time(handle.get(name, 0)) == handle.get(time, "") != ""
