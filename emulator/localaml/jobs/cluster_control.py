@@ -232,11 +232,8 @@ class ClusterControl:
         now = self._steady.now()
         # Nodes that still belong to a run are none of the scheduler's business until they are released.
         gone = (NodeState.UNUSABLE, NodeState.PREEMPTED)
-        nodes = [
-            replace(node, state_changed_at=self._nodes.changed_at(node.node_id))
-            for node in self._nodes
-            if not (node.state in gone and node.run_id is not None)
-        ]
+        at_hand = [node for node in self._nodes if not (node.state in gone and node.run_id is not None)]
+        nodes = [replace(node, state_changed_at=self._nodes.changed_at(node.node_id)) for node in at_hand]
         decided = plan(self.cluster.scale, nodes, self._ready_runs(now), now)
         self._target = decided.target_node_count
         ask_again_at = min((at for at in (decided.ask_again_at, *self._ready_at.values()) if at), default=None)
