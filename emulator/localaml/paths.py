@@ -233,6 +233,16 @@ def _folded(name: str) -> str:
     return seen.casefold()
 
 
+def artifact_of(key: str) -> tuple[RunKey, str] | None:
+    """The run and the path of an artifact's key; None for any other key."""
+    parts = key.split("/", 5)
+    if len(parts) == 6 and parts[4].startswith("dcid."):
+        run = RunKey(parts[1].removeprefix(default_container("")), parts[4].removeprefix("dcid."))
+        if artifact_key(run, parts[5]) == key:
+            return run, parts[5]
+    return None
+
+
 def content_key(workspace_id: str, sha256: str) -> str:
     """Key of a snapshot file's content."""
     return f"contents/{workspace_id}/{sha256[:2]}/{sha256}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from localaml.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted
-from localaml.storage import disk, listing
+from localaml.storage import disk, listing, taking
 from localaml.storage.disk import DiskStore
 
 
@@ -169,11 +169,11 @@ async def test_copy_without_the_help_of_the_kernel(
 
 
 async def test_move_across_file_systems(store: DiskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def cannot(self: Path, _target: Path) -> Path:
+    def cannot(*_: object, **__: object) -> None:
         raise OSError(errno.EXDEV, "Invalid cross-device link")
 
     (tmp_path / "file").write_text("moved")
-    monkeypatch.setattr(Path, "rename", cannot)
+    monkeypatch.setattr(taking.os, "link", cannot)
     await store.put_file("a", tmp_path / "file", move=True)
     assert not (tmp_path / "file").exists()
     assert [chunk async for chunk in store.read("a")] == [b"moved"]
@@ -183,25 +183,24 @@ async def test_move_across_file_systems(store: DiskStore, tmp_path: Path, monkey
 async def test_what_takes_a_files_place_while_it_is_moved_is_not_stored(
     store: DiskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    secret, source, rename = tmp_path / "secret", tmp_path / "file", Path.rename
+    secret, source, link = tmp_path / "secret", tmp_path / "file", os.link
     secret.write_text("of somebody else")
     source.write_text("mine")
 
-    def swap(self: Path, target: Path) -> Path:
-        if self == source:
-            source.replace(tmp_path / "before")  # the same file has no other's number then
-            if kind == "link":
-                source.symlink_to(secret)
-            elif kind == "folder":
-                source.mkdir()
-                (source / "inner").symlink_to(secret)
-            elif kind == "pipe":
-                os.mkfifo(source)
-            else:
-                source.write_text("other")
-        return rename(self, target)
+    def swap(path: Path, target: Path, *, follow_symlinks: bool) -> None:
+        source.replace(tmp_path / "before")  # the same file has no other's number then
+        if kind == "link":
+            source.symlink_to(secret)
+        elif kind == "folder":
+            source.mkdir()
+            (source / "inner").symlink_to(secret)
+        elif kind == "pipe":
+            os.mkfifo(source)
+        else:
+            source.write_text("other")
+        link(path, target, follow_symlinks=follow_symlinks)
 
-    monkeypatch.setattr(Path, "rename", swap)
+    monkeypatch.setattr(taking.os, "link", swap)
     with pytest.raises(InvalidArgument, match="replaced while it was stored"):
         await store.put_file("con/a", source, move=True)
     assert await store.list("") == []

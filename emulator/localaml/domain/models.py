@@ -199,11 +199,19 @@ class MetricRecord:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
+    """A file of a run.
+
+    Attributes:
+        sha256: of what was stored, in hex digits: whoever reads the object can tell whether it still is that. Empty for
+            artifacts that were stored before digests were kept.
+    """
+
     run: RunKey
     path: str
     size_bytes: int
     created_at: datetime
     object_key: str
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

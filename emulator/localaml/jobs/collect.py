@@ -1,16 +1,17 @@
 """Takes what a job left into the artifact store: `logs` while it runs, `outputs` and all logs at its end.
 
-An artifact is a fact once its row is stored, and the bytes come first. Everything may be done twice: after a crash
-between bytes and row the row is made from the bytes (`OutputCollector.finish`).
+An artifact is a fact once its row is stored, and the bytes come first; the job's own file goes last. So everything may be
+done twice: an emulator that is killed at any moment leaves each file where the next one finds it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,10 @@ from localaml.domain.models import Artifact, RunKey
 from localaml.domain.names import check_relative_path
 from localaml.errors import InvalidArgument, LocalAmlError, ResourceExhausted, Unavailable
 from localaml.jobs.file_walk import FoundFile, walk_files
+from localaml.jobs.remove_tree import remove_tree
 from localaml.paths import RunPaths, artifact_key
+from localaml.storage.digests import digest_of
+from localaml.storage.taking import second_name
 
 if TYPE_CHECKING:
     from localaml.clock import Clock
@@ -71,7 +75,7 @@ class OutputCollector:
         self._paths = paths
         self._base = paths.root.parent
         # Where no job sees them, on the same file system.
-        self._second_names = self._base.parent.parent / "marks" / key.workspace_id / key.run_id
+        self._second_names = self._base.parent.parent / "marks" / key.workspace_id / key.run_id / "taken"
         self._store = store
         self._objects = objects
         self._clock = clock
@@ -106,14 +110,19 @@ class OutputCollector:
         notes = list(self._notes)
         full: ResourceExhausted | Unavailable | None = None
         taken: set[str] = set()
+        # With the second names of an emulator that was killed the files would not look like the job's alone.
+        await asyncio.to_thread(remove_tree, self._second_names)
         found = await asyncio.to_thread(self._find_all, notes)
         rows: list[Artifact] = []
+        sources: list[FoundFile] = []
         for name, file in found:
             if name in taken:
                 continue
             taken.add(name)
             try:
                 rows.append(await self._take(name, file))
+                if file.movable and not name.startswith(DRIVER_LOG_FOLDER + "/"):
+                    sources.append(file)
             except ResourceExhausted as error:
                 full = error
             except Unavailable as error:
@@ -125,9 +134,10 @@ class OutputCollector:
             except (LocalAmlError, OSError) as error:
                 notes.append(f"{name}: could not be kept ({error}).")
             if len(rows) >= _ROWS_PER_TRANSACTION:
-                self._put(rows)
-                rows = []
-        self._put(rows)
+                await self._keep(rows, sources)
+                rows, sources = [], []
+        await self._keep(rows, sources)
+        await asyncio.to_thread(remove_tree, self._second_names)
         if isinstance(full, Unavailable):
             raise full
         await self._add_lost_rows()
@@ -157,32 +167,36 @@ class OutputCollector:
 
     async def _take(self, name: str, file: FoundFile) -> Artifact:
         # Nothing on the way may have become a link since it was found: others of the workspace can still do that.
-        with job_files.pinned(self._base, file.path) as pinned:
-            return await self._take_pinned(name, pinned, file.movable)
-
-    async def _take_pinned(self, name: str, path: Path, move: bool) -> Artifact:
-        source = path
-        if move and name.startswith(DRIVER_LOG_FOLDER + "/"):
-            # Those who follow the live log must not find it gone before its artifact is there: a second name is moved.
-            # (A log with two names was taken before; moving a third onto the second would leave both.)
-            linked = await asyncio.to_thread(self._second_name, source)
-            source, move = linked or source, linked is not None
-        try:
-            info = await self._objects.put_file(artifact_key(self._key, name), source, move=move)
-        finally:
-            if source != path:
-                source.unlink(missing_ok=True)
-        return self._artifact(name, info)
+        with job_files.pinned(self._base, file.path) as source:
+            key = artifact_key(self._key, name)
+            self._store.unfinished.note([key])
+            # The job's own name stays until the row is there: those who follow a live log find it, and so does the next
+            # emulator when this one is killed. What moves is a second name, which costs no room.
+            second = await asyncio.to_thread(self._second_name, source) if file.movable else None
+            try:
+                info = await self._objects.put_file(key, second or source, move=second is not None)
+            finally:
+                if second is not None:
+                    second.unlink(missing_ok=True)
+            return self._artifact(name, info)
 
     def _second_name(self, source: Path) -> Path | None:
-        second = self._second_names / source.name
+        second = self._second_names / secrets.token_hex(8)
         try:
             second.parent.mkdir(parents=True, exist_ok=True)
-            second.unlink(missing_ok=True)
-            os.link(source, second, follow_symlinks=False)
+            return second if second_name(source, second) else None
         except OSError:
             return None
-        return second
+
+    async def _keep(self, rows: Sequence[Artifact], sources: Sequence[FoundFile]) -> None:
+        """The artifacts are facts; the files that they were made of go."""
+        self._put(rows)
+        await asyncio.to_thread(self._remove, sources)
+
+    def _remove(self, sources: Iterable[FoundFile]) -> None:
+        for file in sources:
+            with suppress(OSError):
+                job_files.unlink(self._base, file.path)
 
     def _is_own(self, folder: Path, notes: list[str]) -> bool:
         """Whether it is where it should be: a job can put a link there, and the walk knows only what is below it."""
@@ -201,7 +215,8 @@ class OutputCollector:
             for info in infos:
                 name = info.key[len(prefix) :]
                 if self._store.artifacts.find(self._key, name) is None:
-                    rows.append(self._artifact(name, info))
+                    info, sha256 = await digest_of(self._objects, info.key)
+                    rows.append(self._artifact(name, replace(info, sha256=sha256)))
             self._put(rows)
 
     # -- while the job runs -----------------------------------------------------------------------------------------
@@ -217,6 +232,7 @@ class OutputCollector:
         for name, file in await asyncio.to_thread(self._changed):
             started = self._machine_clock.monotonic()
             with suppress(OSError), job_files.pinned(self._base, file.path) as pinned:
+                self._store.unfinished.note([artifact_key(self._key, name)])
                 info = await self._objects.put_file(artifact_key(self._key, name), pinned)
                 self._put([self._artifact(name, info)])
             ended = self._machine_clock.monotonic()
@@ -244,7 +260,8 @@ class OutputCollector:
     # -- both -------------------------------------------------------------------------------------------------------
 
     def _artifact(self, name: str, info: ObjectInfo) -> Artifact:
-        return Artifact(self._key, name, info.size_bytes, self._clock.now(), artifact_key(self._key, name))
+        key = artifact_key(self._key, name)
+        return Artifact(self._key, name, info.size_bytes, self._clock.now(), key, info.sha256)
 
     def _put(self, rows: Iterable[Artifact]) -> None:
         rows = list(rows)
@@ -252,6 +269,7 @@ class OutputCollector:
             with self._store.transaction():
                 for row in rows:
                     self._store.artifacts.put(row)
+                self._store.unfinished.forget(row.object_key for row in rows)
 
 
 def _check_folders(watched: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import shutil
 import stat
@@ -18,14 +17,13 @@ from localaml.errors import InvalidArgument, NotFound, disk_full, is_disk_full
 from localaml.storage.listing import info_of, list_files
 from localaml.storage.object_store import ObjectInfo
 from localaml.storage.safe_tree import SafeTree
+from localaml.storage.taking import check_same, copy_open_file, let_go, second_name, sha256_of, sync
 
 _CHUNK = 1024 * 1024
 # A larger artifact is left to the operating system to write out: waiting for it would take longer than sending it did.
 # It survives the death of the emulator all the same, only not that of the machine within the next half minute.
 _MAX_SYNC_BYTES = 64 * 1024 * 1024
-
-# The kernel cannot copy on this system, or not between these two file systems.
-_NO_KERNEL_COPY = (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
+_MODE = 0o644
 
 
 def check_key(key: str) -> str:
@@ -138,16 +136,23 @@ class DiskStore:
             temporary = self._new_file()
             try:
                 with _full_disk_is_an_error_of_ours():
-                    if not (move and _renamed(source, temporary, status)):
-                        _copy(file, temporary, status.st_size)
+                    if move and second_name(source, temporary):
+                        check_same(temporary, status, source)
+                    else:
+                        copy_open_file(file, temporary, status.st_size, _MODE)
                         if move:
-                            source.unlink()
+                            check_same(source, status, source)
                     if durable:
-                        _sync(temporary)
-                    return info_of(key, self._tree.move_in(temporary, key, durable=durable))
-            except BaseException:
+                        sync(temporary)
+                    sha256 = sha256_of(temporary)
+                    info = info_of(key, self._tree.move_in(temporary, key, durable=durable), sha256)
+            finally:
+                # After an error; or when the object was this very file before: then the rename has done nothing.
                 temporary.unlink(missing_ok=True)
-                raise
+            if move:
+                # Last of all: whoever is killed before this finds the file where it was.
+                let_go(source, status)
+            return info
         finally:
             os.close(file)
 
@@ -155,7 +160,7 @@ class DiskStore:
         file, status = self._tree.open_file(key)
         try:
             with _full_disk_is_an_error_of_ours():
-                _copy(file, target, status.st_size)
+                copy_open_file(file, target, status.st_size, 0o666)
         finally:
             os.close(file)
 
@@ -166,9 +171,9 @@ class DiskStore:
         try:
             durable = _durable(key, status.st_size)
             with _full_disk_is_an_error_of_ours():
-                _copy(file, temporary, status.st_size)
+                copy_open_file(file, temporary, status.st_size, _MODE)
                 if durable:
-                    _sync(temporary)
+                    sync(temporary)
                 return info_of(key, self._tree.move_in(temporary, key, durable=durable))
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -207,7 +212,7 @@ class DiskWriter:
         self._size = 0
         # A caller may be cancelled while a thread still writes for it: the file stays open until that thread is done.
         self._lock = threading.Lock()
-        self._file: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        self._file: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         await asyncio.to_thread(self.write_blocking, data)
@@ -285,50 +290,3 @@ def _durable(key: str, size: int) -> bool:
         return True
     return size <= _MAX_SYNC_BYTES and (key.startswith("_models/") or "/azureml/ExperimentRun/" in key)
 
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def _renamed(source: Path, target: Path, opened: os.stat_result) -> bool:
-    """Moves a file without copying it. False where that cannot be done.
-
-    Raises InvalidArgument ``NOT_A_FILE`` when another than the opened one has its name: it is removed.
-    """
-    try:
-        source.rename(target)
-    except OSError as error:
-        if error.errno == errno.EXDEV:
-            return False
-        raise
-    found = target.lstat()
-    if (found.st_dev, found.st_ino) != (opened.st_dev, opened.st_ino):
-        if stat.S_ISDIR(found.st_mode):
-            shutil.rmtree(target, ignore_errors=True)
-        else:
-            target.unlink()
-        raise InvalidArgument("NOT_A_FILE", f"{source.name!r} was replaced while it was stored: store it again.")
-    return True
-
-
-def _copy(file: int, target: Path, size: int) -> None:
-    """Copies an open file's first `size` bytes: all that it had when it was opened, as it may be growing."""
-    with target.open("wb", buffering=0) as out:
-        offset = 0
-        while offset < size:
-            try:
-                count = os.copy_file_range(file, out.fileno(), size - offset, offset)
-            except (AttributeError, OSError) as error:
-                if isinstance(error, OSError) and error.errno not in _NO_KERNEL_COPY:
-                    raise
-                data = os.pread(file, _CHUNK, offset)
-                count = len(data)
-                while data:
-                    data = data[out.write(data) :]
-            if count == 0:
-                return
-            offset += count

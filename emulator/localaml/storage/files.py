@@ -19,11 +19,13 @@ class SourceFile:
 
     Attributes:
         size: its size when it was opened.
+        status: what it was then.
     """
 
-    def __init__(self, file: int, size: int) -> None:
+    def __init__(self, file: int, status: os.stat_result) -> None:
         self._file = file
-        self.size = size
+        self.size = status.st_size
+        self.status = status
 
     def read(self, count: int) -> bytes:
         return os.read(self._file, count)
@@ -37,7 +39,7 @@ def open_source(path: Path) -> Iterator[SourceFile]:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
             raise InvalidArgument("NOT_A_FILE", f"{path.name!r} is not a plain file.")
-        yield SourceFile(file, status.st_size)
+        yield SourceFile(file, status)
     finally:
         os.close(file)
 

@@ -16,9 +16,9 @@ _BAD_NAME = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff\ufffe\uffff]")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def info_of(key: str, status: os.stat_result) -> ObjectInfo:
+def info_of(key: str, status: os.stat_result, sha256: str = "") -> ObjectInfo:
     """What a file's status says about the object."""
-    return ObjectInfo(key, status.st_size, datetime.fromtimestamp(status.st_mtime, timezone.utc))
+    return ObjectInfo(key, status.st_size, datetime.fromtimestamp(status.st_mtime, timezone.utc), sha256)
 
 
 def list_files(tree: SafeTree, prefix: str, start_after: str, limit: int) -> list[ObjectInfo]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 from localaml.clock import Clock, RealClock
 from localaml.storage.disk import check_key
+from localaml.storage.files import open_source
 from localaml.storage.object_store import ObjectInfo
 from localaml.storage.safe_tree import conflict, not_found
+from localaml.storage.taking import check_same, let_go
 
 _CHUNK = 1024 * 1024
 
@@ -48,10 +52,18 @@ class MemoryStore:
         return [self._objects[key][1] for key in keys[first : first + max(0, limit)]]
 
     async def put_file(self, key: str, source: Path, *, move: bool = False) -> ObjectInfo:
-        info = self.put(check_key(key), await asyncio.to_thread(source.read_bytes))
-        if move:
-            source.unlink()
-        return info
+        check_key(key)
+        return await asyncio.to_thread(self._put_file, key, source, move)
+
+    def _put_file(self, key: str, source: Path, move: bool) -> ObjectInfo:
+        with open_source(source) as file:
+            data = b"".join(iter(lambda: file.read(_CHUNK), b""))[: file.size]
+            if move:
+                check_same(source, file.status, source)
+            info = self.put(key, data)
+            if move:
+                let_go(source, file.status)
+        return replace(info, sha256=hashlib.sha256(data).hexdigest())
 
     async def get_file(self, key: str, target: Path) -> None:
         await asyncio.to_thread(target.write_bytes, self._find(key)[0])

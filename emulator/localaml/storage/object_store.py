@@ -15,9 +15,16 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
+    """What is known of an object.
+
+    Attributes:
+        sha256: in hex digits, of the bytes that `put_file` has just stored; empty everywhere else.
+    """
+
     key: str
     size_bytes: int
     modified_at: datetime
+    sha256: str = ""
 
 
 class ObjectWriter(Protocol):
@@ -89,7 +96,12 @@ class ObjectStore(Protocol):
         ...
 
     async def put_file(self, key: str, source: Path, *, move: bool = False) -> ObjectInfo:
-        """Stores a file's content; with `move` the file is taken (renamed where that is possible)."""
+        """Stores a file's content; with `move` the file is taken (without copying where that is possible).
+
+        At each instant the bytes are reachable under the old or the new name: the file goes when the object is in its
+        place, and stays when that fails. Raises InvalidArgument ``NOT_A_FILE`` for what is no plain file, or was
+        replaced by another while it was taken.
+        """
         ...
 
     async def get_file(self, key: str, target: Path) -> None:

@@ -7,11 +7,13 @@ appears whole or not at all: no cloud shows a write that was cut off, nor parts 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from heapq import merge
 from itertools import islice
@@ -29,6 +31,7 @@ from localaml.storage.remote_folders import RemoteFolders
 from localaml.storage.remote_streams import RemoteReader, RemoteWriter
 from localaml.storage.retrying import Patience
 from localaml.storage.safe_tree import not_found
+from localaml.storage.taking import check_same, let_go
 
 if TYPE_CHECKING:
     from localaml.storage.driver import Driver, Entry, Unfinished
@@ -200,20 +203,24 @@ class RemoteStore:
 
     def _put_file(self, key: str, source: Path, move: bool) -> ObjectInfo:
         writer = RemoteWriter(self, key)
+        digest = hashlib.sha256()
         try:
             with open_source(source) as file:
                 left = file.size
                 # What is there now: the file may be growing.
                 while left and (data := file.read(min(_CHUNK, left))):
+                    digest.update(data)
                     writer.write_blocking(data)
                     left -= len(data)
-            info = writer.commit_blocking()
+                if move:
+                    check_same(source, file.status, source)
+                info = writer.commit_blocking()
+                if move:
+                    let_go(source, file.status)
         except BaseException:
             writer.discard_blocking()
             raise
-        if move:
-            source.unlink()
-        return info
+        return replace(info, sha256=digest.hexdigest())
 
     def _copy(self, source: str, key: str) -> ObjectInfo:
         self.head(source)

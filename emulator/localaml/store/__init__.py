@@ -26,6 +26,7 @@ from localaml.store.runs import RunPage, Runs
 from localaml.store.schema import FORMAT_VERSION
 from localaml.store.secrets import Secrets
 from localaml.store.snapshots import Snapshots
+from localaml.store.unfinished import Unfinished
 from localaml.store.workspaces import Workspaces
 
 __all__ = [
@@ -62,6 +63,7 @@ class Store:
         self.quotas = Quotas(database)
         self.counters = Counters(database)
         self.faults = Faults(database)
+        self.unfinished = Unfinished(database)
 
     @classmethod
     def open(cls, path: Path) -> Store:

@@ -6,7 +6,7 @@ from localaml.domain.models import Artifact, RunKey
 from localaml.store.codec import from_micros, to_micros
 from localaml.store.database import Database, Row
 
-_COLUMNS = "workspace_id, run_id, path, size_bytes, created_at, object_key"
+_COLUMNS = "workspace_id, run_id, path, size_bytes, created_at, object_key, sha256"
 # Greater than every character that can follow a prefix.
 _LAST = "\U0010ffff"
 
@@ -25,9 +25,10 @@ class Artifacts:
             artifact.size_bytes,
             to_micros(artifact.created_at),
             artifact.object_key,
+            artifact.sha256,
         )
         self._db.insert(
-            f"INSERT OR REPLACE INTO artifacts ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO artifacts ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
             values,
             f"Artifact {artifact.path!r}",
         )
@@ -60,5 +61,5 @@ class Artifacts:
 
 
 def _load(row: Row) -> Artifact:
-    workspace_id, run_id, path, size, created, key = row
-    return Artifact(RunKey(workspace_id, run_id), path, size, from_micros(created), key)
+    workspace_id, run_id, path, size, created, key, sha256 = row
+    return Artifact(RunKey(workspace_id, run_id), path, size, from_micros(created), key, sha256)

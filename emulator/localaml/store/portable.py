@@ -21,18 +21,19 @@ _IDS = (
     ("assets", "asset_id"),
     ("experiments", "experiment_id"),
 )
-_FIRST_WITH_FAULTS = 4
+_FIRST_WITH_FAULTS, _FIRST_WITH_UNFINISHED = 4, 5
 _NAMES = (("clusters", "name", "compute target"), ("runs", "run_id", "run id"), ("datastores", "name", "datastore"))
 
 
 def write_copy(connection: sqlite3.Connection, target: Path) -> None:
     """A copy of all records, as they are now, without secrets of key vaults, since their key does not travel, and
-    without faults, which are this emulator's."""
+    without what is this emulator's own: faults, and notes on what it has begun."""
     connection.execute("VACUUM INTO ?", (str(target),))
     with closing(sqlite3.connect(target, isolation_level=None)) as copy:
         copy.execute("DELETE FROM secrets")
         copy.execute("DELETE FROM fault_looks")
         copy.execute("DELETE FROM faults")
+        copy.execute("DELETE FROM unfinished")
         copy.execute("VACUUM")
     target.chmod(0o600)
 
@@ -75,6 +76,8 @@ def _check(copy: sqlite3.Connection) -> None:
         raise _bad("its records do not fit together")
     if version >= _FIRST_WITH_FAULTS and copy.execute("SELECT 1 FROM faults").fetchone() is not None:
         raise _bad("it has faults, which no archive has")
+    if version >= _FIRST_WITH_UNFINISHED and copy.execute("SELECT 1 FROM unfinished").fetchone() is not None:
+        raise _bad("it has notes on unfinished writes, which no archive has")
     for table, column in _IDS:
         for value in _values(copy, table, column):
             if not _ID.fullmatch(value):
