@@ -98,6 +98,17 @@ def is_disk_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
+def artifact_changed(run_id: str, path: str) -> FailedPrecondition:
+    """The error for an artifact whose bytes are not those that were stored: reason ``ARTIFACT_CHANGED``."""
+    return FailedPrecondition(
+        "ARTIFACT_CHANGED",
+        f"The file {path!r} of run {run_id} is not what was stored any more: its bytes do not have the SHA-256 of its "
+        "record. A job may have written to it through a mounted datastore. Its bytes are in the datastore, below "
+        f"azureml/ExperimentRun/dcid.{run_id}; 'localaml storage fsck' names all such files.",
+        {"run_id": run_id, "path": path},
+    )
+
+
 def unreadable(name: str, error: OSError) -> FailedPrecondition:
     """The error for bytes that the operating system does not give out: reason ``OBJECT_UNREADABLE``."""
     return FailedPrecondition(

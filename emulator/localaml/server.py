@@ -42,7 +42,7 @@ from localaml.jobs.history import History
 from localaml.jobs.identifiers import Identifiers
 from localaml.jobs.job_sdk import job_sdk_folder
 from localaml.jobs.job_variables import Connection
-from localaml.jobs.storage_check import check_storage
+from localaml.jobs.unfinished_writes import settle_storage
 from localaml.listening import bind_grpc_port, bind_http_port, check_host, url_host
 from localaml.paths import StatePaths
 from localaml.services import build_services
@@ -187,9 +187,7 @@ class Emulator:
         routed = RoutedStore(cloud.objects, account_finder(self.store), patience_seconds=patience)
         later.push_async_callback(asyncio.to_thread, routed.close)
         self.objects = FaultyStore(routed, faults)
-        if settings.storage.cloud == "moto":
-            # The last emulator's moto took its objects along: what points to them goes, too.
-            await check_storage(self.store, self.objects, repair=True)
+        await settle_storage(self.store, routed, is_empty=settings.storage.cloud == "moto")
         relay_ports = loopback_ports(value for _, value in sorted(cloud.job_variables.items()))
         containers = ContainerParts(
             self.paths,

@@ -23,6 +23,12 @@ FORMAT = 1
 EPHEMERAL_PREFIX = "localaml-"
 # What may lie in a folder that becomes a state dir: where somebody lets the emulator write what it says.
 _LOG = re.compile(r".*\.log(\.\d+)?")
+# What `_write` and others were at when an emulator was killed.
+_HALF_WRITTEN = re.compile(
+    r"\.(format|token|signing\.key|ports\.json|endpoint\.json)\.[a-z0-9_]{8}|\.clock\.json\.new|cloud\.part"
+)
+# Folders that `localaml state load` unpacked to, in earlier versions.
+_UNPACKED = re.compile(r"load-[a-z0-9_]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,7 @@ class StateDir:
         try:
             _check(paths, ephemeral)
             paths.root.chmod(0o700)
+            _clear(paths)
             if ephemeral:
                 paths.ephemeral.touch(mode=0o600)
             _write(paths.format, f"{FORMAT}\n".encode())
@@ -165,7 +172,12 @@ def _check(paths: StatePaths, ephemeral: bool) -> None:
     try:
         found = int(paths.format.read_text("ascii"))
     except FileNotFoundError:
-        others = {entry.name for entry in paths.root.iterdir() if not _LOG.fullmatch(entry.name)}
+        # A kill in the first start leaves a half-written file of ours.
+        others = {
+            entry.name
+            for entry in paths.root.iterdir()
+            if not _LOG.fullmatch(entry.name) and not _HALF_WRITTEN.fullmatch(entry.name)
+        }
         others -= {paths.lock.name, paths.ephemeral.name}
         if others and not paths.metadata.exists():
             paths.lock.unlink()
@@ -190,6 +202,15 @@ def _check(paths: StatePaths, ephemeral: bool) -> None:
         )
     if ephemeral and not paths.ephemeral.exists():
         raise _not_ephemeral(paths)
+
+
+def _clear(paths: StatePaths) -> None:
+    """Removes what a killed emulator was writing."""
+    for entry in paths.root.iterdir():
+        if _HALF_WRITTEN.fullmatch(entry.name):
+            entry.unlink(missing_ok=True)
+        elif _UNPACKED.fullmatch(entry.name):
+            shutil.rmtree(entry, ignore_errors=True)
 
 
 def _not_ephemeral(paths: StatePaths) -> FailedPrecondition:

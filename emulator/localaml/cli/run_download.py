@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import os
-import shutil
 import tempfile
 import urllib.error
 import urllib.request
@@ -44,7 +46,15 @@ def fetch(url: str, folder: Path, relative: str) -> Path:
         descriptor, part = tempfile.mkstemp(dir=target.parent, prefix=".localaml-", suffix=".part")
         try:
             with opener.open(url, timeout=60) as response, os.fdopen(descriptor, "wb") as file:
-                shutil.copyfileobj(response, file, _CHUNK)
+                told, digest = response.headers.get("Repr-Digest"), hashlib.sha256()
+                while chunk := response.read(_CHUNK):
+                    digest.update(chunk)
+                    file.write(chunk)
+            if told and told != f"sha-256=:{base64.b64encode(digest.digest()).decode('ascii')}:":
+                raise CliError(
+                    f"{relative} is not what was stored any more: its bytes do not have the SHA-256 of its record. "
+                    "Nothing was written; 'localaml storage fsck' names all such files."
+                )
             umask = os.umask(0)
             os.umask(umask)
             Path(part).chmod(0o666 & ~umask)
@@ -53,8 +63,17 @@ def fetch(url: str, folder: Path, relative: str) -> Path:
             Path(part).unlink(missing_ok=True)
             raise
     except urllib.error.HTTPError as error:
-        raise CliError(f"{relative} could not be fetched: HTTP {error.code}.") from None
+        raise CliError(f"{relative} could not be fetched: {_reason(error)}") from None
     except urllib.error.URLError as error:
         raise CliError(f"{relative} could not be fetched: {error.reason}.") from None
     except OSError as error:
         raise CliError(f"{target} could not be written: {error.strerror or error}.") from None
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    """What the emulator says, or the status alone."""
+    try:
+        said = json.loads(error.read(_CHUNK))["message"]
+        return str(said)
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"HTTP {error.code}."

@@ -29,6 +29,7 @@ _TEXTS = {
     "artifacts_without_row": "Artifacts without a record",
     "artifacts_of_no_run": "Artifacts of no run",
     "wrong_sizes": "Artifacts with a wrong size",
+    "changed_artifacts": "Artifacts with other bytes than were stored",
     "broken_snapshots": "Snapshots with lost contents",
     "files_of_no_model": "Files of no model",
     "unfinished_uploads": "Uploads that nobody completed",
@@ -46,8 +47,11 @@ def fsck(
     """Check that every record has its object, and every object its owner. Exit code 1 when something stays wrong."""
     from localaml.clock import RealClock
     from localaml.jobs.storage_check import check_storage
+    from localaml.jobs.unfinished_writes import settle_unfinished
 
     with _opened(state_dir) as (store, objects, _):
+        if repair:
+            asyncio.run(settle_unfinished(store, objects))
         findings = asyncio.run(check_storage(store, objects, repair=repair, now=RealClock().now()))
     if output is Format.JSON:
         print_json({**asdict(findings), "repaired": repair})

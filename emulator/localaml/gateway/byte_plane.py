@@ -16,9 +16,10 @@ from localaml.clock import Clock
 from localaml.domain.models import Artifact, RunKey
 from localaml.domain.names import check_relative_path
 from localaml.errors import AlreadyExists, InvalidArgument, NotFound, PermissionDenied, unreadable
+from localaml.gateway.artifact_reader import open_artifact
 from localaml.gateway.byte_ranges import RangeNotSatisfiable, parse_range
 from localaml.gateway.connect import error_response
-from localaml.gateway.digests import content_digest, wants_digest
+from localaml.gateway.digests import content_digest, digest_header, wants_digest
 from localaml.gateway.lost_transfers import lose_download, lose_upload
 from localaml.gateway.messages import ClientGone, FileBody, Request, Response
 from localaml.job_files import pinned
@@ -134,17 +135,24 @@ class BytePlane:
     async def _put_artifact(self, run: RunKey, path: str, overwrite: bool, request: Request) -> None:
         self._check_artifact(run, path, overwrite)
         key = artifact_key(run, path)
-        writer = await self._receive(key, request)
+        digest = hashlib.sha256()
+        writer = await self._receive(key, request, digest.update)
         lock = self._locks.setdefault((run, path), asyncio.Lock())
         try:
             async with lock:
                 # While the bytes came, the run may have gone, or another PUT may have been first.
                 self._check_artifact(run, path, overwrite)
+                # An emulator that is killed before the record is there finds the note at its next start.
+                self._store.unfinished.note([key])
                 info = await _commit(writer)
                 if self._store.runs.find(run) is None:
                     await self._objects.delete(key)
+                    self._store.unfinished.forget([key])
                 self._store.runs.get(run)
-                self._store.artifacts.put(Artifact(run, path, info.size_bytes, self._clock.now(), key))
+                now = self._clock.now()
+                with self._store.transaction():
+                    self._store.artifacts.put(Artifact(run, path, info.size_bytes, now, key, digest.hexdigest()))
+                    self._store.unfinished.forget([key])
         finally:
             await writer.discard()
 
@@ -157,6 +165,8 @@ class BytePlane:
         except BaseException:
             await writer.discard()
             raise
+        # Also here: the upload may be older than the emulator, which has removed what there was of it.
+        self._store.unfinished.note([model_prefix(workspace_id, upload_id)])
         await _commit(writer)
 
     def _check_upload(self, workspace_id: str, upload_id: str) -> None:
@@ -197,7 +207,7 @@ class BytePlane:
     async def _get(self, kind: str, parts: list[str], request: Request) -> Response:
         name = parts[-1]
         try:
-            reader = await self._open(kind, parts)
+            reader, sha256 = await self._open(kind, parts)
         except OSError as error:
             raise unreadable(name, error) from error
         info = reader.info
@@ -206,6 +216,7 @@ class BytePlane:
             *_HEADERS,
             ("content-type", "application/octet-stream"),
             ("etag", etag),
+            *([("repr-digest", digest_header(bytes.fromhex(sha256)))] if sha256 else []),
         )
         try:
             wanted = None
@@ -239,31 +250,26 @@ class BytePlane:
                 raise unreadable(name, error) from error
         return Response(status, headers, body)
 
-    async def _open(self, kind: str, parts: list[str]) -> ObjectReader:
+    async def _open(self, kind: str, parts: list[str]) -> tuple[ObjectReader, str]:
+        """A reader, and the SHA-256 that is to come out, in hex digits; empty where that is not known."""
         if kind == "content":
-            return await self._objects.open_reader(content_key(parts[0], parts[1]))
+            return await self._objects.open_reader(content_key(parts[0], parts[1])), parts[1]
         if kind == "datastore":
             path = check_relative_path(parts[2], "datastore path")
-            return await self._objects.open_reader(datastore_prefix(parts[0], parts[1]) + path)
+            return await self._objects.open_reader(datastore_prefix(parts[0], parts[1]) + path), ""
         if kind == "model":
-            return await self._objects.open_reader(
-                model_prefix(parts[0], parts[1]) + check_relative_path(parts[2], "path in a model")
-            )
+            key = model_prefix(parts[0], parts[1]) + check_relative_path(parts[2], "path in a model")
+            return await self._objects.open_reader(key), ""
         run, path = RunKey(parts[0], parts[1]), check_relative_path(parts[2], "artifact path")
         live = self._log_path(run, path) if kind == "log" else None
         if live is not None:
             try:
                 # A job can put a link in the place of any folder below that of all runs.
                 with pinned(live.parents[2], live) as place:
-                    return open_plain_file(place)
+                    return open_plain_file(place), ""
             except (OSError, NotFound):
                 pass  # it became an artifact just now
-        artifact = self._store.artifacts.find(run, path)
-        if artifact is None:
-            raise NotFound(
-                "ARTIFACT_NOT_FOUND", f"Run {run.run_id} has no file {path!r}.", {"run_id": run.run_id, "path": path}
-            )
-        return await self._objects.open_reader(artifact.object_key)
+        return await open_artifact(self._store, self._objects, run, path)
 
 
 def _key(kind: str, parts: list[str]) -> str:

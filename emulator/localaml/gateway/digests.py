@@ -36,4 +36,9 @@ def content_digest(body: FileBody) -> str | None:
             return None
         digest.update(buffer[:count])
         offset += count
-    return f"sha-256=:{base64.b64encode(digest.digest()).decode('ascii')}:"
+    return digest_header(digest.digest())
+
+
+def digest_header(sha256: bytes) -> str:
+    """A SHA-256 as the headers of RFC 9530 have it."""
+    return f"sha-256=:{base64.b64encode(sha256).decode('ascii')}:"

@@ -1,7 +1,7 @@
 """Takes what a job left into the artifact store: `logs` while it runs, `outputs` and all logs at its end.
 
-An artifact is a fact once its row is stored, and the bytes come first; the job's own file goes last. So everything may be
-done twice: an emulator that is killed at any moment leaves each file where the next one finds it.
+An artifact is a fact once its row is stored, and the bytes come first; the job's own file goes last. So everything may
+be done twice: an emulator that is killed at any moment leaves each file where the next one finds it.
 """
 
 from __future__ import annotations

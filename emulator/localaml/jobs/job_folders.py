@@ -49,6 +49,15 @@ def hand_over(prepared: Path, place: Path, removing: Path) -> None:
     )
 
 
+def finish_hand_over(prepared: Path, place: Path) -> None:
+    """Does the last step of a `hand_over` in which an emulator was killed: what had the name has gone, and the prepared
+    folder has what was carried over from it. Otherwise nothing happens."""
+    if not os.path.lexists(place) and any(prepared.glob("carried-*")):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError), job_files.folder(place.parent, place.parent) as parent:
+            os.rename(prepared, place.name, dst_dir_fd=parent)
+
+
 def take_out(place: Path, removing: Path) -> None:
     """Removes what has a name among the folders of a workspace's runs. The name is free at once. A missing one is fine.
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from localaml import job_files
 from localaml.domain.models import RunKey
 from localaml.jobs.disk_reserve import DiskReserve
-from localaml.jobs.job_folders import hand_over, take_along, take_out
+from localaml.jobs.job_folders import finish_hand_over, hand_over, take_along, take_out
 from localaml.jobs.remove_tree import remove_tree
 from localaml.paths import RunPaths, StatePaths
 
@@ -47,13 +48,30 @@ class RunFolders:
     def remove_all_but(self, active: Iterable[RunKey]) -> None:
         """Removes the folders of runs that are not active, and what was being prepared: no run goes on yet."""
         keep = set(active)
+        for key in keep:
+            finish_hand_over(self._paths.prepared(key).root, self._paths.run(key).root)
         remove_tree(self._paths.preparing)
         remove_tree(self._paths.removing)
-        for workspace in self._paths.runs.glob("*"):
-            for folder in workspace.glob("*"):
-                if RunKey(workspace.name, folder.name) not in keep:
-                    self._remove_folders(RunKey(workspace.name, folder.name))
+        # The marks, too: a kill may have come between the removal of a run's folder and that of its marks.
+        found = {
+            RunKey(workspace.name, folder.name)
+            for place in (self._paths.runs, self._paths.marks)
+            for workspace in place.glob("*")
+            for folder in workspace.glob("*")
+        }
+        for key in found - keep:
+            self._remove_folders(key)
+        self._remove_empty(keep)
         self._reserve.hold()
+
+    def _remove_empty(self, keep: Iterable[RunKey]) -> None:
+        """Folders of workspaces that have no run any more."""
+        workspaces = {key.workspace_id for key in keep}
+        for place in (self._paths.runs, self._paths.marks):
+            for folder in place.glob("*"):
+                if folder.name not in workspaces:
+                    with suppress(OSError):
+                        folder.rmdir()
 
     def _remove(self, key: RunKey) -> None:
         self._remove_folders(key)

@@ -3,6 +3,7 @@
     an artifact's row without its object      the object is lost: the row goes
     an artifact's object without its row      of a run that is there: the row is made anew; of none: the object goes
     a row that tells another size             it learns the right one
+    an artifact with other bytes than stored  named; a repair takes what is there for right, and notes its digest
     a snapshot without one of its contents    it goes: the next submit sends the contents again
     a model's files without the model         they go
     an upload in parts that nobody completed  after a day: aborted; see `_check_uploads`
@@ -14,7 +15,7 @@ In a store that is shared, objects of workspaces that are not ours are not looke
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from localaml.paths import (
     default_file_share,
     model_prefix,
 )
+from localaml.storage.digests import digest_of
 from localaml.storage.remote import RemoteStore
 from localaml.store.run_filter import RunFilter
 
@@ -54,6 +56,7 @@ class Findings:
     artifacts_without_row: list[str] = field(default_factory=list)
     artifacts_of_no_run: list[str] = field(default_factory=list)
     wrong_sizes: list[str] = field(default_factory=list)
+    changed_artifacts: list[str] = field(default_factory=list)
     broken_snapshots: list[str] = field(default_factory=list)
     files_of_no_model: list[str] = field(default_factory=list)
     unfinished_uploads: list[str] = field(default_factory=list)
@@ -156,17 +159,23 @@ async def _check_artifacts(
                 findings.lost_artifacts.append(row.object_key)
                 if repair:
                     store.artifacts.delete(run.key, row.path)
-            elif info.size_bytes != row.size_bytes:
-                findings.wrong_sizes.append(row.object_key)
+                continue
+            wrong = findings.changed_artifacts if row.sha256 else findings.wrong_sizes
+            if info.size_bytes == row.size_bytes and not row.sha256:
+                continue
+            info, sha256 = await digest_of(objects, row.object_key)
+            if (info.size_bytes, sha256) != (row.size_bytes, row.sha256):
+                wrong.append(row.object_key)
                 if repair:
-                    store.artifacts.put(Artifact(run.key, row.path, info.size_bytes, row.created_at, row.object_key))
+                    store.artifacts.put(replace(row, size_bytes=info.size_bytes, sha256=sha256))
     for key, info in found.items():
         run_id, _, path = key[len(container) :].removeprefix("dcid.").partition("/")
         run_key = RunKey(workspace_id, run_id)
         if artifact_key(run_key, "") in prefixes and path:
             findings.artifacts_without_row.append(key)
             if repair:
-                store.artifacts.put(Artifact(run_key, path, info.size_bytes, info.modified_at, key))
+                info, sha256 = await digest_of(objects, key)
+                store.artifacts.put(Artifact(run_key, path, info.size_bytes, info.modified_at, key, sha256))
         else:
             findings.artifacts_of_no_run.append(key)
             if repair:

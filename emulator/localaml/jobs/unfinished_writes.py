@@ -3,7 +3,7 @@
 Nobody was ever told that these writes were done, so what no record owns goes:
 
     an artifact whose record is there      it was being replaced: the record learns what is there now
-    an artifact without a record           it goes; so does all else, such as uploads for a model that was not registered
+    an artifact without a record           it goes; so does all else, such as uploads for a model that was not made
     what a removed record owned            it goes
 """
 
@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from localaml.errors import LocalAmlError, NotFound
+from localaml.jobs.storage_check import check_storage
 from localaml.paths import MODELS, artifact_of
 from localaml.storage.digests import digest_of
 
@@ -24,8 +25,19 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
+async def settle_storage(store: Store, objects: ObjectStore, *, is_empty: bool) -> None:
+    """What a start does before anybody is served.
+
+    Args:
+        is_empty: the objects went with the last emulator, as moto's do: what points to them goes, too.
+    """
+    await settle_unfinished(store, objects)
+    if is_empty:
+        await check_storage(store, objects, repair=True)
+
+
 async def settle_unfinished(store: Store, objects: ObjectStore) -> int:
-    """Before anybody is served. Returns how many notes there were; those that could not be followed stay for the next
+    """Follows the notes. Returns how many notes there were; those that could not be followed stay for the next
     start."""
     keys = store.unfinished.list()
     for key in keys:

@@ -69,6 +69,7 @@ async def run_files(
             info = await context.objects.copy(artifact.object_key, prefix + inside)
         return inside, info.size_bytes
 
+    context.store.unfinished.note([prefix])
     copies = [asyncio.ensure_future(copy(artifact)) for artifact in chosen]
     try:
         return sorted(await asyncio.gather(*copies))
@@ -77,6 +78,7 @@ async def run_files(
             each.cancel()
         await asyncio.gather(*copies, return_exceptions=True)
         await context.objects.delete_prefix(prefix)
+        context.store.unfinished.forget([prefix])
         raise
 
 

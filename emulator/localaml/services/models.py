@@ -71,13 +71,18 @@ class ModelService:
             payload={**payload, "files": [list(file) for file in files]},
             request_id=request.request_id,
         )
+        store, prefix = self._context.store, model_prefix(workspace.workspace_id, asset_id)
         stored: Asset | None = None
         try:
-            stored = assets.add(asset)
+            with store.transaction():
+                stored = assets.add(asset)
+                if stored.asset_id == asset_id:
+                    store.unfinished.forget([prefix])
         finally:
             # The same request may have come twice at the same time: then the other copy of the files is the model's.
             if (stored is None or stored.asset_id != asset_id) and not request.upload_id:
-                await self._context.objects.delete_prefix(model_prefix(workspace.workspace_id, asset_id))
+                await self._context.objects.delete_prefix(prefix)
+                store.unfinished.forget([prefix])
         return model_message(workspace, stored)
 
     async def create_model_upload_urls(
@@ -89,6 +94,8 @@ class ModelService:
             raise InvalidArgument(
                 "TOO_MANY_PATHS", f"At most {_MAX_PATHS} paths a call; these are {len(request.paths)}."
             )
+        # Until it is registered: an upload that is cut off by the emulator's end goes at its next start.
+        self._context.store.unfinished.note([model_prefix(workspace.workspace_id, upload_id)])
         response = model_pb2.CreateModelUploadUrlsResponse()
         for given in request.paths:
             path = check_relative_path(given, "file name of a model")
@@ -150,9 +157,13 @@ class ModelService:
         if request.version < 1:
             raise InvalidArgument("MODEL_VERSION_MISSING", "Deleting a model needs its version, 1 or more.")
         workspace, asset = self._model(request.name, request.version)
-        self._context.store.assets.delete(workspace.workspace_id, "model", asset.name, asset.version)
-        # After the record: what is left when the emulator is killed here is out of everybody's sight.
-        await self._context.objects.delete_prefix(model_prefix(workspace.workspace_id, asset.asset_id))
+        store, prefix = self._context.store, model_prefix(workspace.workspace_id, asset.asset_id)
+        with store.transaction():
+            store.assets.delete(workspace.workspace_id, "model", asset.name, asset.version)
+            store.unfinished.note([prefix])
+        # After the record: what is left when the emulator is killed here goes at the next start.
+        await self._context.objects.delete_prefix(prefix)
+        store.unfinished.forget([prefix])
         return model_pb2.DeleteModelResponse()
 
     async def create_model_download_urls(

@@ -24,12 +24,19 @@ async def remove_workspace(context: ServiceContext, workspace: Workspace) -> Non
         has_new_cluster = any(cluster.key not in known for cluster in store.clusters.list(workspace_id))
         if not has_new_cluster and not any(run.workspace_id == workspace_id for run in store.runs.list_active()):
             break
-    store.workspaces.delete(workspace_id)
-    # After the records: what is left when the emulator is killed here is out of everybody's sight.
-    await context.objects.delete_prefix(content_key(workspace_id, "").rstrip("/") + "/")
-    await context.objects.delete_prefix(model_prefix(workspace_id))
-    for container in (default_container(workspace_id), default_file_share(workspace_id)):
-        await context.objects.delete_prefix(datastore_prefix(ACCOUNT, container))
+    prefixes = [
+        content_key(workspace_id, "").rstrip("/") + "/",
+        model_prefix(workspace_id),
+        datastore_prefix(ACCOUNT, default_container(workspace_id)),
+        datastore_prefix(ACCOUNT, default_file_share(workspace_id)),
+    ]
+    with store.transaction():
+        store.workspaces.delete(workspace_id)
+        store.unfinished.note(prefixes)
+    # After the records: what is left when the emulator is killed here goes at the next start.
+    for prefix in prefixes:
+        await context.objects.delete_prefix(prefix)
+        store.unfinished.forget([prefix])
 
 
 async def empty_workspace(context: ServiceContext, workspace: Workspace) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from localaml.domain.names import check_relative_path
 from localaml.errors import InvalidArgument, NotFound, disk_full, is_disk_full
+from localaml.storage.file_modes import close_folders, file_mode, folder_mode
 from localaml.storage.listing import info_of, list_files
 from localaml.storage.object_store import ObjectInfo
 from localaml.storage.safe_tree import SafeTree
@@ -23,7 +24,6 @@ _CHUNK = 1024 * 1024
 # A larger artifact is left to the operating system to write out: waiting for it would take longer than sending it did.
 # It survives the death of the emulator all the same, only not that of the machine within the next half minute.
 _MAX_SYNC_BYTES = 64 * 1024 * 1024
-_MODE = 0o644
 
 
 def check_key(key: str) -> str:
@@ -55,11 +55,12 @@ class DiskStore:
     """
 
     def __init__(self, root: Path, incoming: Path) -> None:
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        close_folders(root)
         if incoming.exists():
             shutil.rmtree(incoming)
-        incoming.mkdir(parents=True)
-        self._tree = SafeTree(root)
+        incoming.mkdir(mode=0o700, parents=True)
+        self._tree = SafeTree(root, folder_mode)
         self._incoming = incoming
 
     # -- one object ---------------------------------------------------------------------------------------------------
@@ -139,7 +140,7 @@ class DiskStore:
                     if move and second_name(source, temporary):
                         check_same(temporary, status, source)
                     else:
-                        copy_open_file(file, temporary, status.st_size, _MODE)
+                        copy_open_file(file, temporary, status.st_size, file_mode(key))
                         if move:
                             check_same(source, status, source)
                     if durable:
@@ -171,7 +172,7 @@ class DiskStore:
         try:
             durable = _durable(key, status.st_size)
             with _full_disk_is_an_error_of_ours():
-                copy_open_file(file, temporary, status.st_size, _MODE)
+                copy_open_file(file, temporary, status.st_size, file_mode(key))
                 if durable:
                     sync(temporary)
                 return info_of(key, self._tree.move_in(temporary, key, durable=durable))
@@ -212,7 +213,7 @@ class DiskWriter:
         self._size = 0
         # A caller may be cancelled while a thread still writes for it: the file stays open until that thread is done.
         self._lock = threading.Lock()
-        self._file: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
+        self._file: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, file_mode(key))
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         await asyncio.to_thread(self.write_blocking, data)
@@ -289,4 +290,3 @@ def _durable(key: str, size: int) -> bool:
     if key.startswith("contents/"):
         return True
     return size <= _MAX_SYNC_BYTES and (key.startswith("_models/") or "/azureml/ExperimentRun/" in key)
-

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -35,10 +35,15 @@ def conflict(key: str, part: str, what: str) -> FailedPrecondition:
 
 
 class SafeTree:
-    """The files below `root`. All calls block."""
+    """The files below `root`. All calls block.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        folder_mode: the rights of a new folder, by the parts of its path below the root.
+    """
+
+    def __init__(self, root: Path, folder_mode: Callable[[Sequence[str]], int] = lambda _: 0o755) -> None:
         self.root = root
+        self._folder_mode = folder_mode
 
     @contextmanager
     def folder(self, parts: Sequence[str], *, create: bool = False, key: str = "") -> Iterator[int]:
@@ -56,7 +61,7 @@ class SafeTree:
         try:
             for depth, part in enumerate(parts):
                 try:
-                    below = self._step(fd, part, create)
+                    below = self._step(fd, parts[: depth + 1], create)
                 except OSError as error:
                     at = "/".join(parts[: depth + 1])
                     if error.errno == errno.ENOENT:
@@ -72,7 +77,8 @@ class SafeTree:
         finally:
             os.close(fd)
 
-    def _step(self, fd: int, part: str, create: bool) -> int:
+    def _step(self, fd: int, parts: Sequence[str], create: bool) -> int:
+        part = parts[-1]
         # A folder may be removed between mkdir and open; then it is made once more.
         for _ in range(3):
             try:
@@ -81,7 +87,7 @@ class SafeTree:
                 if not create:
                     raise
                 with suppress(FileExistsError):
-                    os.mkdir(part, 0o755, dir_fd=fd)
+                    os.mkdir(part, self._folder_mode(parts), dir_fd=fd)
         return os.open(part, _FOLDER, dir_fd=fd)
 
     def open_file(self, key: str) -> tuple[int, os.stat_result]:

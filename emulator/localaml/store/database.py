@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class Database:
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _close_to_others(path)
             connection = sqlite3.connect(path, isolation_level=None, timeout=10.0, cached_statements=256)
         except (OSError, sqlite3.OperationalError) as error:
             raise _unusable(path, error) from error
@@ -191,6 +193,20 @@ class Database:
             else:
                 for topic in topics:
                     self._changes.publish(topic)
+
+
+def _close_to_others(path: Path) -> None:
+    """Makes the file, when it is missing, and gives it the mode 0600, whatever the umask. The files that SQLite makes
+    beside it get the rights of the database."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(file, 0o600)
+    finally:
+        # Nobody has it open yet: with its last descriptor a process would lose SQLite's locks.
+        os.close(file)
+    for suffix in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).chmod(0o600)
 
 
 def missing_parent(what: str) -> NotFound:

@@ -275,8 +275,8 @@ _FIFTH = """
 -- SHA-256 of what was stored, in hex digits; empty for artifacts of before.
 ALTER TABLE artifacts ADD COLUMN sha256 TEXT NOT NULL DEFAULT '';
 
--- What was begun in the object store and has no record yet, or no record any more. A start finds it when the emulator was
--- killed in the middle. It belongs to this emulator's store: it never travels.
+-- What was begun in the object store and has no record yet, or no record any more. A start finds it when the emulator
+-- was killed in the middle. It belongs to this emulator's store: it never travels.
 CREATE TABLE unfinished (
     -- An object; with a slash at its end, all objects below it.
     key TEXT NOT NULL PRIMARY KEY

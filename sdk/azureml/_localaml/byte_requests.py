@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from typing import IO, TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
 from azureml._localaml.byte_streams import Unreadable, receive, send
 from azureml._localaml.connections import LOST, ConnectionPool, split_address
-from azureml._localaml.errors import ConnectionFailed, transfer_error
+from azureml._localaml.errors import ConnectionFailed, ServiceError, transfer_error
 
 if TYPE_CHECKING:
     from azureml._localaml.client import Client
@@ -29,15 +30,19 @@ class Received:
         self.received = 0
         self.total: Optional[int] = None
         self.tag: Optional[str] = None
+        # What the emulator has noted of the whole when it was stored, where it has.
+        self.sha256: Optional[bytes] = None
 
 
 class RangeDigest(NamedTuple):
-    """What the emulator says of a range of an object: SHA-256 of `length` bytes; of the whole its size and version."""
+    """What the emulator says of a range of an object: SHA-256 of `length` bytes; of the whole its size and
+    version, and its SHA-256 when it was stored, where that was noted."""
 
     sha256: bytes
     length: int
     total: int
     tag: str
+    stored: Optional[bytes] = None
 
 
 class ByteRequests:
@@ -119,6 +124,7 @@ class ByteRequests:
                 raise ConnectionFailed("the file has changed on the way")
             state.total = total
             state.tag = response.getheader("ETag")
+            state.sha256 = _sha256(response.getheader("Repr-Digest"))
             for count in receive(response, file, total):
                 state.received += count
                 if moved is not None:
@@ -146,6 +152,9 @@ class ByteRequests:
             return b""
         if response.status not in (200, 206):
             raise transfer_error(response.status, body, response.getheader("Retry-After"))
+        stored = _sha256(response.getheader("Repr-Digest"))
+        if response.status == 200 and stored is not None and stored != hashlib.sha256(body).digest():
+            raise changed()
         if response.status == 200 and headers.get("Range"):
             first, _, last = headers["Range"][len("bytes=") :].partition("-")
             return body[int(first) : int(last) + 1 if last else None]
@@ -174,13 +183,10 @@ class ByteRequests:
             raise transfer_error(response.status, body, response.getheader("Retry-After"))
         total, told = _total(response.getheader("Content-Range")), response.getheader("Content-Digest") or ""
         length, tag = response.getheader("Content-Length"), response.getheader("ETag")
-        if total is None or length is None or not tag or not told.startswith(_DIGEST):
+        sha256 = _sha256(told)
+        if total is None or length is None or not tag or sha256 is None:
             return None
-        try:
-            sha256 = base64.b64decode(told[len(_DIGEST) :].rstrip(":"))
-        except (binascii.Error, ValueError):
-            return None
-        return RangeDigest(sha256, int(length), total, tag)
+        return RangeDigest(sha256, int(length), total, tag, _sha256(response.getheader("Repr-Digest")))
 
     def _ask(self, method: str, url: str, headers: Dict[str, str]) -> Tuple[Any, bytes]:
         connection, path = self._open(url)
@@ -201,6 +207,26 @@ class ByteRequests:
         path = parts.path + ("?" + parts.query if parts.query else "")
         address = split_address(self._client.endpoint.http_address)
         return self._pool.get(address, _STALL_SECONDS), path
+
+
+def changed() -> ServiceError:
+    """The error for bytes that are not those that were stored."""
+    return ServiceError(
+        "FAILED_PRECONDITION",
+        "The file is not what was stored any more: its bytes do not have the SHA-256 of its record. A job may have "
+        "written to it through a mounted datastore. 'localaml storage fsck' names all such files.",
+        "ARTIFACT_CHANGED",
+    )
+
+
+def _sha256(told: Optional[str]) -> Optional[bytes]:
+    """The digest in a header of RFC 9530; None when there is none."""
+    if not told or not told.startswith(_DIGEST):
+        return None
+    try:
+        return base64.b64decode(told[len(_DIGEST) :].rstrip(":"))
+    except (binascii.Error, ValueError):
+        return None
 
 
 def _total(content_range: Optional[str]) -> Optional[int]:

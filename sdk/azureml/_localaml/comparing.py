@@ -27,11 +27,13 @@ class Match(NamedTuple):
         length: so many bytes from the start on are the same (whole blocks: there may be a few more).
         total: size of the object; None when it could not be had.
         tag: its version.
+        stored: its SHA-256 when it was stored, where that was noted.
     """
 
     length: int
     total: Optional[int]
     tag: Optional[str]
+    stored: Optional[bytes] = None
 
 
 def match(ask: Ask, file: IO[bytes], size: int, whole: bool) -> Match:
@@ -40,18 +42,24 @@ def match(ask: Ask, file: IO[bytes], size: int, whole: bool) -> Match:
     Args:
         whole: only an object of this very size is of interest.
     """
-    count, total, tag = 0, None, None
+    count, total, tag, stored = 0, None, None, None
     while count < size:
         length = min(_BLOCK if count else _FIRST_BLOCK, size - count)
         told = ask(count, length)
         if told is None or (tag is not None and told.tag != tag):
             # Nothing is known, or it was replaced while we looked.
             return Match(0, total, tag)
-        total, tag = told.total, told.tag
+        total, tag, stored = told.total, told.tag, told.stored
         if (whole and total != size) or told.length != length or told.sha256 != _sha256(file, count, length):
             break
         count += length
-    return Match(count, total, tag)
+    return Match(count, total, tag, stored)
+
+
+def sha256_of(path: str) -> bytes:
+    """Of a whole file."""
+    with open(path, "rb") as file:
+        return _sha256(file, 0, file.seek(0, 2))
 
 
 def _sha256(file: IO[bytes], offset: int, count: int) -> bytes:

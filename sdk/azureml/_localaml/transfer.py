@@ -13,11 +13,11 @@ import tempfile
 import threading
 from typing import IO, TYPE_CHECKING, Any, Callable, Iterable, Iterator, NamedTuple, Optional, Union
 
-from azureml._localaml.byte_requests import ByteRequests, Moved, Received
+from azureml._localaml.byte_requests import ByteRequests, Moved, Received, changed
 from azureml._localaml.byte_streams import seekable
-from azureml._localaml.comparing import match
+from azureml._localaml.comparing import match, sha256_of
 from azureml._localaml.connections import BLOCK_SIZE, ConnectionPool
-from azureml._localaml.errors import ConnectionFailed, ServiceError
+from azureml._localaml.errors import ConnectionFailed, ServiceError, sdk_exception
 from azureml._localaml.part_files import WORTH_KEEPING, PartFile
 
 if TYPE_CHECKING:
@@ -159,10 +159,13 @@ class Transfer:
                 found = match(self._asker(url), part.file, part.kept, whole=False)
                 part.keep(found.length)
                 state.received, state.total, state.tag = found.length, found.total, found.tag
+                state.sha256 = found.stored
                 if moved is not None:
                     moved(found.length, 0)
             if not part.kept or state.received != state.total:
                 self._download_to(url, part.file, state, moved)
+            if state.sha256 is not None and sha256_of(part.path) != state.sha256:
+                raise sdk_exception(changed())
             part.finish()
         except BaseException as error:
             part.give_up(not isinstance(error, OSError) and getattr(error, "grpc_code", None) in _PASSING_CODES)
