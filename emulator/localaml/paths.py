@@ -20,6 +20,8 @@
     preparing/<workspace id>/<run id>/          the same, until the run's processes start: no job sees it
     temporary/                notes on the short folders that are TMPDIR of runs' processes, elsewhere
     removing/                                   what was in `runs` and is being removed
+    loading/                                    a state that is to take this one's place, while it is loaded
+    saving                                      the folder in which an archive of this state is being written
     marks/<workspace id>/<run id>/              notes on a run's end, which no job sees
     nodes/<workspace id>/<cluster>/<node id>/   folders of logical nodes
 
@@ -159,6 +161,14 @@ class StatePaths:
     @property
     def temporary(self) -> Path:
         return self.root / "temporary"
+
+    @property
+    def loading(self) -> Path:
+        return self.root / "loading"
+
+    @property
+    def saving(self) -> Path:
+        return self.root / "saving"
 
     @property
     def marks(self) -> Path:

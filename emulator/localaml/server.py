@@ -31,6 +31,7 @@ from localaml.control.calls import CallCounter
 from localaml.control.faults import FaultControl
 from localaml.control.faulty_store import FaultyStore
 from localaml.control.kept_clock import make_clock
+from localaml.control.state_exchange import finish_exchange
 from localaml.errors import LocalAmlError
 from localaml.gateway.app import Gateway
 from localaml.gateway.byte_plane import BytePlane
@@ -187,6 +188,7 @@ class Emulator:
         routed = RoutedStore(cloud.objects, account_finder(self.store), patience_seconds=patience)
         later.push_async_callback(asyncio.to_thread, routed.close)
         self.objects = FaultyStore(routed, faults)
+        await finish_exchange(self.paths, self.store, routed)
         await settle_storage(self.store, routed, is_empty=settings.storage.cloud == "moto")
         relay_ports = loopback_ports(value for _, value in sorted(cloud.job_variables.items()))
         containers = ContainerParts(

@@ -21,6 +21,8 @@ from localaml.paths import StatePaths
 FORMAT = 1
 # Temporary state dirs are called so; nothing else is ever looked at when old ones are removed.
 EPHEMERAL_PREFIX = "localaml-"
+# Folders beside an archive that is being written are called so.
+UNFINISHED_ARCHIVE = ".localaml-save-"
 # What may lie in a folder that becomes a state dir: where somebody lets the emulator write what it says.
 _LOG = re.compile(r".*\.log(\.\d+)?")
 # What `_write` and others were at when an emulator was killed.
@@ -209,8 +211,19 @@ def _clear(paths: StatePaths) -> None:
     for entry in paths.root.iterdir():
         if _HALF_WRITTEN.fullmatch(entry.name):
             entry.unlink(missing_ok=True)
+        elif entry == paths.saving:
+            _remove_archive(entry)
         elif _UNPACKED.fullmatch(entry.name):
             shutil.rmtree(entry, ignore_errors=True)
+
+
+def _remove_archive(note: Path) -> None:
+    """Removes the folder in which an archive was being written, somewhere else: only one that has our name."""
+    with suppress(OSError, ValueError):
+        folder = Path(note.read_text("utf-8"))
+        if folder.name.startswith(UNFINISHED_ARCHIVE) and not folder.is_symlink():
+            shutil.rmtree(folder, ignore_errors=True)
+    note.unlink(missing_ok=True)
 
 
 def _not_ephemeral(paths: StatePaths) -> FailedPrecondition:

@@ -25,10 +25,9 @@ from types import FrameType
 from typing import Any
 
 # What changes files or records. Before each of them a kill leaves something else.
-_CALLS = frozenset(
-    """open link symlink rename replace unlink remove rmdir mkdir truncate ftruncate write writev pwrite sendfile
-    copy_file_range fsync chmod fchmod utime execute executemany executescript commit backup""".split()
-)
+_WORDS = """open link symlink rename replace unlink remove rmdir mkdir truncate ftruncate write writev pwrite sendfile
+    copy_file_range fsync chmod fchmod utime execute executemany executescript commit backup"""
+_CALLS = frozenset(_WORDS.split())
 _MODULES = ("posix", "_io", "sqlite3")
 _KILLED = 99
 _DEADLINE_SECONDS = 600

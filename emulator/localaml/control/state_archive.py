@@ -1,7 +1,7 @@
 """The state of an emulator as one file: a gzipped tar of a manifest, the records, and the objects.
 
     manifest.json        format version, counts; first, so that a stranger's file is known at once
-    metadata.sqlite3     the records, without secrets of key vaults (their key stays in its state dir)
+    metadata.sqlite3     the records, without credentials: see `services.state_credentials`
     objects/<key>        the bytes below the prefixes that the records name
 
 Nothing of it is ever extracted to a path that it names: records go to a file of ours, objects through the object store.
@@ -12,19 +12,21 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import shutil
+import stat
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from localaml.domain.names import check_relative_path
 from localaml.errors import FailedPrecondition, InvalidArgument, LocalAmlError, disk_full
-from localaml.storage.object_store import ObjectReader, ObjectWriter
+from localaml.storage.disk import DiskStore
+from localaml.storage.object_store import ObjectReader
 
 FORMAT = 1
 _MANIFEST, _METADATA, _OBJECTS = "manifest.json", "metadata.sqlite3", "objects/"
@@ -89,13 +91,15 @@ class _ReaderFile:
         return bytes(buffer[:count])
 
 
-def check_archive(path: Path, metadata: Path) -> tuple[Manifest, list[str]]:
-    """Reads an archive from end to end, and puts its records into the file `metadata`. Blocks.
+def unpack_archive(path: Path, metadata: Path, objects: DiskStore) -> tuple[Manifest, list[str]]:
+    """Reads an archive from end to end, and puts its records into the file `metadata`, its objects into a store that
+    nobody uses yet. Blocks.
 
     Returns what it says of itself, and the keys of its objects.
 
     Raises:
-        InvalidArgument: ``STATE_ARCHIVE_INVALID``: no archive, a damaged one, or one with anything else in it.
+        InvalidArgument: ``STATE_ARCHIVE_INVALID``: no archive, a damaged one, or one with anything else in it;
+            ``STATE_ARCHIVE_UNREADABLE``: no plain file, or none that can be read.
         FailedPrecondition: ``STATE_ARCHIVE_TOO_NEW``.
         ResourceExhausted: ``DISK_FULL``: there is no room for its objects.
     """
@@ -118,28 +122,23 @@ def check_archive(path: Path, metadata: Path) -> tuple[Manifest, list[str]]:
             if key in keys or len(keys) >= min(manifest.object_count, _MOST_OBJECTS) or total > manifest.object_bytes:
                 raise _bad("it has more objects than it says")
             keys[key] = None
-            _copy(tar, member, lambda data: None)
+            writer = objects.new_writer(key)
+            try:
+                _copy(tar, member, writer.write_blocking)
+                writer.commit_blocking()
+            except FailedPrecondition as error:
+                raise _bad(error.message) from None
+            finally:
+                writer.discard_blocking()
         if (len(keys), total) != (manifest.object_count, manifest.object_bytes):
             raise _bad("objects are missing")
     return manifest, list(keys)
 
 
-def objects_of(path: Path) -> Iterator[tuple[str, Callable[[ObjectWriter], None]]]:
-    """The objects of an archive that was checked: each key, and what writes its bytes (blocking) before the next."""
-    with _opened(path) as tar:
-        for member in tar:
-            if member.name not in (_MANIFEST, _METADATA):
-                yield _key(member), partial(_copy_to, tar, member)
-
-
-def _copy_to(tar: tarfile.TarFile, member: tarfile.TarInfo, writer: ObjectWriter) -> None:
-    _copy(tar, member, writer.write_blocking)
-
-
 @contextmanager
 def _opened(path: Path) -> Iterator[tarfile.TarFile]:
     try:
-        with gzip.open(path, "rb") as packed:
+        with _plain_file(path) as file, gzip.GzipFile(fileobj=file, mode="rb") as packed:
             with tarfile.open(fileobj=cast("BinaryIO", _Bounded(cast("BinaryIO", packed))), mode="r:") as tar:
                 yield tar
             # The check sum comes last.
@@ -149,6 +148,21 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
         raise _bad(f"it is damaged, or something else ({error})") from None
     except OSError as error:
         raise InvalidArgument("STATE_ARCHIVE_UNREADABLE", f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _plain_file(path: Path) -> BinaryIO:
+    """An open file. Never waits: a named pipe has no end until somebody writes to it, a device may have none at all.
+
+    Raises OSError, InvalidArgument ``STATE_ARCHIVE_UNREADABLE``.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise InvalidArgument(
+            "STATE_ARCHIVE_UNREADABLE",
+            f"{path} is no plain file, but a folder, a pipe or a device: name a file that 'localaml state save' wrote.",
+        )
+    return os.fdopen(file, "rb")
 
 
 class _Bounded:

@@ -160,14 +160,17 @@ async def _check_artifacts(
                 if repair:
                     store.artifacts.delete(run.key, row.path)
                 continue
-            wrong = findings.changed_artifacts if row.sha256 else findings.wrong_sizes
             if info.size_bytes == row.size_bytes and not row.sha256:
                 continue
             info, sha256 = await digest_of(objects, row.object_key)
-            if (info.size_bytes, sha256) != (row.size_bytes, row.sha256):
-                wrong.append(row.object_key)
-                if repair:
-                    store.artifacts.put(replace(row, size_bytes=info.size_bytes, sha256=sha256))
+            if info.size_bytes != row.size_bytes:
+                findings.wrong_sizes.append(row.object_key)
+            elif sha256 != row.sha256:
+                findings.changed_artifacts.append(row.object_key)
+            else:
+                continue
+            if repair:
+                store.artifacts.put(replace(row, size_bytes=info.size_bytes, sha256=sha256))
     for key, info in found.items():
         run_id, _, path = key[len(container) :].removeprefix("dcid.").partition("/")
         run_key = RunKey(workspace_id, run_id)

@@ -205,7 +205,7 @@ class DatasetService:
             dataset_id=asset.asset_id,
             name=asset.name,
             version=asset.version if asset.name else 0,
-            definition=_write(definition_from_json(asset.payload)),
+            definition=definition_message(definition_from_json(asset.payload)),
             description=asset.description,
             tags=asset.tags,
             create_time=timestamp(asset.created_at),
@@ -263,7 +263,7 @@ def _read_selection(message: dataset_pb2.FileSelection) -> FileSelection:
     return FileSelection(kind, count=message.take if kind == "take" else message.skip)
 
 
-def _write(definition: DatasetDefinition) -> dataset_pb2.DatasetDefinition:
+def definition_message(definition: DatasetDefinition) -> dataset_pb2.DatasetDefinition:
     message = dataset_pb2.DatasetDefinition(
         dataset_type=(dataset_pb2.DATASET_TYPE_FILE if definition.table is None else dataset_pb2.DATASET_TYPE_TABULAR)
     )

@@ -62,7 +62,7 @@ class EnvironmentService:
         assets = self._context.store.assets
         newest = assets.find(workspace.workspace_id, "environment", name)
         if newest is not None and newest.payload == payload:
-            return _registered_message(workspace, newest)
+            return registered_message(workspace, newest)
         asset = Asset(
             workspace_id=workspace.workspace_id,
             kind="environment",
@@ -72,7 +72,7 @@ class EnvironmentService:
             payload=payload,
             request_id=request.request_id,
         )
-        return _registered_message(workspace, assets.add(asset))
+        return registered_message(workspace, assets.add(asset))
 
     async def get_environment(
         self, request: environment_pb2.GetEnvironmentRequest, caller: Caller
@@ -116,7 +116,7 @@ class EnvironmentService:
             )
         asset = replace(asset, labels=labels)
         assets.update(asset)
-        return _registered_message(workspace, asset)
+        return registered_message(workspace, asset)
 
     async def build_environment(
         self, request: environment_pb2.BuildEnvironmentRequest, caller: Caller
@@ -153,7 +153,7 @@ class EnvironmentService:
                 start = int(after) if after.isascii() and after.isdigit() and len(after) <= 18 else 0
                 assets = self._context.store.assets
                 for seq, asset in assets.list(workspace.workspace_id, "environment", wanted, start, size + 1):
-                    yield str(seq), _registered_message(workspace, asset)
+                    yield str(seq), registered_message(workspace, asset)
             if request.exclude_curated:
                 return
             for curated in self._curated.all():
@@ -180,7 +180,7 @@ class EnvironmentService:
         asset = self._context.store.assets.get(
             workspace.workspace_id, "environment", name, _version(version), label or None
         )
-        return _registered_message(workspace, asset)
+        return registered_message(workspace, asset)
 
 
 def _version(text: str) -> int | None:
@@ -194,7 +194,7 @@ def _version(text: str) -> int | None:
     return int(text)
 
 
-def _registered_message(workspace: Workspace, asset: Asset) -> environment_pb2.Environment:
+def registered_message(workspace: Workspace, asset: Asset) -> environment_pb2.Environment:
     message = _message(workspace, asset.name, str(asset.version), asset.payload["definition"])
     message.asset_id = asset.asset_id
     message.labels.extend(asset.labels)

@@ -29,7 +29,7 @@ class EventService:
         if not 0 < limit <= _PAGE:
             raise InvalidArgument("INVALID_LIMIT", f"limit must be between 1 and {_PAGE}, not {request.limit}.")
         events = self._context.store.events.newest(self._filter(request.filter), request.after, limit)
-        return event_pb2.ListEventsResponse(events=[_message(event) for event in events])
+        return event_pb2.ListEventsResponse(events=[event_message(event) for event in events])
 
     async def watch_events(
         self, request: event_pb2.WatchEventsRequest, caller: Caller
@@ -41,7 +41,7 @@ class EventService:
                 last = events.last()
                 while found := events.list(wanted, after, _PAGE):
                     for event in found:
-                        yield _message(event)
+                        yield event_message(event)
                     after = found[-1].sequence
                 # What did not pass the filter is not read again.
                 after = max(after, last)
@@ -55,7 +55,7 @@ class EventService:
         return EventFilter(workspace_id, wanted.run_id, wanted.cluster, wanted.kind)
 
 
-def _message(event: Event) -> event_pb2.Event:
+def event_message(event: Event) -> event_pb2.Event:
     return event_pb2.Event(
         sequence=event.sequence,
         time=timestamp(event.at),

@@ -57,6 +57,15 @@ async def empty_workspace(context: ServiceContext, workspace: Workspace) -> int:
     return canceled
 
 
+async def empty_runtime(context: ServiceContext) -> None:
+    """Cancels all runs, and removes nodes and the folders of runs. The records stay, for whoever replaces them."""
+    if context.faults is not None:
+        context.faults.clear()
+    await context.orchestrator.cancel_all()
+    for workspace in context.store.workspaces.list():
+        await context.orchestrator.delete_workspace_runs(workspace.workspace_id)
+
+
 async def remove_everything(context: ServiceContext) -> int:
     """Cancels all runs and removes all resources and all data; returns how many runs it cancelled."""
     if context.faults is not None:

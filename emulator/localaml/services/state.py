@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from localaml import __version__
-from localaml.control.state_archive import FORMAT, ArchiveWriter, Manifest, check_archive, objects_of
+from localaml.control.state_archive import FORMAT, ArchiveWriter, Manifest, unpack_archive
+from localaml.control.state_exchange import StateExchange
 from localaml.errors import FailedPrecondition, InvalidArgument, NotFound, disk_full, is_disk_full
 from localaml.jobs.storage_move import prefixes_of
+from localaml.paths import StatePaths
 from localaml.services.context import ServiceContext
-from localaml.services.removal import remove_everything
+from localaml.services.removal import empty_runtime
 from localaml.services.rpc import Caller
+from localaml.services.state_check import check_records
+from localaml.services.state_credentials import WithoutCredentials
+from localaml.state_dir import UNFINISHED_ARCHIVE
 from localaml.store import Store
 from localaml_proto.admin.v1 import state_pb2
 
@@ -35,9 +43,13 @@ class StateService:
                 raise FailedPrecondition(
                     "FILE_EXISTS", f"{path} exists already. Name another file, or have it replaced (--overwrite)."
                 )
+            if path.exists() and not path.is_file():
+                raise FailedPrecondition("FILE_UNUSABLE", f"{path} is no plain file: name another one.")
             try:
                 # Beside the target: the last step is a rename.
-                with tempfile.TemporaryDirectory(prefix=".localaml-save-", dir=path.parent) as folder:
+                with _noted_folder(
+                    StatePaths(self._context.settings.state_dir.absolute()).saving, path.parent
+                ) as folder:
                     part = Path(folder) / "archive"
                     with part.open("xb") as file:
                         manifest = await self._write(file, Path(folder) / "metadata.sqlite3")
@@ -54,7 +66,7 @@ class StateService:
 
     async def _write(self, file: BinaryIO, metadata: Path) -> Manifest:
         context = self._context
-        context.store.save_to(metadata)
+        context.store.save_to(metadata, WithoutCredentials())
         keys: list[str] = []
         total = 0
         for prefix in sorted(prefixes_of(context.store)):
@@ -85,33 +97,28 @@ class StateService:
 
     async def load_state(self, request: state_pb2.LoadStateRequest, caller: Caller) -> state_pb2.LoadStateResponse:
         path, context = _absolute(request.path), self._context
+        exchange = StateExchange(StatePaths(context.settings.state_dir.absolute()))
         async with self._one_at_a_time:
             self._check_no_runs("replaced")
-            with tempfile.TemporaryDirectory(prefix="load-", dir=context.settings.state_dir) as folder:
-                metadata = Path(folder) / "metadata.sqlite3"
-                manifest, keys = await asyncio.to_thread(check_archive, path, metadata)
-                await asyncio.to_thread(Store.check_file, metadata)
-                loaded = Store.open(metadata)
-                prefixes = tuple(prefixes_of(loaded))
-                loaded.close()
+            try:
+                unpacked = await asyncio.to_thread(exchange.begin)
+                manifest, keys = await asyncio.to_thread(unpack_archive, path, exchange.metadata, unpacked)
+                prefixes = await asyncio.to_thread(_checked, exchange.metadata)
                 for key in keys:
                     if not key.startswith(prefixes):
                         raise InvalidArgument(
                             "STATE_ARCHIVE_INVALID", f"The archive has an object that no record owns: {key[:100]!r}."
                         )
-                # From here on there is no way back; a run that was submitted meanwhile is cancelled with the rest.
-                await remove_everything(context)
-                objects = objects_of(path)
-                while (item := await asyncio.to_thread(next, objects, None)) is not None:
-                    key, write = item
-                    writer = await context.objects.open_writer(key)
-                    try:
-                        await asyncio.to_thread(write, writer)
-                        await writer.commit()
-                    finally:
-                        await writer.discard()
-                context.store.load_from(metadata)
-            context.orchestrator.restore()
+                # A run that was submitted meanwhile is cancelled with the rest.
+                await empty_runtime(context)
+                await asyncio.to_thread(exchange.decide, prefixes_of(context.store), keys)
+                await exchange.carry_out(context.store, context.objects)
+            except BaseException:
+                if not exchange.is_decided:
+                    await asyncio.to_thread(exchange.discard)
+                raise
+            finally:
+                context.orchestrator.restore()
         return state_pb2.LoadStateResponse(object_count=manifest.object_count, object_bytes=manifest.object_bytes)
 
     def _check_no_runs(self, what: str) -> None:
@@ -123,6 +130,30 @@ class StateService:
                 "for them, or cancel them.",
                 {"run_id": active[0].run_id},
             )
+
+
+@contextmanager
+def _noted_folder(note: Path, above: Path) -> Iterator[str]:
+    """A temporary folder. When the emulator is killed, its next start finds the note and removes the folder."""
+    folder = above / f"{UNFINISHED_ARCHIVE}{secrets.token_hex(8)}"
+    note.write_text(str(folder), "utf-8")
+    try:
+        folder.mkdir(mode=0o700)
+        yield str(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        note.unlink(missing_ok=True)
+
+
+def _checked(metadata: Path) -> tuple[str, ...]:
+    """Checks new records; returns where their objects may be. Blocks."""
+    Store.check_file(metadata)
+    store = Store.open(metadata)
+    try:
+        check_records(store)
+        return tuple(prefixes_of(store))
+    finally:
+        store.close()
 
 
 def _absolute(text: str) -> Path:

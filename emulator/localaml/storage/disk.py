@@ -66,6 +66,10 @@ class DiskStore:
     # -- one object ---------------------------------------------------------------------------------------------------
 
     async def open_writer(self, key: str) -> DiskWriter:
+        return self.new_writer(key)
+
+    def new_writer(self, key: str) -> DiskWriter:
+        """`open_writer` for threads."""
         return DiskWriter(self._tree, self._new_file(), check_key(key))
 
     async def open_reader(self, key: str) -> FileReader:
@@ -228,9 +232,10 @@ class DiskWriter:
                 view = view[written:]
 
     async def commit(self) -> ObjectInfo:
-        return await asyncio.to_thread(self._commit)
+        return await asyncio.to_thread(self.commit_blocking)
 
-    def _commit(self) -> ObjectInfo:
+    def commit_blocking(self) -> ObjectInfo:
+        """`commit` for threads."""
         with self._lock, _full_disk_is_an_error_of_ours():
             assert self._file is not None, "ended twice"
             durable = _durable(self._key, self._size)
@@ -241,6 +246,10 @@ class DiskWriter:
         return info
 
     async def discard(self) -> None:
+        self.discard_blocking()
+
+    def discard_blocking(self) -> None:
+        """`discard` for threads."""
         with self._lock:
             if self._file is not None:
                 self._close()

@@ -2,12 +2,12 @@
 
     the root, accounts, incoming         0700   nobody but the emulator's user has anything to do there
     contents, models: folders and files  0700, 0600   the emulator alone reads them; jobs get copies
-    containers and folders in them       0755   a container is mounted into nodes that are containers, where a job may be
-                                                another user than the emulator, and must get through
+    containers and folders in them       0755   a container is mounted into nodes that are containers, where a job may
+                                                be another user than the emulator, and must get through
     data of datastores, artifacts        0644   as above: such a job reads them
 
-Other users of the machine do not reach the last two: the folders above are closed to them, and a mount into a node is not
-on their way. A stricter umask is kept. What a job writes itself has the rights that the job gives it.
+Other users of the machine do not reach the last two: the folders above are closed to them, and a mount into a node is
+not on their way. A stricter umask is kept. What a job writes itself has the rights that the job gives it.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class SafeTree:
         """
         fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            for depth, part in enumerate(parts):
+            for depth in range(len(parts)):
                 try:
                     below = self._step(fd, parts[: depth + 1], create)
                 except OSError as error:

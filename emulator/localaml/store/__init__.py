@@ -19,7 +19,7 @@ from localaml.store.events import EVENTS_TOPIC, EventFilter, Events
 from localaml.store.experiments import Experiments
 from localaml.store.faults import Faults
 from localaml.store.metrics import Metrics
-from localaml.store.portable import check_copy
+from localaml.store.portable import Rewrite, check_copy
 from localaml.store.quotas import Counters, Quotas
 from localaml.store.run_filter import RunFilter
 from localaml.store.runs import RunPage, Runs
@@ -35,6 +35,7 @@ __all__ = [
     "AssetFilter",
     "ChangeFeed",
     "EventFilter",
+    "Rewrite",
     "RunFilter",
     "RunPage",
     "Store",
@@ -85,9 +86,9 @@ class Store:
         """What is done inside happens as a whole or not at all; may be nested. Do not `await` inside."""
         return self._database.transaction()
 
-    def save_to(self, path: Path) -> None:
-        """Writes a copy of all records to a new file, without secrets of key vaults."""
-        self._database.save_to(path)
+    def save_to(self, path: Path, rewrite: Rewrite) -> None:
+        """Writes a copy of all records to a new file, without credentials: `rewrite` knows those inside of records."""
+        self._database.save_to(path, rewrite)
 
     def load_from(self, path: Path) -> None:
         """Replaces all records by those of a file that `check_file` has found good; as a whole or not at all."""

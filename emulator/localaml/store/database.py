@@ -11,7 +11,7 @@ from typing import Any
 
 from localaml.errors import FailedPrecondition, NotFound, disk_full, is_disk_full
 from localaml.store.changes import ChangeFeed
-from localaml.store.portable import replace_all, write_copy
+from localaml.store.portable import Rewrite, replace_all, write_copy
 from localaml.store.schema import FORMAT_VERSION, MIGRATIONS
 
 Row = tuple[Any, ...]
@@ -90,10 +90,10 @@ class Database:
                     self.execute(statement)
                 self.execute(f"PRAGMA user_version = {number}")
 
-    def save_to(self, path: Path) -> None:
+    def save_to(self, path: Path, rewrite: Rewrite) -> None:
         """See `portable.write_copy`."""
         try:
-            write_copy(self._connection, path)
+            write_copy(self._connection, path, rewrite)
         except sqlite3.OperationalError as error:
             raise _translated(error) from error
 
@@ -198,13 +198,10 @@ class Database:
 def _close_to_others(path: Path) -> None:
     """Makes the file, when it is missing, and gives it the mode 0600, whatever the umask. The files that SQLite makes
     beside it get the rights of the database."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        os.fchmod(file, 0o600)
-    finally:
-        # Nobody has it open yet: with its last descriptor a process would lose SQLite's locks.
-        os.close(file)
-    for suffix in ("-wal", "-shm"):
+    # An existing one is not opened: a process that closes any descriptor of a file loses all its locks on it.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    for suffix in ("", "-wal", "-shm"):
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).chmod(0o600)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any, Protocol
 
 from localaml.domain.names import check_name, check_relative_path
 from localaml.errors import FailedPrecondition, InvalidArgument, LocalAmlError
+from localaml.store.codec import from_json, to_json
 from localaml.store.schema import FORMAT_VERSION, MIGRATIONS
 
+_JSON_COLUMNS = (("runs", "seq", "execution"), ("assets", "seq", "payload"))
 # Ids become parts of paths.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -25,7 +28,19 @@ _FIRST_WITH_FAULTS, _FIRST_WITH_UNFINISHED = 4, 5
 _NAMES = (("clusters", "name", "compute target"), ("runs", "run_id", "run id"), ("datastores", "name", "datastore"))
 
 
-def write_copy(connection: sqlite3.Connection, target: Path) -> None:
+class Rewrite(Protocol):
+    """Takes out of records what is not to travel."""
+
+    def definition(self, stored: bytes) -> bytes:
+        """Of a run's definition."""
+        ...
+
+    def values(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Of a JSON object."""
+        ...
+
+
+def write_copy(connection: sqlite3.Connection, target: Path, rewrite: Rewrite) -> None:
     """A copy of all records, as they are now, without secrets of key vaults, since their key does not travel, and
     without what is this emulator's own: faults, and notes on what it has begun."""
     connection.execute("VACUUM INTO ?", (str(target),))
@@ -34,6 +49,14 @@ def write_copy(connection: sqlite3.Connection, target: Path) -> None:
         copy.execute("DELETE FROM fault_looks")
         copy.execute("DELETE FROM faults")
         copy.execute("DELETE FROM unfinished")
+        copy.execute("UPDATE datastores SET secret = ''")
+        for table, key, column in _JSON_COLUMNS:
+            for row, stored in copy.execute(f"SELECT {key}, {column} FROM {table}").fetchall():
+                kept = to_json(rewrite.values(from_json(stored)))
+                copy.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (kept, row))
+        for row, stored in copy.execute("SELECT seq, definition FROM runs").fetchall():
+            copy.execute("UPDATE runs SET definition = ? WHERE seq = ?", (rewrite.definition(stored), row))
+        # What was removed is still in the file before this.
         copy.execute("VACUUM")
     target.chmod(0o600)
 
