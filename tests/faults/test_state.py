@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import json
+import os
 import sqlite3
 import sys
 import tarfile
@@ -16,7 +18,7 @@ from typing import Any
 import pytest
 from tests.cli.command_line import CommandLine
 
-from azureml.core import Experiment, ScriptRunConfig, Workspace
+from azureml.core import Datastore, Environment, Experiment, ScriptRunConfig, Workspace
 from azureml.core.compute import AmlCompute, ComputeTarget
 from localaml.cli.failure import CliError
 from localaml.testing import emulator
@@ -226,6 +228,13 @@ def test_hostile_archives_change_nothing(
         "CREATE TABLE more (x)",
         "DROP TABLE events",
         "INSERT INTO faults VALUES (1, 0, 'crash', '{}', 0, 0, 1)",
+        "INSERT INTO unfinished VALUES ('localaml/')",
+        # What could be stored, and never be read again.
+        "UPDATE runs SET definition = X'ff'",
+        "UPDATE runs SET tags = '[1]'",
+        "UPDATE runs SET state = 'Bogus'",
+        "UPDATE clusters SET provisioning_state = 'Bogus'",
+        "UPDATE snapshots SET entries = '{'",
     ],
 )
 def test_hostile_records_change_nothing(own: Any, archive: Path, tmp_path: Path, statement: str) -> None:
@@ -263,6 +272,56 @@ def test_files_that_are_something_else(own: Any, archive: Path, tmp_path: Path) 
     with pytest.raises(CliError, match="no whole archive"):
         load(own, huge)
     assert list(Workspace.list("s")) == ["saved"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_what_is_no_file_is_refused_at_once(own: Any, tmp_path: Path, kind: str) -> None:
+    path = Path("/dev/zero")
+    if kind == "pipe":
+        os.mkfifo(path := tmp_path / "pipe")
+    elif kind == "folder":
+        (path := tmp_path / "folder").mkdir()
+    with pytest.raises(CliError, match="no plain file"):
+        load(own, path)
+    with pytest.raises(CliError, match="no plain file"):
+        save(own, path, overwrite=True)
+
+
+def test_a_saved_state_has_no_credentials(own: Any, tmp_path: Path) -> None:
+    workspace = make("saved")
+    secrets = {name: f"{name}-0123456789" for name in ("key", "sas", "variable", "environment", "user", "index")}
+    Datastore.register_azure_blob_container(
+        workspace, "lake", "container", "account", account_key=base64.b64encode(secrets["key"].encode()).decode()
+    )
+    Datastore.register_azure_blob_container(workspace, "sas", "container", "other", sas_token=f"sig={secrets['sas']}")
+    environment = Environment("registered")
+    environment.environment_variables = {"TOKEN": secrets["environment"]}
+    environment.python.conda_dependencies.set_pip_option(
+        f"--extra-index-url https://{secrets['user']}:{secrets['index']}@example.invalid/simple"
+    )
+    environment.register(workspace)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "train.py").write_text("print('x')")
+    config = ScriptRunConfig(str(tmp_path / "src"), "train.py", compute_target="local")
+    config.run_config.environment.python.user_managed_dependencies = True
+    config.run_config.environment.python.interpreter_path = sys.executable
+    config.run_config.environment_variables = {"TOKEN": secrets["variable"]}
+    Experiment(workspace, "exp").submit(config).wait_for_completion(show_output=False)
+    save(own, tmp_path / "state")
+    with tarfile.open(tmp_path / "state", "r:gz") as tar:
+        file = tar.extractfile("metadata.sqlite3")
+        assert file is not None
+        records = file.read()
+    # The names are there, so this is the place to look at.
+    assert records.count(b"TOKEN") >= 2 and b"example.invalid" in records
+    for name, value in secrets.items():
+        assert value.encode() not in records, name
+        assert base64.b64encode(value.encode()) not in records, name
+    load(own, tmp_path / "state")
+    workspace = Workspace.get("saved", subscription_id="s", resource_group="g")
+    assert {"lake", "sas"} <= set(workspace.datastores)
+    [run] = Experiment(workspace, "exp").get_runs()
+    assert run.get_status() == "Completed"
 
 
 # -- reset, seeds, history ----------------------------------------------------------------------------------------

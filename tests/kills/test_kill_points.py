@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("scenario", "least"), [("finalizing", 40), ("eviction", 15)])
+@pytest.mark.parametrize(("scenario", "least"), [("finalizing", 40), ("eviction", 15), ("loading", 60)])
 def test_a_kill_before_any_system_call_loses_nothing(folder: Path, scenario: str, least: int) -> None:
     # Fewer kills than that: the calls are not seen any more, and nothing is tested.
     assert run_scenario(Path(__file__).with_name(f"{scenario}.py"), folder) >= least

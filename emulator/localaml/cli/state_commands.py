@@ -23,11 +23,17 @@ def save(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
     state_dir: StateDirOption = None,
 ) -> None:
-    """Save all that the emulator knows to a file. No run may be active."""
+    """Save all that the emulator knows to a file, without credentials. No run may be active.
+
+    Left out: secrets of key vaults; account keys, SAS tokens and passwords of datastores and image registries; values of
+    environment variables; names, passwords and signatures in addresses. What is in arguments, tags, source files, outputs
+    and logs is saved as it is.
+    """
     request = state_pb2.SaveStateRequest(path=str(file.expanduser().absolute()), overwrite=overwrite)
     with connect(state_dir) as client:
         saved = client.call(client.state.SaveState, request, timeout=_LONG_SECONDS)
     print(f"Saved the state with {saved.object_count} object(s) to {file} ({saved.archive_bytes} bytes).")
+    print("Credentials were left out: see 'localaml state save --help'.")
 
 
 @app.command()
@@ -35,8 +41,12 @@ def load(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="An archive that 'localaml state save' wrote.")],
     state_dir: StateDirOption = None,
 ) -> None:
-    """Replace all that the emulator knows by what a file holds. No run may be active."""
+    """Replace all that the emulator knows by what a file holds. No run may be active.
+
+    A saved state has no credentials: register datastores again with theirs, and set secrets again.
+    """
     request = state_pb2.LoadStateRequest(path=str(file.expanduser().absolute()))
     with connect(state_dir) as client:
         loaded = client.call(client.state.LoadState, request, timeout=_LONG_SECONDS)
     print(f"Loaded the state with {loaded.object_count} object(s) from {file}.")
+    print("It has no credentials: register datastores again with theirs, and set secrets again.")
