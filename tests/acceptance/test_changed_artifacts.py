@@ -11,12 +11,14 @@ import pytest
 from tests.cli.command_line import CommandLine
 from tests.support.emulator_process import EmulatorProcess
 
-from azureml.core import Experiment, Run, Workspace
+from azureml.core import Experiment, Model, Run, Workspace, _model_files
 from azureml.exceptions import AzureMLException
 from localaml.domain.models import RunKey
 from localaml.paths import StatePaths, artifact_key, content_key, model_prefix
 from localaml.store import Store
 
+# Several starts each.
+pytestmark = pytest.mark.timeout(600)
 SIZES = {"small": 1000, "large": 3 << 20}
 
 
@@ -131,6 +133,27 @@ def test_what_a_killed_emulator_had_begun_goes_at_the_next_start(running: Emulat
     ).exists()
     assert not list(running.state_dir.glob("load-*")) and not (paths.marks / workspace_id).exists()
     assert not (paths.nodes / workspace_id).exists()
+
+
+def test_a_model_whose_upload_was_cut_off_is_sent_again(
+    running: EmulatorProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace.create("ws", subscription_id="s", resource_group="g", show_output=False)
+    (tmp_path / "model").write_bytes(b"weights")
+    send, sent = _model_files.upload, []
+
+    def upload(*arguments: Any) -> str:
+        sent.append(send(*arguments))
+        if len(sent) == 1:
+            running.kill()
+            running.start()
+        return str(sent[-1])
+
+    monkeypatch.setattr(_model_files, "upload", upload)
+    model = Model.register(workspace, str(tmp_path / "model"), "m")
+    assert len(sent) == 2
+    model.download(str(tmp_path / "down"))
+    assert (tmp_path / "down" / "model").read_bytes() == b"weights"
 
 
 def test_a_first_start_that_was_killed_is_made_up_for(tmp_path: Path, cache_dir: Path) -> None:

@@ -25,9 +25,9 @@ def save(
 ) -> None:
     """Save all that the emulator knows to a file, without credentials. No run may be active.
 
-    Left out: secrets of key vaults; account keys, SAS tokens and passwords of datastores and image registries; values of
-    environment variables; names, passwords and signatures in addresses. What is in arguments, tags, source files, outputs
-    and logs is saved as it is.
+    Left out: secrets of key vaults; account keys, SAS tokens and passwords of datastores and image registries; values
+    of environment variables; names, passwords and signatures in addresses. What is in arguments, tags, source files,
+    outputs and logs is saved as it is.
     """
     request = state_pb2.SaveStateRequest(path=str(file.expanduser().absolute()), overwrite=overwrite)
     with connect(state_dir) as client:

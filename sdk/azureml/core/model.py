@@ -112,6 +112,7 @@ class Model(ModelRecord, ModelGaps):
             WebserviceException: the name is not a good one; a child path is missing.
         """
         from azureml.core import _model_files
+        from azureml.exceptions import WebserviceException
 
         request = registration(
             workspace,
@@ -128,9 +129,17 @@ class Model(ModelRecord, ModelGaps):
         )
         files = _model_files.local_files(model_path, child_paths)
         print("Registering model {}".format(model_name))
-        request["uploadId"] = _model_files.upload(workspace, files)
         request["fileCount"] = str(len(files))
-        return Model(workspace, _message=model_call(workspace, "RegisterModel", request))
+        request["uploadId"] = _model_files.upload(workspace, files)
+        try:
+            message = model_call(workspace, "RegisterModel", request)
+        except WebserviceException as error:
+            if error.reason != "MODEL_FILES_MISSING":
+                raise
+            # An emulator that was killed meanwhile has removed, at its next start, what was there of the upload.
+            request["uploadId"] = _model_files.upload(workspace, files)
+            message = model_call(workspace, "RegisterModel", request)
+        return Model(workspace, _message=message)
 
     @staticmethod
     def list(
