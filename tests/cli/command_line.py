@@ -37,7 +37,7 @@ class CommandLine:
             cwd=cwd or self.home,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
 

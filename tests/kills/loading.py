@@ -69,7 +69,7 @@ def _fill(paths: StatePaths, which: str) -> None:
             # A file in the one, and a folder of this name in the other.
             data + ("place" if which == "new" else "place/below/deeper"): which,
         }
-        for key, text in keys.items():
+        for key, text in keys.items() if name == "w" else list(keys.items())[:1]:
             path = paths.objects / key
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)

@@ -89,7 +89,7 @@ class EmulatorProcess:
             return
         self._process.terminate()
         try:
-            self._process.wait(timeout=20)
+            self._process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise AssertionError(f"the emulator did not stop:\n{self.log()}") from None
