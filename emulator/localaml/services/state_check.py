@@ -11,7 +11,6 @@ from google.protobuf import json_format
 from localaml.domain.datasets import definition_from_json
 from localaml.errors import InvalidArgument
 from localaml.services.datasets import definition_message
-from localaml.services.definition import stored_job_spec
 from localaml.services.environments import registered_message
 from localaml.services.events import event_message
 from localaml.services.messages import (
@@ -26,6 +25,7 @@ from localaml.services.messages import (
 )
 from localaml.services.model_messages import model_message
 from localaml.store import AssetFilter, RunFilter
+from localaml_proto.v1 import run_definition_pb2
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -94,8 +94,8 @@ def _check_workspace(store: Store, workspace: Workspace) -> None:
 
 def _check_run(store: Store, run: Run) -> None:
     _show(run_message(run))
-    if run.submitted and run.definition and not run.is_sweep:
-        stored_job_spec(run)
+    # Whether it would be accepted today is another question: it has ended.
+    _show(run_definition_pb2.RunDefinition.FromString(run.definition))
     after = ""
     while artifacts := store.artifacts.list(run.key, after=after):
         for artifact in artifacts:
