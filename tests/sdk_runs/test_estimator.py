@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from azureml._localaml import deprecation
 from azureml._run_impl.definition import run_definition
 from azureml.core.container_registry import ContainerRegistry
 from azureml.core.runconfig import (
@@ -213,11 +213,11 @@ class TestEnvironment:
             ("pip_requirements_file_path", "pip_requirements_file"),
         ],
     )
-    def test_old_names(self, old: str, new: str, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    def test_old_names(self, old: str, new: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("name: n\n" if "conda" in old else "")
-        with caplog.at_level(logging.WARNING):
+        monkeypatch.setattr(deprecation, "_told", deprecation._Told())
+        with pytest.warns(PendingDeprecationWarning, match=f"'{old}' is deprecated.*use {new} instead"):
             Estimator(str(tmp_path), compute_target="cpu", entry_script="t.py", **{old: "file"})  # type: ignore[arg-type]
-        assert f"'{old}' is deprecated. Please use '{new}' instead." in caplog.text
         with pytest.raises(TrainingException, match="not both"):
             estimator(**{old: "x", new: "y"})
 
@@ -250,7 +250,8 @@ class TestEnvironment:
 
 def test_inputs_and_resume_from() -> None:
     class Path_:
-        def create_data_reference(self, name: str) -> FakeReference:
+        def create_data_reference(self, name: str, binding: Any) -> FakeReference:
+            assert binding.mode == "mount"
             return FakeReference(name, "models")
 
     made = definition(inputs=[FakeReference("in"), FakeDatastore()], resume_from=Path_(), max_run_duration_seconds=5)

@@ -429,3 +429,32 @@ class TestWriter:
         writer.append((metric_values.SCALAR, "m", "", 1, 0.0, None))
         writer.close(0.5)
         assert "metrics of run gone: 1 records are lost" in capsys.readouterr().err
+
+    def test_a_child_of_multiprocessing_waits_for_its_records_but_not_for_an_emulator_that_is_away(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(metrics_writer, "_in_multiprocessing_child", lambda: True)
+        monkeypatch.setattr(metrics_writer, "_close_with_child", lambda writer: None)
+        away = threading.Event()
+
+        def behave(request: dict[str, Any]) -> None:
+            if away.is_set():
+                raise refusal("UNAVAILABLE")
+
+        client = FakeClient(behave)
+        writer = MetricsWriter(client, "runs/child")
+
+        def log(value: int) -> int:
+            writer.append((metric_values.SCALAR, "m", "", value, 0.0, None))
+            return len(client.records)
+
+        assert [log(value) for value in range(200)] == list(range(1, 201)), "each is there when `append` returns"
+        monkeypatch.setattr(metrics_writer, "_THROUGH_SECONDS", 0.01)
+        away.set()
+        assert log(200) == 200
+        monkeypatch.setattr(metrics_writer, "_THROUGH_SECONDS", 3600.0)
+        assert log(201) == 200, "the next one is not waited for"
+        away.clear()
+        wait_until(lambda: len(client.records) == 202, 20, "the rest to be sent")
+        wait_until(lambda: writer._through, 5, "records to be waited for again")
+        assert log(202) == 203

@@ -125,7 +125,7 @@ class Client:
                     continue
                 is_hopeless = not error.may_repeat or error.retry_after is not None
                 if is_hopeless or now + pause > deadline or (error.grpc_code == "INTERNAL" and pause > _INTERNAL_PAUSE):
-                    raise sdk_exception(error) from error
+                    raise sdk_exception(error) from None
             except ConnectionFailed as error:
                 now = time.monotonic()
                 if error.progressed:
@@ -135,7 +135,7 @@ class Client:
                 if now + pause > deadline:
                     from azureml.exceptions import UserErrorException
 
-                    raise UserErrorException(not_reachable(self._endpoint, error)) from error
+                    raise UserErrorException(not_reachable(self._endpoint, error)) from None
             time.sleep(pause * (0.7 + 0.3 * os.urandom(1)[0] / 255.0))  # spreads out retries
             pause = min(2 * pause, _LONGEST_PAUSE)
             self.look_again()
@@ -217,7 +217,7 @@ class _TranslatedStream(Stream):
         try:
             return next(self._stream)
         except ServiceError as error:
-            raise sdk_exception(error) from error
+            raise sdk_exception(error) from None
 
     def close(self) -> None:
         self._stream.close()
@@ -241,7 +241,7 @@ def make_transport(endpoint: Endpoint, is_forked: bool = False) -> Transport:
             raise ImportError("the emulator's gRPC address is not known (LOCALAML_GRPC_ENDPOINT)")
         except Exception as error:  # protobuf raises TypeError and others when its versions do not fit
             if wanted == "grpc":
-                raise ServiceError("FAILED_PRECONDITION", "LOCALAML_TRANSPORT=grpc: {}.".format(error)) from error
+                raise ServiceError("FAILED_PRECONDITION", "LOCALAML_TRANSPORT=grpc: {}.".format(error)) from None
     from azureml._localaml.transport_http import HttpTransport
 
     return HttpTransport(endpoint)
@@ -265,7 +265,7 @@ class _Clients:
         except EmulatorNotFound as error:
             from azureml.exceptions import UserErrorException
 
-            raise UserErrorException(str(error)) from error
+            raise UserErrorException(str(error)) from None
         key = (endpoint.source, endpoint.token, os.getpid())
         client = self._clients.get(key)
         if client is None:

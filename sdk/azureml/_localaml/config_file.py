@@ -65,9 +65,9 @@ def read_config(path: str) -> WorkspaceConfig:
         with open(path, encoding="utf-8-sig") as file:
             content = json.load(file)
     except OSError as error:
-        raise UserErrorException("The config file {} cannot be read: {}.".format(path, error.strerror)) from error
+        raise UserErrorException("The config file {} cannot be read: {}.".format(path, error.strerror)) from None
     except ValueError as error:
-        raise UserErrorException("The config file {} is not valid JSON: {}.".format(path, error)) from error
+        raise UserErrorException("The config file {} is not valid JSON: {}.".format(path, error)) from None
     if isinstance(content, dict):
         scope = _SCOPE.match(str(content.get("Scope") or ""))
         if scope:
@@ -100,5 +100,5 @@ def write_config(config: WorkspaceConfig, path: Optional[str] = None, file_name:
             json.dump(content, file, indent=4)
             file.write("\n")
     except OSError as error:
-        raise UserErrorException("Could not write the config file {}: {}.".format(target, error.strerror)) from error
+        raise UserErrorException("Could not write the config file {}: {}.".format(target, error.strerror)) from None
     return target

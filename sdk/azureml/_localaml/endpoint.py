@@ -97,7 +97,7 @@ def _read_endpoint_file(path: str) -> Optional[Dict[str, str]]:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise EmulatorNotFound("{} cannot be read ({}). {}".format(path, error, _HOW_TO_START)) from error
+        raise EmulatorNotFound("{} cannot be read ({}). {}".format(path, error, _HOW_TO_START)) from None
     if not isinstance(content, dict) or not content.get("http_address"):
         raise EmulatorNotFound("{} does not name an http_address. {}".format(path, _HOW_TO_START))
     return content
@@ -116,4 +116,4 @@ def _token(found: Optional[Dict[str, str]]) -> str:
         with open(os.path.expanduser(path), encoding="utf-8") as file:
             return file.read().strip()
     except OSError as error:
-        raise EmulatorNotFound("The token file {} cannot be read: {}.".format(path, error.strerror)) from error
+        raise EmulatorNotFound("The token file {} cannot be read: {}.".format(path, error.strerror)) from None

@@ -151,7 +151,7 @@ class _Walk:
             with os.scandir(folder) as scan:
                 entries = sorted(scan, key=lambda entry: entry.name)
         except OSError as error:
-            raise SnapshotException("The folder {} cannot be read: {}.".format(folder, error.strerror)) from error
+            raise SnapshotException("The folder {} cannot be read: {}.".format(folder, error.strerror)) from None
         for entry in entries:
             path = prefix + entry.name
             is_folder = entry.is_dir()
@@ -234,7 +234,7 @@ def hash_file(path: str, size: int) -> str:
                     return digest.hexdigest()
                 digest.update(block[:count])
     except OSError as error:
-        raise SnapshotException("The file {} cannot be read: {}.".format(path, error.strerror)) from error
+        raise SnapshotException("The file {} cannot be read: {}.".format(path, error.strerror)) from None
 
 
 def _upload(client: Client, missing: List[Tuple[str, SourceFile]]) -> None:
@@ -253,7 +253,7 @@ def _upload(client: Client, missing: List[Tuple[str, SourceFile]]) -> None:
 def _check_unchanged(file: SourceFile) -> None:
     try:
         status = os.stat(file.source)
-    except OSError as error:
-        raise _Changed("The file {} went away while it was sent.".format(file.source)) from error
+    except OSError:
+        raise _Changed("The file {} went away while it was sent.".format(file.source)) from None
     if (status.st_size, status.st_mtime_ns) != (file.size, file.mtime_ns):
         raise _Changed("The file {} changed while it was sent: submit again.".format(file.source))

@@ -167,7 +167,7 @@ def plain_document(value: Any, what: str) -> Any:
         try:
             value = json.loads(value)
         except ValueError as error:
-            raise UserErrorException("{} must be a dict or its JSON text: {}.".format(what, error)) from error
+            raise UserErrorException("{} must be a dict or its JSON text: {}.".format(what, error)) from None
     if not isinstance(value, Mapping):
         raise UserErrorException("{} must be a dict or its JSON text, not {}.".format(what, _short(value)))
     return dict(value)
@@ -180,7 +180,7 @@ def encode(value: Any, what: str) -> str:
     try:
         text = json.dumps(value, default=_item)
     except (TypeError, ValueError) as error:
-        raise UserErrorException("{} cannot be logged: {}.".format(what, error)) from error
+        raise UserErrorException("{} cannot be logged: {}.".format(what, error)) from None
     if len(text) > MAX_VALUE_BYTES:
         raise UserErrorException(
             "{} has {} bytes; a metric can have {}. Write it to a file under ./outputs, or upload_file it.".format(

@@ -7,6 +7,9 @@ a number; one that is sent again counts once.
 
 There is one writer per emulator and run in a process, however many Run objects there are, so that the records of one
 metric keep their order. What is left is sent when the process exits.
+
+A child of `multiprocessing` can be ended at any moment after it has given its result (`Pool.terminate`, the end of
+`with Pool()`, a daemon's parent that exits). So there a record is at the emulator when `append` returns.
 """
 
 from __future__ import annotations
@@ -36,6 +39,9 @@ _IDLE_SECONDS = 5.0
 # repeated for so long.
 _EXIT_SECONDS = 10.0
 _EXIT_SECONDS_IN_JOB = 125.0
+# For how long a record of a multiprocessing child is waited for. Then the emulator is taken to be away, and nothing is
+# waited for until it has taken something again.
+_THROUGH_SECONDS = 2.0
 
 
 class Encoded(NamedTuple):
@@ -70,15 +76,21 @@ class MetricsWriter:
         self._refusal: Optional[BaseException] = None
         self._warned = False
         self._failed_at = 0.0
+        # Whether records are waited for: in a multiprocessing child, while the emulator answers.
+        self._through = False
+        self._is_child = False
 
     def append(self, record: Record) -> None:
-        """Takes a record; it is on its way when this returns. Waits only when MAX_RECORDS are unsent."""
+        """Takes a record; it is on its way when this returns, in a multiprocessing child at the emulator. Else waits
+        only when MAX_RECORDS are unsent."""
         records = self._records
         records.append(record)
         if self._sleeping:
             self._start()
         elif len(records) >= MAX_RECORDS:
             self._wait_for_room()
+        if self._through:
+            self._wait_for_delivery()
 
     def flush(self, timeout_seconds: float) -> None:
         """Returns when everything appended before is at the emulator.
@@ -132,7 +144,9 @@ class MetricsWriter:
                 self._sleeping = True
                 return
             self._thread = thread
-            _close_with_multiprocessing_child(self)
+            if not self._is_child and _in_multiprocessing_child():
+                self._is_child = self._through = True
+                _close_with_child(self)
 
     def _run(self) -> None:
         pause = 0.1
@@ -140,13 +154,15 @@ class MetricsWriter:
             try:
                 with self._sending:
                     self._send(len(self._records))
+                self._tell_waiting()
                 pause = 0.1
             except Exception as error:  # kept and tried again: the emulator may come back
                 self._warn("{} Trying again.".format(_text(error)))
                 time.sleep(pause)
                 pause = min(2 * pause, 5.0)
                 continue
-            time.sleep(_PAUSE_SECONDS)
+            if not self._through:
+                time.sleep(_PAUSE_SECONDS)
             with self._wake:
                 self._sleeping = True
                 # A record that came before `_sleeping` was set is seen here; a later one finds `_sleeping` and wakes.
@@ -176,6 +192,7 @@ class MetricsWriter:
                 left -= self._send(min(left, _MAX_BATCH_RECORDS))
         finally:
             self._sending.release()
+            self._tell_waiting()
         return True
 
     def _send(self, most: int) -> int:
@@ -192,6 +209,7 @@ class MetricsWriter:
                 taken += count
             self._deliver_first()
             with self._room:
+                self._through = self._is_child
                 self._room.notify_all()
 
     def _deliver_first(self) -> None:
@@ -250,6 +268,19 @@ class MetricsWriter:
         }
         return request, count
 
+    def _wait_for_delivery(self) -> None:
+        with self._room:
+            if not self._room.wait_for(self._is_idle, _THROUGH_SECONDS):
+                self._through = False
+
+    def _is_idle(self) -> bool:
+        # While a batch is put together it is in neither list, but the lock is held.
+        return not (self._records or self._pending or self._sending.locked())
+
+    def _tell_waiting(self) -> None:
+        with self._room:
+            self._room.notify_all()
+
     def _wait_for_room(self) -> None:
         with self._room:
             self._room.wait_for(lambda: len(self._records) < MAX_RECORDS, _EXIT_SECONDS_IN_JOB)
@@ -273,14 +304,17 @@ def _text(error: BaseException) -> str:
     return str(getattr(error, "message", "") or error)
 
 
-def _close_with_multiprocessing_child(writer: MetricsWriter) -> None:
+def _in_multiprocessing_child() -> bool:
+    multiprocessing = sys.modules.get("multiprocessing")
+    return multiprocessing is not None and getattr(multiprocessing.current_process(), "_parent_pid", None) is not None
+
+
+def _close_with_child(writer: MetricsWriter) -> None:
     """A child that multiprocessing forked ends without atexit; it has a list of its own for what is to be done at
     the end."""
-    multiprocessing = sys.modules.get("multiprocessing")
-    if multiprocessing is not None and getattr(multiprocessing.current_process(), "_parent_pid", None) is not None:
-        from multiprocessing.util import Finalize
+    from multiprocessing.util import Finalize
 
-        Finalize(None, writer.close, args=(_EXIT_SECONDS,), exitpriority=0)
+    Finalize(None, writer.close, args=(_EXIT_SECONDS,), exitpriority=0)
 
 
 def _load_what_sending_needs(client: Any) -> None:

@@ -29,7 +29,7 @@ def _read(path: str, depth: int) -> List[str]:
         with open(path, encoding="utf-8-sig") as file:
             text = file.read()
     except UnicodeDecodeError as error:
-        raise UserErrorException("The pip requirements file {} cannot be read: {}.".format(path, error)) from error
+        raise UserErrorException("The pip requirements file {} cannot be read: {}.".format(path, error)) from None
     found: List[str] = []
     for line in text.replace("\\\n", " ").splitlines():
         line = re.sub(r"(^|\s)#.*$", "", line).strip()

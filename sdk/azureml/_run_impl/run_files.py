@@ -12,8 +12,11 @@ from azureml._run_impl.run_base import RunBase, name_list
 if TYPE_CHECKING:
     from azureml._localaml.transfer import Source
     from azureml.core.model import Model
+    from azureml.data.datapath import DataPath
 
 _BATCH = 500
+# The datastore in whose container the service keeps the files of runs, whichever is the default one.
+_ARTIFACT_STORE = "workspaceblobstore"
 
 
 class UploadedArtifacts:
@@ -276,6 +279,14 @@ class RunFiles(RunBase):
         path = model_name if model_path is None else path_text(model_path)
         request.update(runId=self.id, runPath=path, childPaths=name_list(child_paths or (), "child_paths"))
         return Model(workspace, _message=model_call(workspace, "RegisterModel", request))
+
+    def _get_outputs_datapath(self) -> DataPath:
+        """Where the run's ``outputs/`` lie in the workspace's blob store: for `resume_from` of a later run."""
+        from azureml.core.datastore import Datastore
+        from azureml.data.datapath import DataPath
+
+        store = Datastore.get(self._experiment.workspace, _ARTIFACT_STORE)
+        return DataPath(store, "azureml/ExperimentRun/dcid.{}/outputs".format(self.id))
 
     def _artifacts(self, prefix: str) -> Iterable[Dict[str, Any]]:
         request = {"parent": self._name}

@@ -89,7 +89,7 @@ def _read(path: str) -> Dict[str, Any]:
         with open(path, encoding="utf-8-sig") as file:
             content = load_yaml(file.read())
     except (OSError, UnicodeDecodeError, YamlSubsetError) as error:
-        raise RunConfigurationException("{} cannot be read: {}".format(path, error)) from error
+        raise RunConfigurationException("{} cannot be read: {}".format(path, error)) from None
     if not isinstance(content, dict):
         raise RunConfigurationException("{} holds no run configuration.".format(path))
     return content

@@ -204,7 +204,7 @@ def _build(workspace: Workspace, environment: Any) -> Iterable[str]:
                     how = "was built" if built.get("newlyBuilt") else "is there already"
                     yield "The environment {}: Python {} ({})".format(how, built["pythonVersion"], built["python"])
     except ConnectionFailed as error:
-        raise UserErrorException("The emulator went away while it built the environment: {}.".format(error)) from error
+        raise UserErrorException("The emulator went away while it built the environment: {}.".format(error)) from None
 
 
 def environment_definition(environment: Any) -> Dict[str, Any]:

@@ -116,7 +116,6 @@ def model_path(model_name: str, version: Optional[int], workspace: Optional[Work
     if found is not None:
         return found
     workspace = workspace or _workspace_of_job()
-    missing: Optional[Exception] = None
     if workspace is not None:
         from azureml.core.model import Model
 
@@ -125,7 +124,6 @@ def model_path(model_name: str, version: Optional[int], workspace: Optional[Work
         except WebserviceException as error:
             if error.reason != "MODEL_NOT_FOUND":
                 raise
-            missing = error
     found = _lookup([MODELS_DIR], model_name, version)
     if found is None and version is None and os.path.exists(model_name):
         found = model_name
@@ -139,7 +137,7 @@ def model_path(model_name: str, version: Optional[int], workspace: Optional[Work
                 if workspace is not None
                 else ". In a job, or with a workspace, it is fetched.",
             )
-        ) from missing
+        ) from None
     return found
 
 

@@ -143,5 +143,5 @@ def message_of(workspace: Workspace, model_payload: Mapping[str, Any]) -> Dict[s
         if resource is not None:
             message["resourceConfiguration"] = resources(ResourceConfiguration.deserialize(resource))
     except (KeyError, TypeError, ValueError) as error:
-        raise UserErrorException("This is not what Model.serialize gives: {!r}.".format(error)) from error
+        raise UserErrorException("This is not what Model.serialize gives: {!r}.".format(error)) from None
     return message

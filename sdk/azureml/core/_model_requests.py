@@ -24,7 +24,7 @@ def model_call(workspace: Workspace, method: str, request: Dict[str, Any]) -> Di
     try:
         return workspace._client.call("ModelService", method, request)
     except AzureMLException as error:
-        raise webservice_exception(error) from error
+        raise webservice_exception(error) from None
 
 
 def webservice_exception(error: AzureMLException) -> AzureMLException:

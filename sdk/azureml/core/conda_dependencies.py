@@ -284,7 +284,7 @@ def _read_conda_file(path: str) -> Dict[str, Any]:
         with open(path, encoding="utf-8-sig") as file:
             content = load(file.read())
     except (UnicodeDecodeError, YamlSubsetError) as error:
-        raise UserErrorException("The conda dependencies file {} cannot be read: {}".format(path, error)) from error
+        raise UserErrorException("The conda dependencies file {} cannot be read: {}".format(path, error)) from None
     return _checked(content, path)
 
 

@@ -345,7 +345,7 @@ class Environment(EnvironmentRegistry, ConfigElement):
             with open(os.path.join(path, _SAVED_NAME), encoding="utf-8") as file:
                 content = json.load(file)
         except ValueError as error:
-            raise UserErrorException("No environment can be read from {}: {}.".format(path, error)) from error
+            raise UserErrorException("No environment can be read from {}: {}.".format(path, error)) from None
         result = Environment(None)
         result._update(content)
         conda_file = os.path.join(path, _SAVED_CONDA_NAME)

@@ -168,7 +168,7 @@ class Model(ModelRecord, ModelGaps):
                 for message in workspace._client.pages("ModelService", "ListModels", request, "models")
             ]
         except AzureMLException as error:
-            raise webservice_exception(error) from error
+            raise webservice_exception(error) from None
         return found
 
     # Files

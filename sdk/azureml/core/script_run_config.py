@@ -6,6 +6,7 @@ import copy
 import os
 from typing import TYPE_CHECKING, Any, List, Optional, Tuple, Union
 
+from azureml._run_impl.resume import resume_arguments
 from azureml.core.runconfig import (
     DockerConfiguration,
     MpiConfiguration,
@@ -31,7 +32,8 @@ class ScriptRunConfig:
         compute_target: a ComputeTarget or its name; default ``local``.
         environment: the environment.
         distributed_job_config: MpiConfiguration, TensorflowConfiguration or PyTorchConfiguration.
-        resume_from: not supported.
+        resume_from: a DataPath with files of an earlier run, e.g. `run._get_outputs_datapath()`. The script gets
+            ``--resume-from <path>``; a command finds the path in AZUREML_DATAREFERENCE_MODEL_LOCATION.
         max_run_duration_seconds: the run is ended after so many seconds.
         command: words of a command line, or a line for the shell, instead of `script` and `arguments`.
         docker_runtime_config: settings of containers.
@@ -66,10 +68,6 @@ class ScriptRunConfig:
             raise UserErrorException("arguments belong to script; put the words into command.")
         if isinstance(arguments, str):
             raise UserErrorException("arguments must be a list of words, not the string {!r}.".format(arguments))
-        if resume_from is not None:
-            from azureml._localaml.unsupported import unsupported
-
-            raise unsupported("ScriptRunConfig(resume_from=...)", "Pass the folder as a DataReference argument.")
         if run_config is not None and not isinstance(run_config, RunConfiguration):
             raise UserErrorException("run_config must be a RunConfiguration, not {!r}.".format(run_config))
         self.source_directory = source_directory
@@ -92,6 +90,9 @@ class ScriptRunConfig:
             self.run_config.docker = docker_runtime_config
         if run_config is None or max_run_duration_seconds != MAX_DURATION_SECONDS_DEFAULT:
             self.run_config.max_run_duration_seconds = max_run_duration_seconds
+        if resume_from is not None:
+            words = resume_arguments(self.run_config, resume_from)
+            self.arguments += [] if self.command else words
         if distributed_job_config is not None:
             _distribute(self.run_config, distributed_job_config)
 

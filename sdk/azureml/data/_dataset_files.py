@@ -165,4 +165,4 @@ def fetch_url(url: str, target: str) -> None:
         raise DatasetExecutionError(
             "{!r} cannot be fetched: {}. Without a connection to the internet, put the file into a datastore and make "
             "the dataset from there.".format(url, reason)
-        ) from error
+        ) from None

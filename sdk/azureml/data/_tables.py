@@ -144,9 +144,7 @@ def _rows(path: str, shown: str, reading: Mapping[str, Any]) -> Any:
     except package.errors.EmptyDataError:
         return package.DataFrame()
     except (UnicodeError, ValueError) as error:
-        raise DatasetExecutionError(
-            "{}: is not delimited text as the dataset says: {}.".format(shown, error)
-        ) from error
+        raise DatasetExecutionError("{}: is not delimited text as the dataset says: {}.".format(shown, error)) from None
 
 
 def _width(path: str, separator: str, encoding: str) -> int:
@@ -172,7 +170,7 @@ def _parquet(files: Files, reading: Mapping[str, Any]) -> List[Any]:
         try:
             frames.append(package.read_parquet(path, engine="pyarrow"))
         except (pyarrow.ArrowException, OSError) as error:
-            raise DatasetExecutionError("{}: cannot be read as Parquet: {}.".format(shown, error)) from error
+            raise DatasetExecutionError("{}: cannot be read as Parquet: {}.".format(shown, error)) from None
     return frames
 
 
@@ -188,7 +186,7 @@ def _json_lines(files: Files, reading: Mapping[str, Any]) -> List[Any]:
                     if record is not None:
                         records.append(record)
             except UnicodeError as error:
-                raise DatasetExecutionError("{}: is no text as the dataset says: {}.".format(shown, error)) from error
+                raise DatasetExecutionError("{}: is no text as the dataset says: {}.".format(shown, error)) from None
         frames.append(package.DataFrame(records))
     return frames
 

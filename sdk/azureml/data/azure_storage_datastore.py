@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 
+from azureml._localaml.deprecation import warn_deprecated
 from azureml._localaml.path_text import path_text
 from azureml._localaml.unsupported import unsupported
 from azureml.data.abstract_datastore import AbstractDatastore
@@ -15,8 +15,6 @@ from azureml.exceptions import UserErrorException
 if TYPE_CHECKING:
     from azureml.core.workspace import Workspace
     from azureml.data._datastore_files import DatastoreFiles
-
-_log = logging.getLogger(__name__)
 
 
 class AbstractAzureStorageDatastore(AbstractDatastore):
@@ -62,17 +60,17 @@ class AbstractAzureStorageDatastore(AbstractDatastore):
 
     def as_mount(self) -> DataReference:
         """A reference to all of it: a shared folder on the nodes, writes are seen in the datastore."""
-        _warn_deprecated("as_mount")
+        warn_deprecated("datastore.as_mount", "a dataset")
         return DataReference(self).as_mount()
 
     def as_download(self, path_on_compute: Optional[str] = None) -> DataReference:
         """A reference to all of it: copied to the node before the run."""
-        _warn_deprecated("as_download")
+        warn_deprecated("datastore.as_download", "a dataset")
         return DataReference(self).as_download(path_on_compute)
 
     def as_upload(self, path_on_compute: Optional[str] = None) -> DataReference:
         """A reference to all of it: filled from the node after the run."""
-        _warn_deprecated("as_upload")
+        warn_deprecated("datastore.as_upload", "a dataset")
         return DataReference(self).as_upload(path_on_compute)
 
     def upload(
@@ -96,7 +94,7 @@ class AbstractAzureStorageDatastore(AbstractDatastore):
         Raises:
             UserErrorException: no such folder, or the emulator has no data behind this datastore.
         """
-        _warn_deprecated("upload")
+        warn_deprecated("datastore.upload", "a dataset")
         folder = os.path.expanduser(os.fspath(src_dir))
         if not os.path.isdir(folder):
             hint = " It is a file: use upload_files." if os.path.isfile(folder) else ""
@@ -130,7 +128,7 @@ class AbstractAzureStorageDatastore(AbstractDatastore):
         Raises:
             UserErrorException: a file does not exist or is not below `relative_root`.
         """
-        _warn_deprecated("upload_files")
+        warn_deprecated("datastore.upload_files", "a dataset")
         if isinstance(files, (str, bytes, os.PathLike)):
             raise UserErrorException("files must be a list of paths, not one path.")
         paths = [os.path.expanduser(os.fspath(file)) for file in files]
@@ -253,9 +251,3 @@ def _clean(path: Optional[str]) -> str:
     """A path in a datastore as the emulator writes it; `.`, `/` and None are the root."""
     parts = path_text(path or "").replace("\\", "/").split("/")
     return "/".join(part for part in parts if part not in ("", "."))
-
-
-def _warn_deprecated(method: str) -> None:
-    _log.warning(
-        "datastore.%s is deprecated since SDK 1.0.69 in favour of datasets (LocalAML keeps supporting it).", method
-    )

@@ -291,7 +291,7 @@ def _validate(content: Dict[str, Any], sources: Sources) -> None:
             raise
         raise DatasetValidationError(
             "{} Pass validate=False to make the dataset before its data.".format(error.message)
-        ) from error
+        ) from None
 
 
 def _header(header: Any) -> str:

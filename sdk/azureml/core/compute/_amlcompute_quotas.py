@@ -68,7 +68,7 @@ class AmlComputeQuotas:
             except AzureMLException as error:
                 if error.grpc_code != "INVALID_ARGUMENT":
                     raise
-                raise ComputeTargetException(error.message, inner_exception=error) from error
+                raise ComputeTargetException(error.message, inner_exception=error) from None
         return AmlComputeQuotas.list_quotas(workspace)
 
 

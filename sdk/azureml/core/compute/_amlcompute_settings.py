@@ -37,7 +37,7 @@ def idle_seconds(value: Union[int, str]) -> int:
     try:
         return whole_number(value, "idle_seconds_before_scaledown")
     except ComputeTargetException as error:
-        raise UserErrorException(error.message + " It is a duration in seconds.") from error
+        raise UserErrorException(error.message + " It is a duration in seconds.") from None
 
 
 class ScaleSettings:

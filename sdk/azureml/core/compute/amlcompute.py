@@ -169,7 +169,7 @@ class AmlCompute(ClusterRecord, AmlComputeQuotas, AmlComputeGaps, ComputeTarget)
                 raise ComputeTargetException(
                     "The compute target {} was deleted while it was waited for.".format(self.name),
                     inner_exception=error,
-                ) from error
+                ) from None
             printer.finish("")
             return
         current = self.status.current_node_count if self.status else 0
@@ -272,7 +272,7 @@ class AmlCompute(ClusterRecord, AmlComputeQuotas, AmlComputeGaps, ComputeTarget)
             prefix = "ComputeTargetNotFound: " if error.reason == "COMPUTE_TARGET_NOT_FOUND" else ""
             if not prefix and not error.reason.startswith("INVALID_"):
                 raise
-            raise as_compute_error(error, prefix) from error
+            raise as_compute_error(error, prefix) from None
 
     @classmethod
     def _create(cls, workspace: Workspace, name: str, configuration: AmlComputeProvisioningConfiguration) -> AmlCompute:
@@ -311,5 +311,5 @@ def _call(workspace: Workspace, method: str, request: Dict[str, Any]) -> Dict[st
         raise
     except AzureMLException as error:
         if error.grpc_code in ("INVALID_ARGUMENT", "FAILED_PRECONDITION", "ALREADY_EXISTS"):
-            raise as_compute_error(error) from error
+            raise as_compute_error(error) from None
         raise

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence
 
+from azureml._localaml.deprecation import warn_deprecated
 from azureml._run_impl.arguments import add_reference, flatten_script_params, is_data_reference, is_datastore
 from azureml._run_impl.dataset_inputs import add_input, is_dataset_input
 from azureml._run_impl.definition import target_name
+from azureml._run_impl.resume import resume_arguments
 from azureml.core.runconfig import RunConfiguration
 from azureml.train._checks import count, one_of
 from azureml.train.estimator._distribution import Backends, distribute
 from azureml.train.estimator._environment import EnvironmentArguments
 
-_LOGGER = logging.getLogger("azureml.train.estimator")
-_RESUME_NAME = "MODEL_LOCATION"
-_RESUME_FLAG = "--resume-from"
 # Names of arguments in the course of time: the old one, and what it is called now.
 _RENAMED = {
     "custom_docker_base_image": "custom_docker_image",
@@ -49,7 +47,7 @@ def run_configuration(
     """
     for old, new in _RENAMED.items():
         if arguments.get(old) is not None:
-            _LOGGER.warning("'%s' is deprecated. Please use '%s' instead.", old, new)
+            warn_deprecated(old, new)
     script = arguments["entry_script"]
     config = RunConfiguration(script=script)
     config.script = script  # none is refused at submit, with a text that says so
@@ -60,7 +58,7 @@ def run_configuration(
     for value in arguments["inputs"] or ():
         _add_input(config, value)
     if arguments["resume_from"] is not None:
-        config.arguments += _resume(config, arguments["resume_from"])
+        config.arguments += resume_arguments(config, arguments["resume_from"])
     if arguments.get("source_directory_data_store") is not None:
         config.source_directory_data_store = target_name(arguments["source_directory_data_store"])
     if arguments["max_run_duration_seconds"] is not None:
@@ -126,13 +124,3 @@ def _add_input(config: RunConfiguration, value: Any) -> None:
             )
         )
     add_reference(value, config.data_references)
-
-
-def _resume(config: RunConfiguration, resume_from: Any) -> List[str]:
-    from azureml.exceptions import UserErrorException
-
-    if hasattr(resume_from, "create_data_reference"):
-        resume_from = resume_from.create_data_reference(_RESUME_NAME)
-    if not is_data_reference(resume_from):
-        raise UserErrorException("resume_from must be a DataPath, not {}.".format(type(resume_from).__name__))
-    return [_RESUME_FLAG, add_reference(resume_from, config.data_references)]

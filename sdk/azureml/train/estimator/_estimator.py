@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence
 
+from azureml._localaml.deprecation import warn_deprecated
 from azureml.train._distributed_training import Gloo, Mpi, Nccl, ParameterServer, _DistributedTraining
 from azureml.train.estimator._configuration import given, run_configuration
 from azureml.train.estimator._distribution import Backends
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from azureml.core.container_registry import ContainerRegistry
     from azureml.core.environment import Environment
 
-_LOGGER = logging.getLogger("azureml.train.estimator")
 _BACKENDS = Backends(("mpi",), (Mpi, ParameterServer, Gloo, Nccl))
 
 
@@ -95,6 +94,6 @@ class Estimator(MMLBaseEstimator):
         _show_package_warnings: bool = False,
     ) -> None:
         arguments = given(locals())
-        _LOGGER.warning("'Estimator' is deprecated. Use 'ScriptRunConfig' from 'azureml.core.script_run_config'.")
+        warn_deprecated("Estimator", "ScriptRunConfig")
         config = run_configuration(arguments, _BACKENDS, "Estimator")
         super().__init__(source_directory, compute_target=compute_target or config.target, estimator_config=config)

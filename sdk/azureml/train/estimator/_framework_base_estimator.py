@@ -7,6 +7,7 @@ import os
 import re
 from typing import Any, Dict, List, Mapping, Optional
 
+from azureml._localaml.deprecation import warn_deprecated
 from azureml.train._framework_packages import Framework, Release
 from azureml.train.estimator._configuration import run_configuration
 from azureml.train.estimator._distribution import Backends
@@ -30,7 +31,7 @@ class _FrameworkBaseEstimator(MMLBaseEstimator):
 
     def __init__(self, arguments: Dict[str, Any]) -> None:
         name = self.FRAMEWORK_NAME
-        _LOGGER.warning("'%s' is deprecated. Use 'ScriptRunConfig' from 'azureml.core.script_run_config'.", name)
+        warn_deprecated(name, "ScriptRunConfig")
         self._framework_version: Optional[str] = arguments["framework_version"]
         release = self._release(self._framework_version)
         config = run_configuration(arguments, self._BACKENDS, name, release.packages, release.python)

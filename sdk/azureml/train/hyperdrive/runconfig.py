@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 import json
-import logging
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
+from azureml._localaml.deprecation import warn_deprecated
 from azureml._localaml.unsupported import unsupported
 from azureml.core.script_run_config import ScriptRunConfig
 from azureml.train.hyperdrive.exceptions import HyperDriveConfigException
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 MAX_DURATION_MINUTES = 10080
 _MOST_RUNS = 1000
-_LOGGER = logging.getLogger("azureml.train.hyperdrive")
 
 
 class PrimaryMetricGoal(enum.Enum):
@@ -234,7 +233,7 @@ class HyperDriveRunConfig(HyperDriveConfig):
         max_duration_minutes: int = MAX_DURATION_MINUTES,
         policy: Optional[EarlyTerminationPolicy] = None,
     ) -> HyperDriveConfig:
-        _LOGGER.warning("'HyperDriveRunConfig' is deprecated. Use 'HyperDriveConfig'.")
+        warn_deprecated("HyperDriveRunConfig", "HyperDriveConfig")
         return HyperDriveConfig(
             hyperparameter_sampling,
             primary_metric_name,
