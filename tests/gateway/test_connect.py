@@ -336,3 +336,22 @@ async def test_its_own_pages_are_answered(client: Client) -> None:
 )
 def test_loopback_names(host: str, good: bool) -> None:
     assert is_loopback_name(host) is good
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"\\ud800": "x"}',
+        b'{"name": "\\ud800"}',
+        b'{"name": ["\\uD800"]}',
+        b'{"name": "\xff"}',
+        b'{"name": "\xed\xa0\x80"}',
+        b'{"name": ' + b"9" * 10_000 + b"}",
+        b'{"a":' * 3000,
+        b"[" * 100_000,
+    ],
+    ids=["key", "value", "list", "byte", "raw", "number", "objects", "lists"],
+)
+async def test_json_that_is_no_request(client: Client, body: bytes) -> None:
+    """Also texts that are none (half of a surrogate pair): refused by name, not a defect."""
+    assert error_of(await call(client, GET_RUN, body)) == (400, "invalid_argument", "MALFORMED_REQUEST")

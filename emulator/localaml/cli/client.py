@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Generator
@@ -15,6 +16,7 @@ import grpc
 
 from localaml.cli.endpoint import Presence, default_state_dir, look_up
 from localaml.cli.failure import CliError
+from localaml.cli.output import visible
 from localaml_proto.admin.v1 import admin_pb2_grpc, event_pb2_grpc, fault_pb2_grpc, state_pb2_grpc
 from localaml_proto.v1 import (
     artifact_pb2_grpc,
@@ -83,13 +85,15 @@ class Client:
             call.cancel()
 
     def pages(self, method: Any, request: Any, field: str, limit: int | None = None) -> list[Any]:
-        """All items of a list call, page by page (at most `limit`)."""
+        """All items of a list call, page by page (at most `limit`). Records that cannot be read are told on stderr."""
         items: list[Any] = []
         while True:
             if limit is not None:
                 request.page.page_size = min(limit - len(items), 1000)
             answer = self.call(method, request)
             items.extend(getattr(answer, field))
+            for record in getattr(answer, "unreadable", ()):
+                print(f"Unreadable: {visible(record.id)}. {visible(record.error.message)}", file=sys.stderr)
             if not answer.next_page_token or (limit is not None and len(items) >= limit):
                 return items if limit is None else items[:limit]
             request.page.page_token = answer.next_page_token

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from localaml.domain.models import Run
+from localaml.domain.models import Artifact, Run
 from localaml.domain.names import check_relative_path
 from localaml.errors import AlreadyExists, InvalidArgument, NotFound
 from localaml.services.context import ServiceContext
 from localaml.services.messages import artifact_message, signed_url
-from localaml.services.paging import decode_token, fill_page, page_size
+from localaml.services.paging import Item, decode_token, fill_page, page_size
 from localaml.services.rpc import Caller
 from localaml.store.codec import known
 from localaml_proto.v1 import artifact_pb2
@@ -46,13 +46,16 @@ class ArtifactService:
         run = self._context.run(request.parent)
         size, after = page_size(request.page), decode_token(request.page)
         prefix = request.prefix.removeprefix("./")
-        stored = self._context.store.artifacts.list(run.key, prefix, after, size + 1)
-        found = {each.path: artifact_message(each.path, each.size_bytes, each.created_at) for each in stored}
+        found: dict[str, Callable[[], artifact_pb2.Artifact]] = {
+            each.id: lambda each=each: _message(each.read())  # type: ignore[misc]
+            for each in self._context.store.artifacts.stored(run.key, prefix, after, size + 1)
+        }
         for log in live_logs(self._context, run):
             if log.path.startswith(prefix) and log.path > after:
-                found[log.path] = artifact_message(log.path, log.size_bytes, log.modified_at)
+                found[log.path] = lambda log=log: artifact_message(log.path, log.size_bytes, log.modified_at)  # type: ignore[misc]
+        items = (Item(path, path, found[path]) for path in sorted(found))
         response = artifact_pb2.ListArtifactsResponse()
-        response.next_page_token = fill_page(response.artifacts, sorted(found.items()), size)
+        response.next_page_token = fill_page(response.artifacts, items, size, response.unreadable)
         return response
 
     async def create_artifact_upload_urls(
@@ -116,6 +119,10 @@ class ArtifactService:
                 f"it cannot be a file. Use another name.",
                 {"path": below[0].path},
             )
+
+
+def _message(artifact: Artifact) -> artifact_pb2.Artifact:
+    return artifact_message(artifact.path, artifact.size_bytes, artifact.created_at)
 
 
 def live_logs(context: ServiceContext, run: Run) -> list[LiveLog]:

@@ -13,7 +13,7 @@ from localaml.jobs.targets import LOCAL_TARGET, RUN_BASED_TARGET, check_runtime_
 from localaml.services.context import ServiceContext
 from localaml.services.labels import check_labels
 from localaml.services.messages import cluster_message, node_message, quota_message, vm_size_message
-from localaml.services.paging import decode_token, fill_page, page_size
+from localaml.services.paging import decode_token, fill_page, items_of, page_size, unreadable_ones
 from localaml.services.rpc import Caller
 from localaml_proto.v1 import compute_pb2
 
@@ -93,13 +93,15 @@ class ComputeService:
     ) -> compute_pb2.ListComputeTargetsResponse:
         workspace = self._context.workspace(request.parent)
         size, after = page_size(request.page), decode_token(request.page)
-        items = (
-            (cluster.name.name, self._message(cluster.key))
-            for cluster in self._context.store.clusters.list(workspace.workspace_id)
-            if cluster.name.name > after and cluster.for_run is None
+        clusters = self._context.store.clusters
+        found = (
+            (each.id, each)
+            for each in clusters.stored(workspace.workspace_id)
+            if each.id > after and not clusters.is_for_run(ClusterKey(workspace.workspace_id, each.id))
         )
+        items = items_of(found, lambda cluster: self._message(cluster.key))
         response = compute_pb2.ListComputeTargetsResponse()
-        response.next_page_token = fill_page(response.compute_targets, items, size)
+        response.next_page_token = fill_page(response.compute_targets, items, size, response.unreadable)
         return response
 
     async def watch_compute_target(
@@ -149,7 +151,8 @@ class ComputeService:
             node_message(node, self._context.runtime.node_note(node_spec(status.cluster, node)))
             for node in status.nodes
         ]
-        return compute_pb2.ListNodesResponse(nodes=nodes)
+        broken = unreadable_ones(self._context.store.nodes.stored(status.cluster.key))
+        return compute_pb2.ListNodesResponse(nodes=nodes, unreadable=broken)
 
     async def list_vm_sizes(
         self, request: compute_pb2.ListVmSizesRequest, caller: Caller

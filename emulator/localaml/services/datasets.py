@@ -24,8 +24,8 @@ from localaml.errors import AlreadyExists, InvalidArgument
 from localaml.jobs.dataset_files import dataset_files
 from localaml.services.context import ServiceContext
 from localaml.services.labels import check_labels, merged_labels
-from localaml.services.messages import timestamp
-from localaml.services.paging import decode_number, fill_page, page_size
+from localaml.services.messages import of_record, timestamp
+from localaml.services.paging import Item, decode_number, fill_files, fill_page, page_size
 from localaml.services.rpc import Caller
 from localaml.store import AssetFilter
 from localaml_proto.v1 import dataset_pb2
@@ -101,16 +101,17 @@ class DatasetService:
         size, after = page_size(request.page), decode_number(request.page)
         wanted = AssetFilter(name=request.dataset_name or None, latest_only=request.latest_only)
 
-        def items() -> Iterator[tuple[str, dataset_pb2.Dataset]]:
+        def items() -> Iterator[Item[dataset_pb2.Dataset]]:
             position = after
             while found := self._context.store.assets.list(workspace_id, _KIND, wanted, position, size + 1):
-                for number, asset in found:
-                    if asset.name:
-                        yield str(number), self._message(asset)
+                for number, each in found:
+                    # The third column is the name.
+                    if each.row[2]:
+                        yield Item(str(number), each.id, lambda each=each: self._message(each.read()))  # type: ignore[misc]
                 position = found[-1][0]
 
         response = dataset_pb2.ListDatasetsResponse()
-        response.next_page_token = fill_page(response.datasets, items(), size)
+        response.next_page_token = fill_page(response.datasets, items(), size, response.unreadable)
         return response
 
     async def update_dataset(self, request: dataset_pb2.UpdateDatasetRequest, caller: Caller) -> dataset_pb2.Dataset:
@@ -161,7 +162,7 @@ class DatasetService:
             for number, file in enumerate(files[after:], 1)
         )
         response = dataset_pb2.ListDatasetFilesResponse()
-        response.next_page_token = fill_page(response.files, items, size)
+        response.next_page_token = fill_files(response.files, items, size)
         return response
 
     def _definition(self, workspace: Workspace, message: dataset_pb2.DatasetDefinition) -> DatasetDefinition:
@@ -200,6 +201,7 @@ class DatasetService:
             self._context.store.assets.update(changed)
         return changed
 
+    @of_record("dataset")
     def _message(self, asset: Asset) -> dataset_pb2.Dataset:
         message = dataset_pb2.Dataset(
             dataset_id=asset.asset_id,

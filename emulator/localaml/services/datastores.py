@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from localaml.domain.models import Datastore
+from localaml.domain.models import Datastore, Workspace
 from localaml.domain.names import ChildName, check_name, check_relative_path, parse_child
 from localaml.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from localaml.jobs.datastore_data import WITH_DATA, data_prefix
 from localaml.services.context import ServiceContext
 from localaml.services.labels import check_labels
 from localaml.services.messages import datastore_message, signed_url, timestamp
-from localaml.services.paging import decode_token, fill_page, page_size
+from localaml.services.paging import decode_token, fill_files, fill_page, items_of, page_size
 from localaml.services.rpc import Caller
 from localaml_proto.v1 import datastore_pb2
 
@@ -95,13 +95,12 @@ class DatastoreService:
     ) -> datastore_pb2.ListDatastoresResponse:
         workspace = self._context.workspace(request.parent)
         size, after = page_size(request.page), decode_token(request.page)
-        items = (
-            (each.name.name, datastore_message(each, is_default=each.name.name == workspace.default_datastore))
-            for each in self._context.store.datastores.list(workspace.workspace_id)
-            if each.name.name > after
+        found = (
+            (each.id, each) for each in self._context.store.datastores.stored(workspace.workspace_id) if each.id > after
         )
+        items = items_of(found, lambda each: _message(each, workspace))
         response = datastore_pb2.ListDatastoresResponse()
-        response.next_page_token = fill_page(response.datastores, items, size)
+        response.next_page_token = fill_page(response.datastores, items, size, response.unreadable)
         return response
 
     async def unregister_datastore(
@@ -138,7 +137,7 @@ class DatastoreService:
             for each in found
         )
         response = datastore_pb2.ListDatastoreFilesResponse()
-        response.next_page_token = fill_page(response.files, items, size)
+        response.next_page_token = fill_files(response.files, items, size)
         return response
 
     async def create_datastore_upload_urls(
@@ -183,6 +182,10 @@ class DatastoreService:
     def _sign(self, datastore: Datastore, path: str, caller: Caller, *, write: bool) -> tuple[str, int]:
         parts = (datastore.account_name, datastore.container_name, path)
         return self._context.urls.sign("datastore", parts, "write" if write else "read", run=caller.run)
+
+
+def _message(datastore: Datastore, workspace: Workspace) -> datastore_pb2.Datastore:
+    return datastore_message(datastore, is_default=datastore.name.name == workspace.default_datastore)
 
 
 def _kind(value: str) -> str:

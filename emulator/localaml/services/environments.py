@@ -17,8 +17,8 @@ from localaml.jobs.targets import runs_in_containers
 from localaml.services.container_definition import container_spec
 from localaml.services.context import ServiceContext
 from localaml.services.curated_environments import CuratedEnvironment, CuratedEnvironments
-from localaml.services.messages import timestamp
-from localaml.services.paging import decode_token, fill_page, page_size
+from localaml.services.messages import of_record, timestamp
+from localaml.services.paging import Item, decode_token, fill_page, page_size
 from localaml.services.python_definition import python_environment
 from localaml.services.rpc import Caller
 from localaml.store import AssetFilter
@@ -88,7 +88,7 @@ class EnvironmentService:
         size, after = page_size(request.page), decode_token(request.page)
         response = environment_pb2.ListEnvironmentsResponse()
         items = self._items(workspace, request, after, size)
-        response.next_page_token = fill_page(response.environments, items, size)
+        response.next_page_token = fill_page(response.environments, items, size, response.unreadable)
         return response
 
     async def label_environment(
@@ -146,20 +146,20 @@ class EnvironmentService:
 
     def _items(
         self, workspace: Workspace, request: environment_pb2.ListEnvironmentsRequest, after: str, size: int
-    ) -> Iterable[tuple[str, environment_pb2.Environment]]:
-        def items() -> Iterator[tuple[str, environment_pb2.Environment]]:
+    ) -> Iterable[Item[environment_pb2.Environment]]:
+        def items() -> Iterator[Item[environment_pb2.Environment]]:
             if not after.startswith(_CURATED_PAGE):
                 wanted = AssetFilter(name=request.environment_name or None, latest_only=request.latest_only)
                 start = int(after) if after.isascii() and after.isdigit() and len(after) <= 18 else 0
                 assets = self._context.store.assets
-                for seq, asset in assets.list(workspace.workspace_id, "environment", wanted, start, size + 1):
-                    yield str(seq), registered_message(workspace, asset)
+                for seq, each in assets.list(workspace.workspace_id, "environment", wanted, start, size + 1):
+                    yield Item(str(seq), each.id, lambda each=each: registered_message(workspace, each.read()))  # type: ignore[misc]
             if request.exclude_curated:
                 return
             for curated in self._curated.all():
                 key = _CURATED_PAGE + curated.name
                 if key > after and request.environment_name in ("", curated.name):
-                    yield key, _curated_message(workspace, curated)
+                    yield Item(key, curated.name, lambda each=curated: _curated_message(workspace, each))  # type: ignore[misc]
 
         return items()
 
@@ -194,6 +194,7 @@ def _version(text: str) -> int | None:
     return int(text)
 
 
+@of_record("environment")
 def registered_message(workspace: Workspace, asset: Asset) -> environment_pb2.Environment:
     message = _message(workspace, asset.name, str(asset.version), asset.payload["definition"])
     message.asset_id = asset.asset_id

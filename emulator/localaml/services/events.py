@@ -8,6 +8,7 @@ from localaml.domain.models import Event
 from localaml.errors import InvalidArgument
 from localaml.services.context import ServiceContext
 from localaml.services.messages import timestamp
+from localaml.services.paging import fill_page, items_of
 from localaml.services.rpc import Caller
 from localaml.store import EVENTS_TOPIC, EventFilter
 from localaml_proto.admin.v1 import event_pb2
@@ -28,8 +29,11 @@ class EventService:
         limit = request.limit or _PAGE
         if not 0 < limit <= _PAGE:
             raise InvalidArgument("INVALID_LIMIT", f"limit must be between 1 and {_PAGE}, not {request.limit}.")
-        events = self._context.store.events.newest(self._filter(request.filter), request.after, limit)
-        return event_pb2.ListEventsResponse(events=[event_message(event) for event in events])
+        found = self._context.store.events.newest_stored(self._filter(request.filter), request.after, limit)
+        response = event_pb2.ListEventsResponse()
+        items = items_of((("", each) for each in found), event_message)
+        fill_page(response.events, items, limit, response.unreadable)
+        return response
 
     async def watch_events(
         self, request: event_pb2.WatchEventsRequest, caller: Caller

@@ -10,7 +10,7 @@ from localaml.errors import FailedPrecondition
 from localaml.services.context import ServiceContext
 from localaml.services.labels import merged_labels
 from localaml.services.messages import experiment_message
-from localaml.services.paging import decode_token, fill_page, page_size
+from localaml.services.paging import decode_token, fill_page, is_readable, items_of, page_size
 from localaml.services.rpc import Caller
 from localaml_proto.v1 import experiment_pb2
 
@@ -52,13 +52,14 @@ class ExperimentService:
             tags = experiment.tags
             return all(key in tags and value in ("", tags[key]) for key, value in request.tags.items())
 
-        items = (
-            (experiment.name.name, experiment_message(experiment))
-            for experiment in self._context.store.experiments.list(workspace.workspace_id)
-            if experiment.name.name > after and wanted(experiment)
+        found = (
+            (each.id, each)
+            for each in self._context.store.experiments.stored(workspace.workspace_id)
+            if each.id > after and (not is_readable(each) or wanted(each.read()))
         )
+        items = items_of(found, experiment_message)
         response = experiment_pb2.ListExperimentsResponse()
-        response.next_page_token = fill_page(response.experiments, items, size)
+        response.next_page_token = fill_page(response.experiments, items, size, response.unreadable)
         return response
 
     async def update_experiment(

@@ -17,6 +17,7 @@ from localaml.domain.faults import (
 from localaml.errors import InvalidArgument, Unimplemented
 from localaml.services.context import ServiceContext
 from localaml.services.messages import timestamp
+from localaml.services.paging import unreadable_ones
 from localaml.services.rpc import Caller
 from localaml_proto.admin.v1 import fault_pb2
 
@@ -37,7 +38,9 @@ class FaultService:
         return _message(state, now)
 
     async def list_faults(self, request: fault_pb2.ListFaultsRequest, caller: Caller) -> fault_pb2.ListFaultsResponse:
-        return fault_pb2.ListFaultsResponse(faults=[_message(state, at) for state, at in self._faults.list()])
+        faults = [_message(state, at) for state, at in self._faults.list()]
+        broken = unreadable_ones(self._context.store.faults.stored())
+        return fault_pb2.ListFaultsResponse(faults=faults, unreadable=broken)
 
     async def clear_faults(
         self, request: fault_pb2.ClearFaultsRequest, caller: Caller

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -19,6 +20,7 @@ from localaml.domain.models import (
     Workspace,
 )
 from localaml.domain.states import AllocationState, NodeState, ProvisioningState, RunState
+from localaml.errors import LocalAmlError, unreadable_record
 from localaml_proto.v1 import (
     artifact_pb2,
     compute_pb2,
@@ -67,6 +69,33 @@ def error_record(error: resources_pb2.ErrorDetail) -> ErrorInfo:
     return ErrorInfo(error.code, error.message, dict(error.metadata))
 
 
+_P = ParamSpec("_P")
+_M = TypeVar("_M")
+
+
+def of_record(what: str) -> Callable[[Callable[_P, _M]], Callable[_P, _M]]:
+    """Of a function that makes the message of a record: what is wrong with the record is told as that.
+
+    The function raises FailedPrecondition ``RECORD_UNREADABLE`` then.
+    """
+
+    def decorate(make: Callable[_P, _M]) -> Callable[_P, _M]:
+        @functools.wraps(make)
+        def made(*args: _P.args, **kwargs: _P.kwargs) -> _M:
+            try:
+                return make(*args, **kwargs)
+            except LocalAmlError:
+                raise
+            except Exception as error:
+                # Its values are what the store holds, and may be anything: as when the store reads them.
+                raise unreadable_record(f"{type(error).__name__}: {error}", f"The {what}") from error
+
+        return made
+
+    return decorate
+
+
+@of_record("workspace")
 def workspace_message(workspace: Workspace) -> workspace_pb2.Workspace:
     return workspace_pb2.Workspace(
         name=str(workspace.name),
@@ -81,6 +110,7 @@ def workspace_message(workspace: Workspace) -> workspace_pb2.Workspace:
     )
 
 
+@of_record("experiment")
 def experiment_message(experiment: Experiment) -> experiment_pb2.Experiment:
     return experiment_pb2.Experiment(
         name=str(experiment.name),
@@ -92,6 +122,7 @@ def experiment_message(experiment: Experiment) -> experiment_pb2.Experiment:
     )
 
 
+@of_record("datastore")
 def datastore_message(datastore: Datastore, *, is_default: bool) -> datastore_pb2.Datastore:
     """Without the secret."""
     return datastore_pb2.Datastore(
@@ -108,6 +139,7 @@ def datastore_message(datastore: Datastore, *, is_default: bool) -> datastore_pb
     )
 
 
+@of_record("compute target")
 def cluster_message(status: ClusterStatus) -> compute_pb2.ComputeTarget:
     cluster = status.cluster
     counts = {state.value: 0 for state in NodeState}
@@ -138,6 +170,7 @@ def cluster_message(status: ClusterStatus) -> compute_pb2.ComputeTarget:
     )
 
 
+@of_record("node")
 def node_message(node: Node, note: str = "") -> compute_pb2.Node:
     return compute_pb2.Node(
         node_id=node.node_id,
@@ -165,8 +198,12 @@ def quota_message(usage: Usage) -> compute_pb2.Quota:
     return compute_pb2.Quota(vm_family=usage.family, cores_in_use=usage.cores, core_limit=usage.limit)
 
 
+@of_record("run")
 def run_message(run: Run) -> run_pb2.Run:
     definition = run_definition_pb2.RunDefinition.FromString(run.definition) if run.definition else None
+    if definition is not None:
+        # What an older version let in, or a newer one has stored, means nothing here, and can be nested without end.
+        definition.DiscardUnknownFields()
     return run_pb2.Run(
         name=str(run.name),
         run_id=run.run_id,
@@ -197,10 +234,12 @@ def run_message(run: Run) -> run_pb2.Run:
     )
 
 
+@of_record("artifact")
 def artifact_message(path: str, size_bytes: int, created_at: datetime) -> artifact_pb2.Artifact:
     return artifact_pb2.Artifact(path=path, size_bytes=size_bytes, create_time=timestamp(created_at))
 
 
+@of_record("snapshot")
 def snapshot_message(snapshot: Snapshot) -> snapshot_pb2.Snapshot:
     return snapshot_pb2.Snapshot(
         snapshot_id=snapshot.snapshot_id,

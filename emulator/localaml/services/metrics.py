@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 from localaml.domain.models import MetricRecord
-from localaml.errors import InvalidArgument, LocalAmlError
+from localaml.errors import InvalidArgument, LocalAmlError, unreadable_record
 from localaml.services.context import ServiceContext
 from localaml.services.messages import metric_series
 from localaml.services.paging import MAX_PAGE_BYTES, decode_number, encode_token, page_size
 from localaml.services.rpc import Caller
-from localaml_proto.v1 import metric_pb2
+from localaml.store.stored import printable
+from localaml_proto.v1 import metric_pb2, resources_pb2
 
 _MAX_RECORDS = 100_000
 _MAX_NAME = 255
@@ -47,10 +48,17 @@ class MetricService:
         run = self._context.run(request.parent)
         size, after = page_size(request.page), decode_number(request.page)
         records: list[MetricRecord] = []
+        broken: list[resources_pb2.UnreadableRecord] = []
         total = 0
         more = False
         # Read as far as the page goes, and no further: values can be large.
         for number, record in self._context.store.metrics.scan(run.key, request.metric_name or None, after):
+            if not _is_whole(record):
+                why = unreadable_record("a value of it is of another kind", f"Record {number} of the run's metrics")
+                detail = resources_pb2.ErrorDetail(code=why.reason, message=why.message)
+                broken.append(resources_pb2.UnreadableRecord(id=str(number), error=detail))
+                after = number
+                continue
             total += len(record.value_json.encode()) + len(record.name) + len(record.description) + _RECORD_OVERHEAD
             if records and (len(records) == size or total > MAX_PAGE_BYTES):
                 more = True
@@ -58,8 +66,19 @@ class MetricService:
             records.append(record)
             after = number
         return metric_pb2.ListMetricsResponse(
-            series=metric_series(records), next_page_token=encode_token(str(after)) if more else ""
+            series=metric_series(records), unreadable=broken, next_page_token=encode_token(str(after)) if more else ""
         )
+
+
+def _is_whole(record: MetricRecord) -> bool:
+    """Whether a stored record can be sent: each value is what its field takes."""
+    texts = (record.name, record.value_json, record.description)
+    return (
+        all(isinstance(text, str) and (text.isascii() or printable(text) == text) for text in texts)
+        and record.metric_type in metric_pb2.MetricType.values()
+        and isinstance(record.time_micros, int)
+        and (record.step is None or isinstance(record.step, int))
+    )
 
 
 def _records(series: metric_pb2.MetricSeries) -> list[MetricRecord]:

@@ -8,7 +8,7 @@ from typing import Any
 from localaml.domain.models import Asset, Workspace
 from localaml.domain.names import ChildName
 from localaml.errors import InvalidArgument
-from localaml.services.messages import timestamp
+from localaml.services.messages import of_record, timestamp
 from localaml_proto.v1 import model_pb2
 
 _MAX_TEXT = 32 * 1024
@@ -63,6 +63,7 @@ def resources_payload(resources: model_pb2.ResourceConfiguration) -> dict[str, f
     return values
 
 
+@of_record("model")
 def model_message(workspace: Workspace, asset: Asset) -> model_pb2.Model:
     """One version."""
     payload = asset.payload

@@ -21,7 +21,7 @@ from localaml.services.model_messages import (
     resources_payload,
     with_datasets,
 )
-from localaml.services.paging import decode_number, decode_token, fill_page, page_size
+from localaml.services.paging import decode_number, decode_token, fill_files, fill_page, items_of, page_size
 from localaml.services.rpc import Caller
 from localaml.store import AssetFilter
 from localaml_proto.v1 import model_pb2
@@ -121,8 +121,8 @@ class ModelService:
         )
         found = self._context.store.assets.list(workspace.workspace_id, "model", wanted, after, size + 1)
         response = model_pb2.ListModelsResponse()
-        items = ((str(seq), model_message(workspace, asset)) for seq, asset in found)
-        response.next_page_token = fill_page(response.models, items, size)
+        items = items_of(((str(seq), each) for seq, each in found), lambda asset: model_message(workspace, asset))
+        response.next_page_token = fill_page(response.models, items, size, response.unreadable)
         return response
 
     async def update_model(self, request: model_pb2.UpdateModelRequest, caller: Caller) -> model_pb2.Model:
@@ -182,7 +182,7 @@ class ModelService:
             if path > after
         )
         response = model_pb2.CreateModelDownloadUrlsResponse(version=asset.version)
-        response.next_page_token = fill_page(response.urls, items, size)
+        response.next_page_token = fill_files(response.urls, items, size)
         return response
 
     def _model(self, name: str, version: int) -> tuple[Workspace, Asset]:

@@ -20,7 +20,7 @@ from localaml.services.definition import check_definition, run_target
 from localaml.services.experiments import ensure_experiment
 from localaml.services.labels import check_labels, merged_labels
 from localaml.services.messages import error_record, run_message, run_state
-from localaml.services.paging import decode_number, fill_page, page_size
+from localaml.services.paging import decode_number, fill_page, items_of, page_size
 from localaml.services.rpc import Caller
 from localaml.services.run_logs import RunLogs
 from localaml.services.sweep_definition import as_sweep, check_sweep
@@ -227,10 +227,10 @@ class RunService:
             properties=dict(request.properties),
         )
         # Read as far as the page goes, and no further: what is left out of it costs nothing.
-        found = self._context.store.runs.scan(workspace.workspace_id, wanted, decode_number(request.page))
-        items = ((str(position), run_message(run)) for position, run in found)
+        found = self._context.store.runs.scan_stored(workspace.workspace_id, wanted, decode_number(request.page))
+        items = items_of(((str(position), each) for position, each in found), run_message)
         response = run_pb2.ListRunsResponse()
-        response.next_page_token = fill_page(response.runs, items, size)
+        response.next_page_token = fill_page(response.runs, items, size, response.unreadable)
         return response
 
     async def watch_run(self, request: run_pb2.WatchRunRequest, caller: Caller) -> AsyncGenerator[run_pb2.Run, None]:

@@ -6,8 +6,8 @@ from localaml.domain.models import Secret, Workspace
 from localaml.domain.names import ChildName, check_name, parse_child
 from localaml.errors import InvalidArgument
 from localaml.services.context import ServiceContext
-from localaml.services.messages import timestamp
-from localaml.services.paging import decode_token, fill_page, page_size
+from localaml.services.messages import of_record, timestamp
+from localaml.services.paging import decode_token, fill_page, items_of, page_size
 from localaml.services.rpc import Caller
 from localaml_proto.v1 import secret_pb2
 
@@ -55,10 +55,10 @@ class SecretService:
     ) -> secret_pb2.ListSecretsResponse:
         workspace = self._context.workspace(request.parent)
         size, after = page_size(request.page), decode_token(request.page)
-        found = self._context.store.secrets.list(workspace.workspace_id, after, size + 1)
+        found = self._context.store.secrets.stored(workspace.workspace_id, after, size + 1)
         response = secret_pb2.ListSecretsResponse()
-        items = ((secret.name, _message(workspace, secret)) for secret in found)
-        response.next_page_token = fill_page(response.secrets, items, size)
+        items = items_of(((each.id, each) for each in found), lambda secret: _message(workspace, secret))
+        response.next_page_token = fill_page(response.secrets, items, size, response.unreadable)
         return response
 
     async def delete_secret(
@@ -73,6 +73,7 @@ class SecretService:
         return self._context.workspace(parsed.workspace), parsed.name
 
 
+@of_record("secret")
 def _message(workspace: Workspace, secret: Secret) -> secret_pb2.Secret:
     return secret_pb2.Secret(
         name=str(ChildName(workspace.name, "secrets", secret.name)),

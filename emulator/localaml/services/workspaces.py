@@ -12,9 +12,10 @@ from localaml.services.context import ServiceContext
 from localaml.services.default_datastores import default_datastores
 from localaml.services.labels import check_labels, merged_labels
 from localaml.services.messages import workspace_message
-from localaml.services.paging import decode_token, fill_page, page_size
+from localaml.services.paging import decode_token, fill_page, items_of, page_size
 from localaml.services.removal import remove_workspace
 from localaml.services.rpc import Caller
+from localaml.store.stored import Stored, printable
 from localaml_proto.v1 import workspace_pb2
 
 _REQUESTS = uuid.UUID("5b0a4c7e-5d5c-4c8e-9a53-0f6a4f1f7b1d")
@@ -78,15 +79,13 @@ class WorkspaceService:
     async def list_workspaces(
         self, request: workspace_pb2.ListWorkspacesRequest, caller: Caller
     ) -> workspace_pb2.ListWorkspacesResponse:
+        store = self._context.store.workspaces
         subscription, group = _parent(request.parent)
         size, after = page_size(request.page), decode_token(request.page)
-        items = (
-            (_key(workspace), workspace_message(workspace))
-            for workspace in sorted(self._context.store.workspaces.list(subscription, group), key=_key)
-            if _key(workspace) > after
-        )
+        found = ((_key(each), each) for each in sorted(store.stored(subscription, group), key=_key))
+        items = items_of(((key, each) for key, each in found if key > after), workspace_message)
         response = workspace_pb2.ListWorkspacesResponse()
-        response.next_page_token = fill_page(response.workspaces, items, size)
+        response.next_page_token = fill_page(response.workspaces, items, size, response.unreadable)
         return response
 
     async def update_workspace(
@@ -115,8 +114,9 @@ class WorkspaceService:
         return workspace_pb2.DeleteWorkspaceResponse()
 
 
-def _key(workspace: Workspace) -> str:
-    return f"{workspace.name.workspace}\n{workspace.workspace_id}"
+def _key(workspace: Stored[Workspace]) -> str:
+    # The first column is the workspace's id.
+    return f"{workspace.id}\n{printable(workspace.row[0])}"
 
 
 def _parent(name: str) -> tuple[str | None, str | None]:

@@ -10,6 +10,7 @@ from localaml.domain.models import Asset, AssetKind
 from localaml.errors import NotFound
 from localaml.store.codec import from_json, from_micros, known, list_from_json, list_to_json, to_json, to_micros
 from localaml.store.database import Database, Row
+from localaml.store.stored import Stored, stored
 
 _COLUMNS = (
     "workspace_id, kind, name, version, asset_id, request_id, created_at, description, tags, properties, "
@@ -86,11 +87,11 @@ class Assets:
             row = self._db.one(f"{sql} AND version = ?", (*values, version))
         elif label is not None:
             row = self._db.one(
-                f"{sql} AND EXISTS (SELECT 1 FROM json_each(a.labels) l WHERE l.value = ?)", (*values, label)
+                f"{sql} AND EXISTS (SELECT 1 FROM {_each('labels')} l WHERE l.value = ?)", (*values, label)
             )
         else:
             row = self._db.one(f"{sql} ORDER BY version DESC LIMIT 1", values)
-        return None if row is None else _load(row)
+        return None if row is None else _stored(row).read()
 
     def get(
         self, workspace_id: str, kind: AssetKind, name: str, version: int | None = None, label: str | None = None
@@ -105,7 +106,7 @@ class Assets:
         row = self._db.one(
             f"{_SELECT} WHERE workspace_id = ? AND kind = ? AND asset_id = ?", (workspace_id, kind, asset_id)
         )
-        return None if row is None else _load(row)
+        return None if row is None else _stored(row).read()
 
     def get_by_id(self, workspace_id: str, kind: AssetKind, asset_id: str) -> Asset:
         """Raises NotFound ``MODEL_NOT_FOUND``, ``ENVIRONMENT_NOT_FOUND``, ``DATASET_NOT_FOUND``."""
@@ -124,7 +125,7 @@ class Assets:
             f"{_SELECT} WHERE workspace_id = ? AND kind = ? AND request_id = ? AND request_id <> ''",
             (workspace_id, kind, request_id),
         )
-        return None if row is None else _load(row)
+        return None if row is None else _stored(row).read()
 
     def list(
         self,
@@ -133,7 +134,7 @@ class Assets:
         asset_filter: AssetFilter | None = None,
         after: int = 0,
         limit: int = 1000,
-    ) -> list[tuple[int, Asset]]:
+    ) -> list[tuple[int, Stored[Asset]]]:
         """Newest first, each with the number that `after` takes to begin behind it (0: from the newest on)."""
         wanted = asset_filter or AssetFilter()
         conditions, values = ["a.workspace_id = ?", "a.kind = ?"], [workspace_id, kind]
@@ -150,20 +151,21 @@ class Assets:
             where(_NEWEST)
         for column, labels in (("tags", wanted.tags), ("properties", wanted.properties)):
             for key, value in labels.items():
-                entry = f"SELECT 1 FROM json_each(a.{column}) e WHERE e.key = ?"
+                entry = f"SELECT 1 FROM {_each(column)} e WHERE e.key = ?"
                 if value:
                     where(f"EXISTS ({entry} AND e.value = ?)", key, value)
                 else:
                     where(f"EXISTS ({entry})", key)
         for key, value in wanted.payload.items():
-            where("EXISTS (SELECT 1 FROM json_each(a.payload) e WHERE e.key = ? AND e.value = ?)", key, value)
+            where(f"EXISTS (SELECT 1 FROM {_each('payload')} e WHERE e.key = ? AND e.value = ?)", key, value)
         for key, value in wanted.payload_lists.items():
-            where("EXISTS (SELECT 1 FROM json_each(a.payload, '$.' || ?) e WHERE e.value = ?)", key, value)
+            path = "'$.' || ?"
+            where(f"EXISTS (SELECT 1 FROM {_each('payload', path)} e WHERE e.value = ?)", key, value)
         rows = self._db.all(
             f"SELECT a.seq, {_COLUMNS} FROM assets a WHERE {' AND '.join(conditions)} ORDER BY a.seq DESC LIMIT ?",
             (*values, limit),
         )
-        return [(row[0], _load(row[1:])) for row in rows]
+        return [(row[0], _stored(row[1:])) for row in rows]
 
     def versions(self, workspace_id: str, kind: AssetKind, name: str) -> Sequence[int]:
         """The numbers of the versions that there are, newest first."""
@@ -225,6 +227,17 @@ class Assets:
             "SELECT DISTINCT name FROM assets WHERE workspace_id = ? AND kind = ?", (workspace_id, kind)
         )
         return NotFound(reason, f"No {kind} {name!r} in this workspace. {known(row[0] for row in rows)}", facts)
+
+
+def _each(column: str, *path: str) -> str:
+    """The entries of a column with JSON; of one with something else none: that would fail the query as a whole."""
+    text = f"CASE WHEN json_valid(a.{column}) THEN a.{column} ELSE '{{}}' END"
+    return f"json_each({', '.join((text, *path))})"
+
+
+def _stored(row: Row) -> Stored[Asset]:
+    kind, name, version, asset_id = row[1:5]
+    return stored(str(kind), f"{name}:{version}" if name else asset_id, row, _load)
 
 
 def _values(asset: Asset) -> Row:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from localaml.domain.models import Cluster, ClusterKey, Node, ScaleSettings
 from localaml.domain.names import ChildName, WorkspaceName
 from localaml.domain.states import NodeState, ProvisioningState
 from localaml.errors import AlreadyExists, LocalAmlError, NotFound
 from localaml.store.codec import errors_from_json, errors_to_json, from_json, from_micros, known, to_json, to_micros
 from localaml.store.database import Database, Row
+from localaml.store.stored import Stored, readable, stored
 
 _CHANGEABLE = (
     "vm_size, vm_priority, min_node_count, max_node_count, idle_seconds, provisioning_state, updated_at, "
@@ -47,7 +50,7 @@ class Clusters:
 
     def find(self, key: ClusterKey) -> Cluster | None:
         row = self._db.one(f"{_SELECT} WHERE c.workspace_id = ? AND c.name = ?", key)
-        return None if row is None else _load(row)
+        return None if row is None else _stored(row).read()
 
     def get(self, key: ClusterKey) -> Cluster:
         """Raises NotFound ``COMPUTE_TARGET_NOT_FOUND``."""
@@ -64,13 +67,22 @@ class Clusters:
             )
         return found
 
-    def list(self, workspace_id: str | None = None) -> list[Cluster]:
+    def stored(self, workspace_id: str | None = None) -> Sequence[Stored[Cluster]]:
         """By workspace and name, those made for one run included."""
         if workspace_id is None:
             rows = self._db.all(f"{_SELECT} ORDER BY c.workspace_id, c.name")
         else:
             rows = self._db.all(f"{_SELECT} WHERE c.workspace_id = ? ORDER BY c.name", (workspace_id,))
-        return [_load(row) for row in rows]
+        return [_stored(row) for row in rows]
+
+    def is_for_run(self, key: ClusterKey) -> bool:
+        """Whether a cluster was made for one run: it is in no listing."""
+        row = self._db.one("SELECT for_run IS NOT NULL FROM clusters WHERE workspace_id = ? AND name = ?", key)
+        return row is not None and bool(row[0])
+
+    def list(self, workspace_id: str | None = None) -> list[Cluster]:
+        """As `stored`, without those that cannot be read."""
+        return list(readable(self.stored(workspace_id)))
 
     def update(self, cluster: Cluster) -> None:
         """Stores all but key and creation time. Raises NotFound ``COMPUTE_TARGET_NOT_FOUND``."""
@@ -108,7 +120,7 @@ class Nodes:
         )
         self._db.publish(node.cluster)
 
-    def list(self, cluster: ClusterKey | None = None) -> list[Node]:
+    def stored(self, cluster: ClusterKey | None = None) -> Sequence[Stored[Node]]:
         """By cluster and node id."""
         if cluster is None:
             rows = self._db.all(f"SELECT {_NODE_COLUMNS} FROM nodes ORDER BY workspace_id, cluster, node_id")
@@ -116,18 +128,11 @@ class Nodes:
             rows = self._db.all(
                 f"SELECT {_NODE_COLUMNS} FROM nodes WHERE workspace_id = ? AND cluster = ? ORDER BY node_id", cluster
             )
-        return [
-            Node(
-                ClusterKey(ws, name),
-                node_id,
-                NodeState(state),
-                host,
-                from_micros(created),
-                from_micros(changed),
-                run_id,
-            )
-            for ws, name, node_id, state, host, created, changed, run_id in rows
-        ]
+        return [stored("node", row[2], row, _load_node) for row in rows]
+
+    def list(self, cluster: ClusterKey | None = None) -> list[Node]:
+        """By cluster and node id; without those that cannot be read."""
+        return list(readable(self.stored(cluster)))
 
     def delete(self, cluster: ClusterKey, node_id: str) -> None:
         """A missing one is fine."""
@@ -135,6 +140,16 @@ class Nodes:
             "DELETE FROM nodes WHERE workspace_id = ? AND cluster = ? AND node_id = ?", (*cluster, node_id)
         )
         self._db.publish(cluster)
+
+
+def _load_node(row: Row) -> Node:
+    workspace_id, name, node_id, state, host, created, changed, run_id = row
+    cluster = ClusterKey(workspace_id, name)
+    return Node(cluster, node_id, NodeState(state), host, from_micros(created), from_micros(changed), run_id)
+
+
+def _stored(row: Row) -> Stored[Cluster]:
+    return stored("compute target", row[1], row, _load)
 
 
 def _changeable(cluster: Cluster) -> Row:

@@ -38,7 +38,13 @@ def to_json(value: Mapping[str, Any]) -> str:
 
 
 def from_json(text: str) -> dict[str, Any]:
-    return json.loads(text) if text != "{}" else {}
+    """Raises ValueError when it is no JSON object."""
+    if text == "{}":
+        return {}
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError(f"{text[:40]!r} is no JSON object")
+    return value
 
 
 def list_to_json(values: Iterable[Any]) -> str:
@@ -46,7 +52,13 @@ def list_to_json(values: Iterable[Any]) -> str:
 
 
 def list_from_json(text: str) -> list[Any]:
-    return json.loads(text) if text != "[]" else []
+    """Raises ValueError when it is no JSON list."""
+    if text == "[]":
+        return []
+    value = json.loads(text)
+    if not isinstance(value, list):
+        raise ValueError(f"{text[:40]!r} is no JSON list")
+    return value
 
 
 def error_to_json(error: ErrorInfo | None) -> str | None:

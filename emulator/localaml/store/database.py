@@ -139,12 +139,32 @@ class Database:
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
         """The first row, or None."""
-        row: Row | None = self.execute(sql, values).fetchone()
-        return row
+        return next(self.each(sql, values), None)
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """All rows."""
-        return self.execute(sql, values).fetchall()
+        return list(self.each(sql, values))
+
+    def each(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Row]:
+        """Row by row, as they are asked for. Do not await while going through them.
+
+        What is no UTF-8 in a text comes as lone surrogates: such a row can be told from the others.
+        """
+        count = 0
+        try:
+            for row in self.execute(sql, values):
+                yield row
+                count += 1
+            return
+        except sqlite3.OperationalError as error:
+            if "decode" not in str(error):
+                raise _translated(error) from error
+        self._connection.text_factory = _forgiving
+        try:
+            rows = self.execute(sql, values).fetchall()
+        finally:
+            self._connection.text_factory = str
+        yield from rows[count:]
 
     def publish(self, topic: Hashable) -> None:
         """Tells `changes` after the commit; at once outside of a transaction."""
@@ -204,6 +224,10 @@ def _close_to_others(path: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).chmod(0o600)
+
+
+def _forgiving(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
 
 
 def missing_parent(what: str) -> NotFound:

@@ -9,6 +9,7 @@ from localaml.domain.names import ChildName, WorkspaceName
 from localaml.errors import NotFound
 from localaml.store.codec import from_json, from_micros, known, to_json, to_micros
 from localaml.store.database import Database, Row
+from localaml.store.stored import Stored, readable, stored
 
 _COLUMNS = (
     "workspace_id, name, datastore_type, created_at, account_name, container_name, protocol, endpoint, "
@@ -49,7 +50,7 @@ class Datastores:
 
     def find(self, workspace_id: str, name: str) -> Datastore | None:
         row = self._db.one(f"{_SELECT} WHERE d.workspace_id = ? AND d.name = ?", (workspace_id, name))
-        return None if row is None else _load(row)
+        return None if row is None else _stored(row).read()
 
     def get(self, workspace_id: str, name: str) -> Datastore:
         """Raises NotFound ``DATASTORE_NOT_FOUND``."""
@@ -64,22 +65,30 @@ class Datastores:
             )
         return found
 
-    def list(self, workspace_id: str) -> list[Datastore]:
+    def stored(self, workspace_id: str) -> Sequence[Stored[Datastore]]:
         """By name."""
         return [
-            _load(row) for row in self._db.all(f"{_SELECT} WHERE d.workspace_id = ? ORDER BY d.name", (workspace_id,))
+            _stored(row) for row in self._db.all(f"{_SELECT} WHERE d.workspace_id = ? ORDER BY d.name", (workspace_id,))
         ]
 
+    def list(self, workspace_id: str) -> list[Datastore]:
+        """By name; without those that cannot be read."""
+        return list(readable(self.stored(workspace_id)))
+
     def at(self, account: str, container: str) -> Sequence[Datastore]:
-        """The registrations of a container, of all workspaces, the oldest first."""
+        """The registrations of a container, of all workspaces, the oldest first; without those that cannot be read."""
         rows = self._db.all(
             f"{_SELECT} WHERE d.account_name = ? AND d.container_name = ? ORDER BY d.created_at", (account, container)
         )
-        return [_load(row) for row in rows]
+        return list(readable(_stored(row) for row in rows))
 
     def delete(self, workspace_id: str, name: str) -> None:
         """A missing one is fine."""
         self._db.execute("DELETE FROM datastores WHERE workspace_id = ? AND name = ?", (workspace_id, name))
+
+
+def _stored(row: Row) -> Stored[Datastore]:
+    return stored("datastore", row[1], row, _load)
 
 
 def _load(row: Row) -> Datastore:

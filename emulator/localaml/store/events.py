@@ -8,6 +8,7 @@ from typing import NamedTuple
 from localaml.domain.models import Event
 from localaml.store.codec import from_micros, to_micros
 from localaml.store.database import Database, Row
+from localaml.store.stored import Stored, readable, stored
 
 _COLUMNS = "at, kind, workspace_id, cluster, run_id, subject, old_state, new_state, cause"
 _SELECT = (
@@ -75,15 +76,23 @@ class Events:
             self._db.execute("DELETE FROM events WHERE workspace_id = ?", (workspace_id,))
 
     def newest(self, wanted: EventFilter, after: int, limit: int) -> Sequence[Event]:
+        """As `newest_stored`, without those that cannot be read."""
+        return list(readable(self.newest_stored(wanted, after, limit)))
+
+    def newest_stored(self, wanted: EventFilter, after: int, limit: int) -> Sequence[Stored[Event]]:
         """The newest ones that are wanted, oldest of them first."""
         rows = self._db.all(f"{_SELECT} ORDER BY seq DESC LIMIT ?6", (after, *wanted, limit))
-        return [_load(row) for row in reversed(rows)]
+        return [_stored(row) for row in reversed(rows)]
 
     # Last in the class: below it, `list` would be this method, not the type.
     def list(self, wanted: EventFilter = ALL_EVENTS, after: int = 0, limit: int = 1000) -> list[Event]:
-        """Oldest first, those after the number `after`."""
+        """Oldest first, those after the number `after`; without those that cannot be read."""
         rows = self._db.all(f"{_SELECT} ORDER BY seq LIMIT ?6", (after, *wanted, limit))
-        return [_load(row) for row in rows]
+        return list(readable(_stored(row) for row in rows))
+
+
+def _stored(row: Row) -> Stored[Event]:
+    return stored("event", row[0], row, _load)
 
 
 def _load(row: Row) -> Event:

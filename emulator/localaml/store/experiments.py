@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from localaml.domain.models import Experiment
 from localaml.domain.names import ChildName, WorkspaceName
 from localaml.errors import AlreadyExists, LocalAmlError, NotFound
@@ -15,6 +17,7 @@ from localaml.store.codec import (
     to_micros_or_none,
 )
 from localaml.store.database import Database, Row
+from localaml.store.stored import Stored, readable, stored
 
 _SELECT = (
     "SELECT e.workspace_id, e.name, e.experiment_id, e.created_at, e.description, e.tags, e.archived_at, "
@@ -55,7 +58,7 @@ class Experiments:
 
     def find(self, workspace_id: str, name: str) -> Experiment | None:
         row = self._db.one(f"{_SELECT} WHERE e.workspace_id = ? AND e.name = ?", (workspace_id, name))
-        return None if row is None else _load(row)
+        return None if row is None else _stored(row).read()
 
     def get(self, workspace_id: str, name: str) -> Experiment:
         """Raises NotFound ``EXPERIMENT_NOT_FOUND``."""
@@ -70,11 +73,15 @@ class Experiments:
             )
         return found
 
-    def list(self, workspace_id: str) -> list[Experiment]:
+    def stored(self, workspace_id: str) -> Sequence[Stored[Experiment]]:
         """By name."""
         return [
-            _load(row) for row in self._db.all(f"{_SELECT} WHERE e.workspace_id = ? ORDER BY e.name", (workspace_id,))
+            _stored(row) for row in self._db.all(f"{_SELECT} WHERE e.workspace_id = ? ORDER BY e.name", (workspace_id,))
         ]
+
+    def list(self, workspace_id: str) -> list[Experiment]:
+        """By name; without those that cannot be read."""
+        return list(readable(self.stored(workspace_id)))
 
     def update(self, experiment: Experiment) -> None:
         """Stores description, tags and archiving. Raises NotFound ``EXPERIMENT_NOT_FOUND``."""
@@ -94,6 +101,10 @@ class Experiments:
     def delete(self, workspace_id: str, name: str) -> None:
         """A missing one is fine. Its runs stay: whoever calls checks that there are none."""
         self._db.execute("DELETE FROM experiments WHERE workspace_id = ? AND name = ?", (workspace_id, name))
+
+
+def _stored(row: Row) -> Stored[Experiment]:
+    return stored("experiment", row[1], row, _load)
 
 
 def _load(row: Row) -> Experiment:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from localaml.domain.faults import FaultEffect, FaultKind, FaultRule, FaultTarget, FaultWhen, RuleState
 from localaml.store.codec import from_json, from_micros, from_micros_or_none, to_json, to_micros, to_micros_or_none
 from localaml.store.database import Database, Row
+from localaml.store.stored import Stored, readable, stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,13 @@ class Faults:
         self._db.execute_many("DELETE FROM faults WHERE seq = ?", [(_number(fault_id),) for fault_id in fault_ids])
 
     def list(self) -> list[StoredFault]:
+        """As `stored`, without those that cannot be read."""
+        return list(readable(self.stored()))
+
+    def stored(self) -> Sequence[Stored[StoredFault]]:
         """All rules, in the order of their addition."""
         rows = self._db.all("SELECT seq, added_at, kind, rule, seen, struck, has_begun FROM faults ORDER BY seq")
-        return [_load(row) for row in rows]
+        return [stored("fault", f"f{row[0]}", row, _load) for row in rows]
 
 
 def _number(fault_id: str) -> int:

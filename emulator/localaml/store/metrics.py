@@ -59,9 +59,9 @@ class Metrics:
         """
         first, end = _range(self._run_seq(run))
         if name is None:
-            rows = self._db.execute(f"{_SELECT} ORDER BY id", (first + after, end))
+            rows = self._db.each(f"{_SELECT} ORDER BY id", (first + after, end))
         else:
-            rows = self._db.execute(f"{_SELECT} AND name = ? ORDER BY id", (first + after, end, name))
+            rows = self._db.each(f"{_SELECT} AND name = ? ORDER BY id", (first + after, end, name))
         for row in rows:
             yield row[0] - first, MetricRecord(*row[1:])
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from localaml.domain.models import Run, RunKey
 from localaml.errors import AlreadyExists, LocalAmlError, NotFound
 from localaml.store.codec import known, to_json
-from localaml.store.database import Database
+from localaml.store.database import Database, Row
 from localaml.store.run_filter import RunFilter, list_query
 from localaml.store.run_rows import (
     CHANGEABLE_COLUMNS,
@@ -21,6 +21,7 @@ from localaml.store.run_rows import (
     label_rows,
     load_run,
 )
+from localaml.store.stored import Stored, readable, stored
 
 _UPDATE = (
     f"UPDATE runs SET {', '.join(f'{name} = ?' for name in CHANGEABLE_COLUMNS)} WHERE workspace_id = ? AND run_id = ?"
@@ -72,7 +73,7 @@ class Runs:
 
     def find(self, key: RunKey) -> Run | None:
         row = self._db.one(f"{SELECT_RUN} WHERE r.workspace_id = ? AND r.run_id = ?", key)
-        return None if row is None else load_run(row)
+        return None if row is None else _stored(row).read()
 
     def is_going_on(self, key: RunKey) -> bool:
         """Whether there is such a run, and it has not ended."""
@@ -94,7 +95,7 @@ class Runs:
             f"{SELECT_RUN} WHERE r.workspace_id = ? AND r.request_id = ? AND r.request_id <> ''",
             (workspace_id, request_id),
         )
-        return None if row is None else load_run(row)
+        return None if row is None else _stored(row).read()
 
     def update(self, run: Run) -> None:
         """Stores all that can change (not key, experiment, number, creation time, request id, definition).
@@ -122,10 +123,10 @@ class Runs:
         return run
 
     def list_active(self) -> list[Run]:
-        """Submitted runs that have not ended, of all workspaces, oldest first."""
+        """Submitted runs that have not ended, of all workspaces, oldest first; without those that cannot be read."""
         # Left alone, SQLite reads all runs to save itself the sorting of these few.
         active = SELECT_RUN.replace("FROM runs r", "FROM runs r INDEXED BY runs_active")
-        return [load_run(row) for row in self._db.all(f"{active} WHERE {_ACTIVE} ORDER BY r.seq")]
+        return list(readable(_stored(row) for row in self._db.all(f"{active} WHERE {_ACTIVE} ORDER BY r.seq")))
 
     def count_active(self) -> int:
         row = self._db.one(f"SELECT count(*) FROM runs WHERE {_ACTIVE}")
@@ -163,14 +164,22 @@ class Runs:
         )
 
     def scan(self, workspace_id: str, run_filter: RunFilter, after: int = 0) -> Iterator[tuple[int, Run]]:
+        """As `scan_stored`, without those that cannot be read."""
+        for seq, record in self.scan_stored(workspace_id, run_filter, after):
+            for run in readable([record]):
+                yield seq, run
+
+    def scan_stored(
+        self, workspace_id: str, run_filter: RunFilter, after: int = 0
+    ) -> Iterator[tuple[int, Stored[Run]]]:
         """Runs newest first, each with what to go on with after it; read one by one, as they are asked for.
 
         Do not await while going through them.
         """
         sql, values = list_query(workspace_id, run_filter, after)
-        for row in self._db.execute(sql, values):
+        for row in self._db.each(sql, values):
             # The last column is `seq`.
-            yield row[-1], load_run(row)
+            yield row[-1], _stored(row)
 
     # Last in the class: below it, `list` would be this method, not the type.
     def list(self, workspace_id: str, run_filter: RunFilter, after: int = 0, limit: int = 1000) -> RunPage:
@@ -178,3 +187,7 @@ class Runs:
         found = list(islice(self.scan(workspace_id, run_filter, after), limit + 1))
         next_after = found[limit - 1][0] if len(found) > limit else 0
         return RunPage([run for _, run in found[:limit]], next_after)
+
+
+def _stored(row: Row) -> Stored[Run]:
+    return stored("run", row[1], row, load_run)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from localaml.domain.models import Secret
 from localaml.errors import NotFound
 from localaml.store.codec import from_micros, to_micros
 from localaml.store.database import Database, Row
+from localaml.store.stored import Stored, readable, stored
 
 _COLUMNS = "workspace_id, name, content_type, created_at, updated_at, sealed"
 
@@ -35,7 +38,7 @@ class Secrets:
 
     def find(self, workspace_id: str, name: str) -> Secret | None:
         row = self._db.one(f"SELECT {_COLUMNS} FROM secrets WHERE workspace_id = ? AND name = ?", (workspace_id, name))
-        return None if row is None else _load(row)
+        return None if row is None else _stored(row).read()
 
     def get(self, workspace_id: str, name: str) -> Secret:
         """Raises NotFound ``SECRET_NOT_FOUND``, which does not tell the names that there are."""
@@ -48,17 +51,25 @@ class Secrets:
             )
         return found
 
-    def list(self, workspace_id: str, after: str = "", limit: int = 1000) -> list[Secret]:
+    def stored(self, workspace_id: str, after: str = "", limit: int = 1000) -> Sequence[Stored[Secret]]:
         """By name, those after the name `after`."""
         rows = self._db.all(
             f"SELECT {_COLUMNS} FROM secrets WHERE workspace_id = ? AND name > ? ORDER BY name LIMIT ?",
             (workspace_id, after, limit),
         )
-        return [_load(row) for row in rows]
+        return [_stored(row) for row in rows]
+
+    def list(self, workspace_id: str, after: str = "", limit: int = 1000) -> list[Secret]:
+        """As `stored`, without those that cannot be read."""
+        return list(readable(self.stored(workspace_id, after, limit)))
 
     def delete(self, workspace_id: str, name: str) -> None:
         """A missing one is fine."""
         self._db.execute("DELETE FROM secrets WHERE workspace_id = ? AND name = ?", (workspace_id, name))
+
+
+def _stored(row: Row) -> Stored[Secret]:
+    return stored("secret", row[1], row, _load)
 
 
 def _load(row: Row) -> Secret:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from localaml.domain.models import Snapshot, SnapshotEntry
 from localaml.errors import NotFound
 from localaml.store.codec import from_micros, list_from_json, list_to_json, to_micros
-from localaml.store.database import Database
+from localaml.store.database import Database, Row
+from localaml.store.stored import stored
 
 
 class Snapshots:
@@ -32,8 +33,12 @@ class Snapshots:
         )
         if row is None:
             return None
-        entries = tuple(SnapshotEntry(*entry) for entry in list_from_json(row[1]))
-        return Snapshot(workspace_id, snapshot_id, from_micros(row[0]), entries)
+
+        def load(row: Row) -> Snapshot:
+            entries = tuple(SnapshotEntry(*entry) for entry in list_from_json(row[1]))
+            return Snapshot(workspace_id, snapshot_id, from_micros(row[0]), entries)
+
+        return stored("snapshot", snapshot_id, row, load).read()
 
     def get(self, workspace_id: str, snapshot_id: str) -> Snapshot:
         """Raises NotFound ``SNAPSHOT_NOT_FOUND``."""

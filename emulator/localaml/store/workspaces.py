@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from localaml.domain.models import Workspace
 from localaml.domain.names import WorkspaceName
 from localaml.errors import AlreadyExists, LocalAmlError, NotFound
 from localaml.store.codec import from_json, from_micros, known, to_json, to_micros
 from localaml.store.database import Database, Row
+from localaml.store.stored import Stored, readable, stored
 
 _COLUMNS = (
     "workspace_id, subscription, resource_group, name, created_at, friendly_name, description, location, sku, tags, "
@@ -44,7 +47,7 @@ class Workspaces:
 
     def find(self, name: WorkspaceName) -> Workspace | None:
         row = self._db.one(_BY_NAME, (name.subscription, name.resource_group, name.workspace))
-        return None if row is None else _load(row)
+        return None if row is None else _stored(row).read()
 
     def get(self, name: WorkspaceName) -> Workspace:
         """Raises NotFound ``WORKSPACE_NOT_FOUND``."""
@@ -65,16 +68,20 @@ class Workspaces:
         row = self._db.one(f"SELECT {_COLUMNS} FROM workspaces WHERE workspace_id = ?", (workspace_id,))
         if row is None:
             raise NotFound("WORKSPACE_NOT_FOUND", f"No workspace has the id {workspace_id!r} (any more).")
-        return _load(row)
+        return _stored(row).read()
 
     def list(self, subscription: str | None = None, resource_group: str | None = None) -> list[Workspace]:
+        """By subscription, resource group and name; without those that cannot be read."""
+        return list(readable(self.stored(subscription, resource_group)))
+
+    def stored(self, subscription: str | None = None, resource_group: str | None = None) -> Sequence[Stored[Workspace]]:
         """By subscription, resource group and name."""
         rows = self._db.all(
             f"SELECT {_COLUMNS} FROM workspaces WHERE (?1 IS NULL OR subscription = ?1) "
             "AND (?2 IS NULL OR resource_group = ?2) ORDER BY subscription, resource_group, name",
             (subscription, resource_group),
         )
-        return [_load(row) for row in rows]
+        return [_stored(row) for row in rows]
 
     def update(self, workspace: Workspace) -> None:
         """Stores all that can change (not id, name, creation time). Raises NotFound ``WORKSPACE_NOT_FOUND``."""
@@ -90,6 +97,10 @@ class Workspaces:
         """Removes the workspace and every record below it; a missing one is fine."""
         self._db.execute("DELETE FROM workspaces WHERE workspace_id = ?", (workspace_id,))
         self._db.publish_all()
+
+
+def _stored(row: Row) -> Stored[Workspace]:
+    return stored("workspace", row[3], row, _load)
 
 
 def _changeable(workspace: Workspace) -> Row:

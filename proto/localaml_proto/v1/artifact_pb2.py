@@ -16,7 +16,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from localaml_proto.v1 import resources_pb2 as localaml_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1alocalaml/v1/artifact.proto\x12\x0blocalaml.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1blocalaml/v1/resources.proto\"]\n\x08\x41rtifact\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"^\n\x14ListArtifactsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12&\n\x04page\x18\x03 \x01(\x0b\x32\x18.localaml.v1.PageRequest\"Z\n\x15ListArtifactsResponse\x12(\n\tartifacts\x18\x01 \x03(\x0b\x32\x15.localaml.v1.Artifact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\x1f\x43reateArtifactUploadUrlsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\r\n\x05paths\x18\x02 \x03(\t\x12\x11\n\toverwrite\x18\x03 \x01(\x08\"H\n CreateArtifactUploadUrlsResponse\x12$\n\x04urls\x18\x01 \x03(\x0b\x32\x16.localaml.v1.SignedUrl\"B\n!CreateArtifactDownloadUrlsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\r\n\x05paths\x18\x02 \x03(\t\"J\n\"CreateArtifactDownloadUrlsResponse\x12$\n\x04urls\x18\x01 \x03(\x0b\x32\x16.localaml.v1.SignedUrl2\xe1\x02\n\x0f\x41rtifactService\x12V\n\rListArtifacts\x12!.localaml.v1.ListArtifactsRequest\x1a\".localaml.v1.ListArtifactsResponse\x12w\n\x18\x43reateArtifactUploadUrls\x12,.localaml.v1.CreateArtifactUploadUrlsRequest\x1a-.localaml.v1.CreateArtifactUploadUrlsResponse\x12}\n\x1a\x43reateArtifactDownloadUrls\x12..localaml.v1.CreateArtifactDownloadUrlsRequest\x1a/.localaml.v1.CreateArtifactDownloadUrlsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1alocalaml/v1/artifact.proto\x12\x0blocalaml.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1blocalaml/v1/resources.proto\"]\n\x08\x41rtifact\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"^\n\x14ListArtifactsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12&\n\x04page\x18\x03 \x01(\x0b\x32\x18.localaml.v1.PageRequest\"\x8d\x01\n\x15ListArtifactsResponse\x12(\n\tartifacts\x18\x01 \x03(\x0b\x32\x15.localaml.v1.Artifact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\nunreadable\x18\x03 \x03(\x0b\x32\x1d.localaml.v1.UnreadableRecord\"S\n\x1f\x43reateArtifactUploadUrlsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\r\n\x05paths\x18\x02 \x03(\t\x12\x11\n\toverwrite\x18\x03 \x01(\x08\"H\n CreateArtifactUploadUrlsResponse\x12$\n\x04urls\x18\x01 \x03(\x0b\x32\x16.localaml.v1.SignedUrl\"B\n!CreateArtifactDownloadUrlsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\r\n\x05paths\x18\x02 \x03(\t\"J\n\"CreateArtifactDownloadUrlsResponse\x12$\n\x04urls\x18\x01 \x03(\x0b\x32\x16.localaml.v1.SignedUrl2\xe1\x02\n\x0f\x41rtifactService\x12V\n\rListArtifacts\x12!.localaml.v1.ListArtifactsRequest\x1a\".localaml.v1.ListArtifactsResponse\x12w\n\x18\x43reateArtifactUploadUrls\x12,.localaml.v1.CreateArtifactUploadUrlsRequest\x1a-.localaml.v1.CreateArtifactUploadUrlsResponse\x12}\n\x1a\x43reateArtifactDownloadUrls\x12..localaml.v1.CreateArtifactDownloadUrlsRequest\x1a/.localaml.v1.CreateArtifactDownloadUrlsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -27,16 +27,16 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_ARTIFACT']._serialized_end=198
   _globals['_LISTARTIFACTSREQUEST']._serialized_start=200
   _globals['_LISTARTIFACTSREQUEST']._serialized_end=294
-  _globals['_LISTARTIFACTSRESPONSE']._serialized_start=296
-  _globals['_LISTARTIFACTSRESPONSE']._serialized_end=386
-  _globals['_CREATEARTIFACTUPLOADURLSREQUEST']._serialized_start=388
-  _globals['_CREATEARTIFACTUPLOADURLSREQUEST']._serialized_end=471
-  _globals['_CREATEARTIFACTUPLOADURLSRESPONSE']._serialized_start=473
-  _globals['_CREATEARTIFACTUPLOADURLSRESPONSE']._serialized_end=545
-  _globals['_CREATEARTIFACTDOWNLOADURLSREQUEST']._serialized_start=547
-  _globals['_CREATEARTIFACTDOWNLOADURLSREQUEST']._serialized_end=613
-  _globals['_CREATEARTIFACTDOWNLOADURLSRESPONSE']._serialized_start=615
-  _globals['_CREATEARTIFACTDOWNLOADURLSRESPONSE']._serialized_end=689
-  _globals['_ARTIFACTSERVICE']._serialized_start=692
-  _globals['_ARTIFACTSERVICE']._serialized_end=1045
+  _globals['_LISTARTIFACTSRESPONSE']._serialized_start=297
+  _globals['_LISTARTIFACTSRESPONSE']._serialized_end=438
+  _globals['_CREATEARTIFACTUPLOADURLSREQUEST']._serialized_start=440
+  _globals['_CREATEARTIFACTUPLOADURLSREQUEST']._serialized_end=523
+  _globals['_CREATEARTIFACTUPLOADURLSRESPONSE']._serialized_start=525
+  _globals['_CREATEARTIFACTUPLOADURLSRESPONSE']._serialized_end=597
+  _globals['_CREATEARTIFACTDOWNLOADURLSREQUEST']._serialized_start=599
+  _globals['_CREATEARTIFACTDOWNLOADURLSREQUEST']._serialized_end=665
+  _globals['_CREATEARTIFACTDOWNLOADURLSRESPONSE']._serialized_start=667
+  _globals['_CREATEARTIFACTDOWNLOADURLSRESPONSE']._serialized_end=741
+  _globals['_ARTIFACTSERVICE']._serialized_start=744
+  _globals['_ARTIFACTSERVICE']._serialized_end=1097
 # @@protoc_insertion_point(module_scope)

@@ -16,7 +16,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from localaml_proto.v1 import resources_pb2 as localaml_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19localaml/v1/compute.proto\x12\x0blocalaml.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1blocalaml/v1/resources.proto\"f\n\rScaleSettings\x12\x16\n\x0emin_node_count\x18\x01 \x01(\x05\x12\x16\n\x0emax_node_count\x18\x02 \x01(\x05\x12%\n\x1didle_seconds_before_scaledown\x18\x03 \x01(\x05\"y\n\x0fNodeStateCounts\x12\x11\n\tpreparing\x18\x01 \x01(\x05\x12\x0c\n\x04idle\x18\x02 \x01(\x05\x12\x0f\n\x07running\x18\x03 \x01(\x05\x12\x0f\n\x07leaving\x18\x04 \x01(\x05\x12\x11\n\tpreempted\x18\x05 \x01(\x05\x12\x10\n\x08unusable\x18\x06 \x01(\x05\"\x81\x06\n\rComputeTarget\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x63ompute_type\x18\x02 \x01(\t\x12\x0f\n\x07vm_size\x18\x03 \x01(\t\x12\x13\n\x0bvm_priority\x18\x04 \x01(\t\x12\x32\n\x0escale_settings\x18\x05 \x01(\x0b\x32\x1a.localaml.v1.ScaleSettings\x12:\n\x12provisioning_state\x18\x06 \x01(\x0e\x32\x1e.localaml.v1.ProvisioningState\x12\x36\n\x10\x61llocation_state\x18\x07 \x01(\x0e\x32\x1c.localaml.v1.AllocationState\x12\x1a\n\x12\x63urrent_node_count\x18\x08 \x01(\x05\x12\x19\n\x11target_node_count\x18\t \x01(\x05\x12\x37\n\x11node_state_counts\x18\n \x01(\x0b\x32\x1c.localaml.v1.NodeStateCounts\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x44\n allocation_state_transition_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x46\n\"provisioning_state_transition_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x06\x65rrors\x18\x0f \x03(\x0b\x32\x18.localaml.v1.ErrorDetail\x12\x32\n\x04tags\x18\x10 \x03(\x0b\x32$.localaml.v1.ComputeTarget.TagsEntry\x12\x13\n\x0b\x64\x65scription\x18\x11 \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xdb\x01\n\x04Node\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.localaml.v1.NodeState\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\x11\n\thost_name\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x15state_transition_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04note\x18\x07 \x01(\t\"v\n\x06VmSize\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12\r\n\x05\x63ores\x18\x03 \x01(\x05\x12\x0c\n\x04gpus\x18\x04 \x01(\x05\x12\x11\n\tmemory_gb\x18\x05 \x01(\x01\x12\x1e\n\x16max_resource_volume_mb\x18\x06 \x01(\x05\"\x91\x01\n\x1a\x43reateComputeTargetRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x1b\n\x13\x63ompute_target_name\x18\x02 \x01(\t\x12\x32\n\x0e\x63ompute_target\x18\x03 \x01(\x0b\x32\x1a.localaml.v1.ComputeTarget\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\'\n\x17GetComputeTargetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"S\n\x19ListComputeTargetsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12&\n\x04page\x18\x02 \x01(\x0b\x32\x18.localaml.v1.PageRequest\"j\n\x1aListComputeTargetsResponse\x12\x33\n\x0f\x63ompute_targets\x18\x01 \x03(\x0b\x32\x1a.localaml.v1.ComputeTarget\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\")\n\x19WatchComputeTargetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\xd8\x01\n\x1aUpdateComputeTargetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1b\n\x0emin_node_count\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x1b\n\x0emax_node_count\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12*\n\x1didle_seconds_before_scaledown\x18\x04 \x01(\x05H\x02\x88\x01\x01\x42\x11\n\x0f_min_node_countB\x11\n\x0f_max_node_countB \n\x1e_idle_seconds_before_scaledown\"*\n\x1a\x44\x65leteComputeTargetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x1d\n\x1b\x44\x65leteComputeTargetResponse\"\"\n\x10ListNodesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"5\n\x11ListNodesResponse\x12 \n\x05nodes\x18\x01 \x03(\x0b\x32\x11.localaml.v1.Node\"$\n\x12ListVmSizesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"<\n\x13ListVmSizesResponse\x12%\n\x08vm_sizes\x18\x01 \x03(\x0b\x32\x13.localaml.v1.VmSize\"D\n\x05Quota\x12\x11\n\tvm_family\x18\x01 \x01(\t\x12\x14\n\x0c\x63ores_in_use\x18\x02 \x01(\x05\x12\x12\n\ncore_limit\x18\x03 \x01(\x05\"#\n\x11ListQuotasRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"8\n\x12ListQuotasResponse\x12\"\n\x06quotas\x18\x01 \x03(\x0b\x32\x12.localaml.v1.Quota\"K\n\x12UpdateQuotaRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tvm_family\x18\x02 \x01(\t\x12\x12\n\ncore_limit\x18\x03 \x01(\x05*\xba\x01\n\x11ProvisioningState\x12\"\n\x1ePROVISIONING_STATE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPROVISIONING_STATE_CREATING\x10\x01\x12 \n\x1cPROVISIONING_STATE_SUCCEEDED\x10\x02\x12\x1d\n\x19PROVISIONING_STATE_FAILED\x10\x03\x12\x1f\n\x1bPROVISIONING_STATE_DELETING\x10\x04*o\n\x0f\x41llocationState\x12 \n\x1c\x41LLOCATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41LLOCATION_STATE_STEADY\x10\x01\x12\x1d\n\x19\x41LLOCATION_STATE_RESIZING\x10\x02*\xb9\x01\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14NODE_STATE_PREPARING\x10\x01\x12\x13\n\x0fNODE_STATE_IDLE\x10\x02\x12\x16\n\x12NODE_STATE_RUNNING\x10\x03\x12\x16\n\x12NODE_STATE_LEAVING\x10\x04\x12\x18\n\x14NODE_STATE_PREEMPTED\x10\x05\x12\x17\n\x13NODE_STATE_UNUSABLE\x10\x06\x32\xfc\x06\n\x0e\x43omputeService\x12Z\n\x13\x43reateComputeTarget\x12\'.localaml.v1.CreateComputeTargetRequest\x1a\x1a.localaml.v1.ComputeTarget\x12T\n\x10GetComputeTarget\x12$.localaml.v1.GetComputeTargetRequest\x1a\x1a.localaml.v1.ComputeTarget\x12\x65\n\x12ListComputeTargets\x12&.localaml.v1.ListComputeTargetsRequest\x1a\'.localaml.v1.ListComputeTargetsResponse\x12Z\n\x12WatchComputeTarget\x12&.localaml.v1.WatchComputeTargetRequest\x1a\x1a.localaml.v1.ComputeTarget0\x01\x12Z\n\x13UpdateComputeTarget\x12\'.localaml.v1.UpdateComputeTargetRequest\x1a\x1a.localaml.v1.ComputeTarget\x12h\n\x13\x44\x65leteComputeTarget\x12\'.localaml.v1.DeleteComputeTargetRequest\x1a(.localaml.v1.DeleteComputeTargetResponse\x12J\n\tListNodes\x12\x1d.localaml.v1.ListNodesRequest\x1a\x1e.localaml.v1.ListNodesResponse\x12P\n\x0bListVmSizes\x12\x1f.localaml.v1.ListVmSizesRequest\x1a .localaml.v1.ListVmSizesResponse\x12M\n\nListQuotas\x12\x1e.localaml.v1.ListQuotasRequest\x1a\x1f.localaml.v1.ListQuotasResponse\x12\x42\n\x0bUpdateQuota\x12\x1f.localaml.v1.UpdateQuotaRequest\x1a\x12.localaml.v1.Quotab\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19localaml/v1/compute.proto\x12\x0blocalaml.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1blocalaml/v1/resources.proto\"f\n\rScaleSettings\x12\x16\n\x0emin_node_count\x18\x01 \x01(\x05\x12\x16\n\x0emax_node_count\x18\x02 \x01(\x05\x12%\n\x1didle_seconds_before_scaledown\x18\x03 \x01(\x05\"y\n\x0fNodeStateCounts\x12\x11\n\tpreparing\x18\x01 \x01(\x05\x12\x0c\n\x04idle\x18\x02 \x01(\x05\x12\x0f\n\x07running\x18\x03 \x01(\x05\x12\x0f\n\x07leaving\x18\x04 \x01(\x05\x12\x11\n\tpreempted\x18\x05 \x01(\x05\x12\x10\n\x08unusable\x18\x06 \x01(\x05\"\x81\x06\n\rComputeTarget\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x63ompute_type\x18\x02 \x01(\t\x12\x0f\n\x07vm_size\x18\x03 \x01(\t\x12\x13\n\x0bvm_priority\x18\x04 \x01(\t\x12\x32\n\x0escale_settings\x18\x05 \x01(\x0b\x32\x1a.localaml.v1.ScaleSettings\x12:\n\x12provisioning_state\x18\x06 \x01(\x0e\x32\x1e.localaml.v1.ProvisioningState\x12\x36\n\x10\x61llocation_state\x18\x07 \x01(\x0e\x32\x1c.localaml.v1.AllocationState\x12\x1a\n\x12\x63urrent_node_count\x18\x08 \x01(\x05\x12\x19\n\x11target_node_count\x18\t \x01(\x05\x12\x37\n\x11node_state_counts\x18\n \x01(\x0b\x32\x1c.localaml.v1.NodeStateCounts\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x44\n allocation_state_transition_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x46\n\"provisioning_state_transition_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x06\x65rrors\x18\x0f \x03(\x0b\x32\x18.localaml.v1.ErrorDetail\x12\x32\n\x04tags\x18\x10 \x03(\x0b\x32$.localaml.v1.ComputeTarget.TagsEntry\x12\x13\n\x0b\x64\x65scription\x18\x11 \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xdb\x01\n\x04Node\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.localaml.v1.NodeState\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\x11\n\thost_name\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x15state_transition_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04note\x18\x07 \x01(\t\"v\n\x06VmSize\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12\r\n\x05\x63ores\x18\x03 \x01(\x05\x12\x0c\n\x04gpus\x18\x04 \x01(\x05\x12\x11\n\tmemory_gb\x18\x05 \x01(\x01\x12\x1e\n\x16max_resource_volume_mb\x18\x06 \x01(\x05\"\x91\x01\n\x1a\x43reateComputeTargetRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x1b\n\x13\x63ompute_target_name\x18\x02 \x01(\t\x12\x32\n\x0e\x63ompute_target\x18\x03 \x01(\x0b\x32\x1a.localaml.v1.ComputeTarget\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\'\n\x17GetComputeTargetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"S\n\x19ListComputeTargetsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12&\n\x04page\x18\x02 \x01(\x0b\x32\x18.localaml.v1.PageRequest\"\x9d\x01\n\x1aListComputeTargetsResponse\x12\x33\n\x0f\x63ompute_targets\x18\x01 \x03(\x0b\x32\x1a.localaml.v1.ComputeTarget\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\nunreadable\x18\x03 \x03(\x0b\x32\x1d.localaml.v1.UnreadableRecord\")\n\x19WatchComputeTargetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\xd8\x01\n\x1aUpdateComputeTargetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1b\n\x0emin_node_count\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x1b\n\x0emax_node_count\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12*\n\x1didle_seconds_before_scaledown\x18\x04 \x01(\x05H\x02\x88\x01\x01\x42\x11\n\x0f_min_node_countB\x11\n\x0f_max_node_countB \n\x1e_idle_seconds_before_scaledown\"*\n\x1a\x44\x65leteComputeTargetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x1d\n\x1b\x44\x65leteComputeTargetResponse\"\"\n\x10ListNodesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"h\n\x11ListNodesResponse\x12 \n\x05nodes\x18\x01 \x03(\x0b\x32\x11.localaml.v1.Node\x12\x31\n\nunreadable\x18\x02 \x03(\x0b\x32\x1d.localaml.v1.UnreadableRecord\"$\n\x12ListVmSizesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"<\n\x13ListVmSizesResponse\x12%\n\x08vm_sizes\x18\x01 \x03(\x0b\x32\x13.localaml.v1.VmSize\"D\n\x05Quota\x12\x11\n\tvm_family\x18\x01 \x01(\t\x12\x14\n\x0c\x63ores_in_use\x18\x02 \x01(\x05\x12\x12\n\ncore_limit\x18\x03 \x01(\x05\"#\n\x11ListQuotasRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"8\n\x12ListQuotasResponse\x12\"\n\x06quotas\x18\x01 \x03(\x0b\x32\x12.localaml.v1.Quota\"K\n\x12UpdateQuotaRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tvm_family\x18\x02 \x01(\t\x12\x12\n\ncore_limit\x18\x03 \x01(\x05*\xba\x01\n\x11ProvisioningState\x12\"\n\x1ePROVISIONING_STATE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPROVISIONING_STATE_CREATING\x10\x01\x12 \n\x1cPROVISIONING_STATE_SUCCEEDED\x10\x02\x12\x1d\n\x19PROVISIONING_STATE_FAILED\x10\x03\x12\x1f\n\x1bPROVISIONING_STATE_DELETING\x10\x04*o\n\x0f\x41llocationState\x12 \n\x1c\x41LLOCATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41LLOCATION_STATE_STEADY\x10\x01\x12\x1d\n\x19\x41LLOCATION_STATE_RESIZING\x10\x02*\xb9\x01\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14NODE_STATE_PREPARING\x10\x01\x12\x13\n\x0fNODE_STATE_IDLE\x10\x02\x12\x16\n\x12NODE_STATE_RUNNING\x10\x03\x12\x16\n\x12NODE_STATE_LEAVING\x10\x04\x12\x18\n\x14NODE_STATE_PREEMPTED\x10\x05\x12\x17\n\x13NODE_STATE_UNUSABLE\x10\x06\x32\xfc\x06\n\x0e\x43omputeService\x12Z\n\x13\x43reateComputeTarget\x12\'.localaml.v1.CreateComputeTargetRequest\x1a\x1a.localaml.v1.ComputeTarget\x12T\n\x10GetComputeTarget\x12$.localaml.v1.GetComputeTargetRequest\x1a\x1a.localaml.v1.ComputeTarget\x12\x65\n\x12ListComputeTargets\x12&.localaml.v1.ListComputeTargetsRequest\x1a\'.localaml.v1.ListComputeTargetsResponse\x12Z\n\x12WatchComputeTarget\x12&.localaml.v1.WatchComputeTargetRequest\x1a\x1a.localaml.v1.ComputeTarget0\x01\x12Z\n\x13UpdateComputeTarget\x12\'.localaml.v1.UpdateComputeTargetRequest\x1a\x1a.localaml.v1.ComputeTarget\x12h\n\x13\x44\x65leteComputeTarget\x12\'.localaml.v1.DeleteComputeTargetRequest\x1a(.localaml.v1.DeleteComputeTargetResponse\x12J\n\tListNodes\x12\x1d.localaml.v1.ListNodesRequest\x1a\x1e.localaml.v1.ListNodesResponse\x12P\n\x0bListVmSizes\x12\x1f.localaml.v1.ListVmSizesRequest\x1a .localaml.v1.ListVmSizesResponse\x12M\n\nListQuotas\x12\x1e.localaml.v1.ListQuotasRequest\x1a\x1f.localaml.v1.ListQuotasResponse\x12\x42\n\x0bUpdateQuota\x12\x1f.localaml.v1.UpdateQuotaRequest\x1a\x12.localaml.v1.Quotab\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -25,12 +25,12 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
   _globals['_COMPUTETARGET_TAGSENTRY']._options = None
   _globals['_COMPUTETARGET_TAGSENTRY']._serialized_options = b'8\001'
-  _globals['_PROVISIONINGSTATE']._serialized_start=2598
-  _globals['_PROVISIONINGSTATE']._serialized_end=2784
-  _globals['_ALLOCATIONSTATE']._serialized_start=2786
-  _globals['_ALLOCATIONSTATE']._serialized_end=2897
-  _globals['_NODESTATE']._serialized_start=2900
-  _globals['_NODESTATE']._serialized_end=3085
+  _globals['_PROVISIONINGSTATE']._serialized_start=2701
+  _globals['_PROVISIONINGSTATE']._serialized_end=2887
+  _globals['_ALLOCATIONSTATE']._serialized_start=2889
+  _globals['_ALLOCATIONSTATE']._serialized_end=3000
+  _globals['_NODESTATE']._serialized_start=3003
+  _globals['_NODESTATE']._serialized_end=3188
   _globals['_SCALESETTINGS']._serialized_start=104
   _globals['_SCALESETTINGS']._serialized_end=206
   _globals['_NODESTATECOUNTS']._serialized_start=208
@@ -49,32 +49,32 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_GETCOMPUTETARGETREQUEST']._serialized_end=1632
   _globals['_LISTCOMPUTETARGETSREQUEST']._serialized_start=1634
   _globals['_LISTCOMPUTETARGETSREQUEST']._serialized_end=1717
-  _globals['_LISTCOMPUTETARGETSRESPONSE']._serialized_start=1719
-  _globals['_LISTCOMPUTETARGETSRESPONSE']._serialized_end=1825
-  _globals['_WATCHCOMPUTETARGETREQUEST']._serialized_start=1827
-  _globals['_WATCHCOMPUTETARGETREQUEST']._serialized_end=1868
-  _globals['_UPDATECOMPUTETARGETREQUEST']._serialized_start=1871
-  _globals['_UPDATECOMPUTETARGETREQUEST']._serialized_end=2087
-  _globals['_DELETECOMPUTETARGETREQUEST']._serialized_start=2089
-  _globals['_DELETECOMPUTETARGETREQUEST']._serialized_end=2131
-  _globals['_DELETECOMPUTETARGETRESPONSE']._serialized_start=2133
-  _globals['_DELETECOMPUTETARGETRESPONSE']._serialized_end=2162
-  _globals['_LISTNODESREQUEST']._serialized_start=2164
-  _globals['_LISTNODESREQUEST']._serialized_end=2198
-  _globals['_LISTNODESRESPONSE']._serialized_start=2200
-  _globals['_LISTNODESRESPONSE']._serialized_end=2253
-  _globals['_LISTVMSIZESREQUEST']._serialized_start=2255
-  _globals['_LISTVMSIZESREQUEST']._serialized_end=2291
-  _globals['_LISTVMSIZESRESPONSE']._serialized_start=2293
-  _globals['_LISTVMSIZESRESPONSE']._serialized_end=2353
-  _globals['_QUOTA']._serialized_start=2355
-  _globals['_QUOTA']._serialized_end=2423
-  _globals['_LISTQUOTASREQUEST']._serialized_start=2425
-  _globals['_LISTQUOTASREQUEST']._serialized_end=2460
-  _globals['_LISTQUOTASRESPONSE']._serialized_start=2462
-  _globals['_LISTQUOTASRESPONSE']._serialized_end=2518
-  _globals['_UPDATEQUOTAREQUEST']._serialized_start=2520
-  _globals['_UPDATEQUOTAREQUEST']._serialized_end=2595
-  _globals['_COMPUTESERVICE']._serialized_start=3088
-  _globals['_COMPUTESERVICE']._serialized_end=3980
+  _globals['_LISTCOMPUTETARGETSRESPONSE']._serialized_start=1720
+  _globals['_LISTCOMPUTETARGETSRESPONSE']._serialized_end=1877
+  _globals['_WATCHCOMPUTETARGETREQUEST']._serialized_start=1879
+  _globals['_WATCHCOMPUTETARGETREQUEST']._serialized_end=1920
+  _globals['_UPDATECOMPUTETARGETREQUEST']._serialized_start=1923
+  _globals['_UPDATECOMPUTETARGETREQUEST']._serialized_end=2139
+  _globals['_DELETECOMPUTETARGETREQUEST']._serialized_start=2141
+  _globals['_DELETECOMPUTETARGETREQUEST']._serialized_end=2183
+  _globals['_DELETECOMPUTETARGETRESPONSE']._serialized_start=2185
+  _globals['_DELETECOMPUTETARGETRESPONSE']._serialized_end=2214
+  _globals['_LISTNODESREQUEST']._serialized_start=2216
+  _globals['_LISTNODESREQUEST']._serialized_end=2250
+  _globals['_LISTNODESRESPONSE']._serialized_start=2252
+  _globals['_LISTNODESRESPONSE']._serialized_end=2356
+  _globals['_LISTVMSIZESREQUEST']._serialized_start=2358
+  _globals['_LISTVMSIZESREQUEST']._serialized_end=2394
+  _globals['_LISTVMSIZESRESPONSE']._serialized_start=2396
+  _globals['_LISTVMSIZESRESPONSE']._serialized_end=2456
+  _globals['_QUOTA']._serialized_start=2458
+  _globals['_QUOTA']._serialized_end=2526
+  _globals['_LISTQUOTASREQUEST']._serialized_start=2528
+  _globals['_LISTQUOTASREQUEST']._serialized_end=2563
+  _globals['_LISTQUOTASRESPONSE']._serialized_start=2565
+  _globals['_LISTQUOTASRESPONSE']._serialized_end=2621
+  _globals['_UPDATEQUOTAREQUEST']._serialized_start=2623
+  _globals['_UPDATEQUOTAREQUEST']._serialized_end=2698
+  _globals['_COMPUTESERVICE']._serialized_start=3191
+  _globals['_COMPUTESERVICE']._serialized_end=4083
 # @@protoc_insertion_point(module_scope)

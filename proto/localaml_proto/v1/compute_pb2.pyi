@@ -179,12 +179,14 @@ class ListComputeTargetsRequest(_message.Message):
     def __init__(self, parent: _Optional[str] = ..., page: _Optional[_Union[_resources_pb2.PageRequest, _Mapping]] = ...) -> None: ...
 
 class ListComputeTargetsResponse(_message.Message):
-    __slots__ = ("compute_targets", "next_page_token")
+    __slots__ = ("compute_targets", "next_page_token", "unreadable")
     COMPUTE_TARGETS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
     compute_targets: _containers.RepeatedCompositeFieldContainer[ComputeTarget]
     next_page_token: str
-    def __init__(self, compute_targets: _Optional[_Iterable[_Union[ComputeTarget, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    unreadable: _containers.RepeatedCompositeFieldContainer[_resources_pb2.UnreadableRecord]
+    def __init__(self, compute_targets: _Optional[_Iterable[_Union[ComputeTarget, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., unreadable: _Optional[_Iterable[_Union[_resources_pb2.UnreadableRecord, _Mapping]]] = ...) -> None: ...
 
 class WatchComputeTargetRequest(_message.Message):
     __slots__ = ("name",)
@@ -221,10 +223,12 @@ class ListNodesRequest(_message.Message):
     def __init__(self, parent: _Optional[str] = ...) -> None: ...
 
 class ListNodesResponse(_message.Message):
-    __slots__ = ("nodes",)
+    __slots__ = ("nodes", "unreadable")
     NODES_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
     nodes: _containers.RepeatedCompositeFieldContainer[Node]
-    def __init__(self, nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ...) -> None: ...
+    unreadable: _containers.RepeatedCompositeFieldContainer[_resources_pb2.UnreadableRecord]
+    def __init__(self, nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., unreadable: _Optional[_Iterable[_Union[_resources_pb2.UnreadableRecord, _Mapping]]] = ...) -> None: ...
 
 class ListVmSizesRequest(_message.Message):
     __slots__ = ("parent",)

@@ -16,7 +16,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from localaml_proto.v1 import resources_pb2 as localaml_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blocalaml/v1/datastore.proto\x12\x0blocalaml.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1blocalaml/v1/resources.proto\"\xca\x02\n\tDatastore\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x61tastore_type\x18\x02 \x01(\t\x12\x14\n\x0c\x61\x63\x63ount_name\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontainer_name\x18\x04 \x01(\t\x12\x10\n\x08protocol\x18\x05 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x06 \x01(\t\x12\x12\n\nis_default\x18\x07 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x63redential_type\x18\t \x01(\t\x12\x36\n\x08settings\x18\n \x03(\x0b\x32$.localaml.v1.Datastore.SettingsEntry\x1a/\n\rSettingsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"b\n\rDatastoreFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12/\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc2\x01\n\x18RegisterDatastoreRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x61tastore_name\x18\x02 \x01(\t\x12)\n\tdatastore\x18\x03 \x01(\x0b\x32\x16.localaml.v1.Datastore\x12\x0e\n\x06secret\x18\x04 \x01(\t\x12\x11\n\toverwrite\x18\x05 \x01(\x08\x12\x1c\n\x14\x63reate_if_not_exists\x18\x06 \x01(\x08\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"#\n\x13GetDatastoreRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"O\n\x15ListDatastoresRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12&\n\x04page\x18\x02 \x01(\x0b\x32\x18.localaml.v1.PageRequest\"]\n\x16ListDatastoresResponse\x12*\n\ndatastores\x18\x01 \x03(\x0b\x32\x16.localaml.v1.Datastore\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"*\n\x1aUnregisterDatastoreRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x1d\n\x1bUnregisterDatastoreResponse\"a\n\x19ListDatastoreFilesRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12&\n\x04page\x18\x03 \x01(\x0b\x32\x18.localaml.v1.PageRequest\"`\n\x1aListDatastoreFilesResponse\x12)\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1a.localaml.v1.DatastoreFile\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"R\n CreateDatastoreUploadUrlsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05paths\x18\x02 \x03(\t\x12\x11\n\toverwrite\x18\x03 \x01(\x08\"a\n!CreateDatastoreUploadUrlsResponse\x12$\n\x04urls\x18\x01 \x03(\x0b\x32\x16.localaml.v1.SignedUrl\x12\x16\n\x0e\x65xisting_paths\x18\x02 \x03(\t\"A\n\"CreateDatastoreDownloadUrlsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05paths\x18\x02 \x03(\t\"K\n#CreateDatastoreDownloadUrlsResponse\x12$\n\x04urls\x18\x01 \x03(\x0b\x32\x16.localaml.v1.SignedUrl2\xdb\x05\n\x10\x44\x61tastoreService\x12R\n\x11RegisterDatastore\x12%.localaml.v1.RegisterDatastoreRequest\x1a\x16.localaml.v1.Datastore\x12H\n\x0cGetDatastore\x12 .localaml.v1.GetDatastoreRequest\x1a\x16.localaml.v1.Datastore\x12Y\n\x0eListDatastores\x12\".localaml.v1.ListDatastoresRequest\x1a#.localaml.v1.ListDatastoresResponse\x12h\n\x13UnregisterDatastore\x12\'.localaml.v1.UnregisterDatastoreRequest\x1a(.localaml.v1.UnregisterDatastoreResponse\x12\x65\n\x12ListDatastoreFiles\x12&.localaml.v1.ListDatastoreFilesRequest\x1a\'.localaml.v1.ListDatastoreFilesResponse\x12z\n\x19\x43reateDatastoreUploadUrls\x12-.localaml.v1.CreateDatastoreUploadUrlsRequest\x1a..localaml.v1.CreateDatastoreUploadUrlsResponse\x12\x80\x01\n\x1b\x43reateDatastoreDownloadUrls\x12/.localaml.v1.CreateDatastoreDownloadUrlsRequest\x1a\x30.localaml.v1.CreateDatastoreDownloadUrlsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blocalaml/v1/datastore.proto\x12\x0blocalaml.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1blocalaml/v1/resources.proto\"\xca\x02\n\tDatastore\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x61tastore_type\x18\x02 \x01(\t\x12\x14\n\x0c\x61\x63\x63ount_name\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontainer_name\x18\x04 \x01(\t\x12\x10\n\x08protocol\x18\x05 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x06 \x01(\t\x12\x12\n\nis_default\x18\x07 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x63redential_type\x18\t \x01(\t\x12\x36\n\x08settings\x18\n \x03(\x0b\x32$.localaml.v1.Datastore.SettingsEntry\x1a/\n\rSettingsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"b\n\rDatastoreFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12/\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc2\x01\n\x18RegisterDatastoreRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x61tastore_name\x18\x02 \x01(\t\x12)\n\tdatastore\x18\x03 \x01(\x0b\x32\x16.localaml.v1.Datastore\x12\x0e\n\x06secret\x18\x04 \x01(\t\x12\x11\n\toverwrite\x18\x05 \x01(\x08\x12\x1c\n\x14\x63reate_if_not_exists\x18\x06 \x01(\x08\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"#\n\x13GetDatastoreRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"O\n\x15ListDatastoresRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12&\n\x04page\x18\x02 \x01(\x0b\x32\x18.localaml.v1.PageRequest\"\x90\x01\n\x16ListDatastoresResponse\x12*\n\ndatastores\x18\x01 \x03(\x0b\x32\x16.localaml.v1.Datastore\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\nunreadable\x18\x03 \x03(\x0b\x32\x1d.localaml.v1.UnreadableRecord\"*\n\x1aUnregisterDatastoreRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x1d\n\x1bUnregisterDatastoreResponse\"a\n\x19ListDatastoreFilesRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12&\n\x04page\x18\x03 \x01(\x0b\x32\x18.localaml.v1.PageRequest\"`\n\x1aListDatastoreFilesResponse\x12)\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1a.localaml.v1.DatastoreFile\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"R\n CreateDatastoreUploadUrlsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05paths\x18\x02 \x03(\t\x12\x11\n\toverwrite\x18\x03 \x01(\x08\"a\n!CreateDatastoreUploadUrlsResponse\x12$\n\x04urls\x18\x01 \x03(\x0b\x32\x16.localaml.v1.SignedUrl\x12\x16\n\x0e\x65xisting_paths\x18\x02 \x03(\t\"A\n\"CreateDatastoreDownloadUrlsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05paths\x18\x02 \x03(\t\"K\n#CreateDatastoreDownloadUrlsResponse\x12$\n\x04urls\x18\x01 \x03(\x0b\x32\x16.localaml.v1.SignedUrl2\xdb\x05\n\x10\x44\x61tastoreService\x12R\n\x11RegisterDatastore\x12%.localaml.v1.RegisterDatastoreRequest\x1a\x16.localaml.v1.Datastore\x12H\n\x0cGetDatastore\x12 .localaml.v1.GetDatastoreRequest\x1a\x16.localaml.v1.Datastore\x12Y\n\x0eListDatastores\x12\".localaml.v1.ListDatastoresRequest\x1a#.localaml.v1.ListDatastoresResponse\x12h\n\x13UnregisterDatastore\x12\'.localaml.v1.UnregisterDatastoreRequest\x1a(.localaml.v1.UnregisterDatastoreResponse\x12\x65\n\x12ListDatastoreFiles\x12&.localaml.v1.ListDatastoreFilesRequest\x1a\'.localaml.v1.ListDatastoreFilesResponse\x12z\n\x19\x43reateDatastoreUploadUrls\x12-.localaml.v1.CreateDatastoreUploadUrlsRequest\x1a..localaml.v1.CreateDatastoreUploadUrlsResponse\x12\x80\x01\n\x1b\x43reateDatastoreDownloadUrls\x12/.localaml.v1.CreateDatastoreDownloadUrlsRequest\x1a\x30.localaml.v1.CreateDatastoreDownloadUrlsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,24 +37,24 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_GETDATASTOREREQUEST']._serialized_end=771
   _globals['_LISTDATASTORESREQUEST']._serialized_start=773
   _globals['_LISTDATASTORESREQUEST']._serialized_end=852
-  _globals['_LISTDATASTORESRESPONSE']._serialized_start=854
-  _globals['_LISTDATASTORESRESPONSE']._serialized_end=947
-  _globals['_UNREGISTERDATASTOREREQUEST']._serialized_start=949
-  _globals['_UNREGISTERDATASTOREREQUEST']._serialized_end=991
-  _globals['_UNREGISTERDATASTORERESPONSE']._serialized_start=993
-  _globals['_UNREGISTERDATASTORERESPONSE']._serialized_end=1022
-  _globals['_LISTDATASTOREFILESREQUEST']._serialized_start=1024
-  _globals['_LISTDATASTOREFILESREQUEST']._serialized_end=1121
-  _globals['_LISTDATASTOREFILESRESPONSE']._serialized_start=1123
-  _globals['_LISTDATASTOREFILESRESPONSE']._serialized_end=1219
-  _globals['_CREATEDATASTOREUPLOADURLSREQUEST']._serialized_start=1221
-  _globals['_CREATEDATASTOREUPLOADURLSREQUEST']._serialized_end=1303
-  _globals['_CREATEDATASTOREUPLOADURLSRESPONSE']._serialized_start=1305
-  _globals['_CREATEDATASTOREUPLOADURLSRESPONSE']._serialized_end=1402
-  _globals['_CREATEDATASTOREDOWNLOADURLSREQUEST']._serialized_start=1404
-  _globals['_CREATEDATASTOREDOWNLOADURLSREQUEST']._serialized_end=1469
-  _globals['_CREATEDATASTOREDOWNLOADURLSRESPONSE']._serialized_start=1471
-  _globals['_CREATEDATASTOREDOWNLOADURLSRESPONSE']._serialized_end=1546
-  _globals['_DATASTORESERVICE']._serialized_start=1549
-  _globals['_DATASTORESERVICE']._serialized_end=2280
+  _globals['_LISTDATASTORESRESPONSE']._serialized_start=855
+  _globals['_LISTDATASTORESRESPONSE']._serialized_end=999
+  _globals['_UNREGISTERDATASTOREREQUEST']._serialized_start=1001
+  _globals['_UNREGISTERDATASTOREREQUEST']._serialized_end=1043
+  _globals['_UNREGISTERDATASTORERESPONSE']._serialized_start=1045
+  _globals['_UNREGISTERDATASTORERESPONSE']._serialized_end=1074
+  _globals['_LISTDATASTOREFILESREQUEST']._serialized_start=1076
+  _globals['_LISTDATASTOREFILESREQUEST']._serialized_end=1173
+  _globals['_LISTDATASTOREFILESRESPONSE']._serialized_start=1175
+  _globals['_LISTDATASTOREFILESRESPONSE']._serialized_end=1271
+  _globals['_CREATEDATASTOREUPLOADURLSREQUEST']._serialized_start=1273
+  _globals['_CREATEDATASTOREUPLOADURLSREQUEST']._serialized_end=1355
+  _globals['_CREATEDATASTOREUPLOADURLSRESPONSE']._serialized_start=1357
+  _globals['_CREATEDATASTOREUPLOADURLSRESPONSE']._serialized_end=1454
+  _globals['_CREATEDATASTOREDOWNLOADURLSREQUEST']._serialized_start=1456
+  _globals['_CREATEDATASTOREDOWNLOADURLSREQUEST']._serialized_end=1521
+  _globals['_CREATEDATASTOREDOWNLOADURLSRESPONSE']._serialized_start=1523
+  _globals['_CREATEDATASTOREDOWNLOADURLSRESPONSE']._serialized_end=1598
+  _globals['_DATASTORESERVICE']._serialized_start=1601
+  _globals['_DATASTORESERVICE']._serialized_end=2332
 # @@protoc_insertion_point(module_scope)

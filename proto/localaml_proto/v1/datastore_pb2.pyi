@@ -81,12 +81,14 @@ class ListDatastoresRequest(_message.Message):
     def __init__(self, parent: _Optional[str] = ..., page: _Optional[_Union[_resources_pb2.PageRequest, _Mapping]] = ...) -> None: ...
 
 class ListDatastoresResponse(_message.Message):
-    __slots__ = ("datastores", "next_page_token")
+    __slots__ = ("datastores", "next_page_token", "unreadable")
     DATASTORES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
     datastores: _containers.RepeatedCompositeFieldContainer[Datastore]
     next_page_token: str
-    def __init__(self, datastores: _Optional[_Iterable[_Union[Datastore, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    unreadable: _containers.RepeatedCompositeFieldContainer[_resources_pb2.UnreadableRecord]
+    def __init__(self, datastores: _Optional[_Iterable[_Union[Datastore, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., unreadable: _Optional[_Iterable[_Union[_resources_pb2.UnreadableRecord, _Mapping]]] = ...) -> None: ...
 
 class UnregisterDatastoreRequest(_message.Message):
     __slots__ = ("name",)

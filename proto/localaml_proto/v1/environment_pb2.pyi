@@ -70,12 +70,14 @@ class ListEnvironmentsRequest(_message.Message):
     def __init__(self, parent: _Optional[str] = ..., environment_name: _Optional[str] = ..., latest_only: bool = ..., exclude_curated: bool = ..., page: _Optional[_Union[_resources_pb2.PageRequest, _Mapping]] = ...) -> None: ...
 
 class ListEnvironmentsResponse(_message.Message):
-    __slots__ = ("environments", "next_page_token")
+    __slots__ = ("environments", "next_page_token", "unreadable")
     ENVIRONMENTS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
     environments: _containers.RepeatedCompositeFieldContainer[Environment]
     next_page_token: str
-    def __init__(self, environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    unreadable: _containers.RepeatedCompositeFieldContainer[_resources_pb2.UnreadableRecord]
+    def __init__(self, environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., unreadable: _Optional[_Iterable[_Union[_resources_pb2.UnreadableRecord, _Mapping]]] = ...) -> None: ...
 
 class LabelEnvironmentRequest(_message.Message):
     __slots__ = ("name", "version", "labels")

@@ -16,7 +16,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from localaml_proto.v1 import resources_pb2 as localaml_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clocalaml/v1/experiment.proto\x12\x0blocalaml.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1blocalaml/v1/resources.proto\"\x87\x02\n\nExperiment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rexperiment_id\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12/\n\x04tags\x18\x04 \x03(\x0b\x32!.localaml.v1.Experiment.TagsEntry\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x61rchive_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"V\n\x17\x43reateExperimentRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x17\n\x0f\x65xperiment_name\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"$\n\x14GetExperimentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\xe5\x01\n\x16ListExperimentsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12)\n\x04view\x18\x02 \x01(\x0e\x32\x1b.localaml.v1.ExperimentView\x12;\n\x04tags\x18\x03 \x03(\x0b\x32-.localaml.v1.ListExperimentsRequest.TagsEntry\x12&\n\x04page\x18\x04 \x01(\x0b\x32\x18.localaml.v1.PageRequest\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"`\n\x17ListExperimentsResponse\x12,\n\x0b\x65xperiments\x18\x01 \x03(\x0b\x32\x17.localaml.v1.Experiment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xff\x01\n\x17UpdateExperimentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x43\n\x08set_tags\x18\x03 \x03(\x0b\x32\x31.localaml.v1.UpdateExperimentRequest.SetTagsEntry\x12\x13\n\x0bremove_tags\x18\x04 \x03(\t\x12\x15\n\x08\x61rchived\x18\x05 \x01(\x08H\x01\x88\x01\x01\x1a.\n\x0cSetTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_descriptionB\x0b\n\t_archived\"\'\n\x17\x44\x65leteExperimentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x1a\n\x18\x44\x65leteExperimentResponse*\x8e\x01\n\x0e\x45xperimentView\x12\x1f\n\x1b\x45XPERIMENT_VIEW_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45XPERIMENT_VIEW_ACTIVE_ONLY\x10\x01\x12!\n\x1d\x45XPERIMENT_VIEW_ARCHIVED_ONLY\x10\x02\x12\x17\n\x13\x45XPERIMENT_VIEW_ALL\x10\x03\x32\xc5\x03\n\x11\x45xperimentService\x12Q\n\x10\x43reateExperiment\x12$.localaml.v1.CreateExperimentRequest\x1a\x17.localaml.v1.Experiment\x12K\n\rGetExperiment\x12!.localaml.v1.GetExperimentRequest\x1a\x17.localaml.v1.Experiment\x12\\\n\x0fListExperiments\x12#.localaml.v1.ListExperimentsRequest\x1a$.localaml.v1.ListExperimentsResponse\x12Q\n\x10UpdateExperiment\x12$.localaml.v1.UpdateExperimentRequest\x1a\x17.localaml.v1.Experiment\x12_\n\x10\x44\x65leteExperiment\x12$.localaml.v1.DeleteExperimentRequest\x1a%.localaml.v1.DeleteExperimentResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clocalaml/v1/experiment.proto\x12\x0blocalaml.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1blocalaml/v1/resources.proto\"\x87\x02\n\nExperiment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rexperiment_id\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12/\n\x04tags\x18\x04 \x03(\x0b\x32!.localaml.v1.Experiment.TagsEntry\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x61rchive_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"V\n\x17\x43reateExperimentRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x17\n\x0f\x65xperiment_name\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"$\n\x14GetExperimentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\xe5\x01\n\x16ListExperimentsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12)\n\x04view\x18\x02 \x01(\x0e\x32\x1b.localaml.v1.ExperimentView\x12;\n\x04tags\x18\x03 \x03(\x0b\x32-.localaml.v1.ListExperimentsRequest.TagsEntry\x12&\n\x04page\x18\x04 \x01(\x0b\x32\x18.localaml.v1.PageRequest\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x93\x01\n\x17ListExperimentsResponse\x12,\n\x0b\x65xperiments\x18\x01 \x03(\x0b\x32\x17.localaml.v1.Experiment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\nunreadable\x18\x03 \x03(\x0b\x32\x1d.localaml.v1.UnreadableRecord\"\xff\x01\n\x17UpdateExperimentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x43\n\x08set_tags\x18\x03 \x03(\x0b\x32\x31.localaml.v1.UpdateExperimentRequest.SetTagsEntry\x12\x13\n\x0bremove_tags\x18\x04 \x03(\t\x12\x15\n\x08\x61rchived\x18\x05 \x01(\x08H\x01\x88\x01\x01\x1a.\n\x0cSetTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_descriptionB\x0b\n\t_archived\"\'\n\x17\x44\x65leteExperimentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x1a\n\x18\x44\x65leteExperimentResponse*\x8e\x01\n\x0e\x45xperimentView\x12\x1f\n\x1b\x45XPERIMENT_VIEW_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45XPERIMENT_VIEW_ACTIVE_ONLY\x10\x01\x12!\n\x1d\x45XPERIMENT_VIEW_ARCHIVED_ONLY\x10\x02\x12\x17\n\x13\x45XPERIMENT_VIEW_ALL\x10\x03\x32\xc5\x03\n\x11\x45xperimentService\x12Q\n\x10\x43reateExperiment\x12$.localaml.v1.CreateExperimentRequest\x1a\x17.localaml.v1.Experiment\x12K\n\rGetExperiment\x12!.localaml.v1.GetExperimentRequest\x1a\x17.localaml.v1.Experiment\x12\\\n\x0fListExperiments\x12#.localaml.v1.ListExperimentsRequest\x1a$.localaml.v1.ListExperimentsResponse\x12Q\n\x10UpdateExperiment\x12$.localaml.v1.UpdateExperimentRequest\x1a\x17.localaml.v1.Experiment\x12_\n\x10\x44\x65leteExperiment\x12$.localaml.v1.DeleteExperimentRequest\x1a%.localaml.v1.DeleteExperimentResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -29,8 +29,8 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_LISTEXPERIMENTSREQUEST_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_UPDATEEXPERIMENTREQUEST_SETTAGSENTRY']._options = None
   _globals['_UPDATEEXPERIMENTREQUEST_SETTAGSENTRY']._serialized_options = b'8\001'
-  _globals['_EXPERIMENTVIEW']._serialized_start=1157
-  _globals['_EXPERIMENTVIEW']._serialized_end=1299
+  _globals['_EXPERIMENTVIEW']._serialized_start=1209
+  _globals['_EXPERIMENTVIEW']._serialized_end=1351
   _globals['_EXPERIMENT']._serialized_start=108
   _globals['_EXPERIMENT']._serialized_end=371
   _globals['_EXPERIMENT_TAGSENTRY']._serialized_start=328
@@ -43,16 +43,16 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_LISTEXPERIMENTSREQUEST']._serialized_end=729
   _globals['_LISTEXPERIMENTSREQUEST_TAGSENTRY']._serialized_start=328
   _globals['_LISTEXPERIMENTSREQUEST_TAGSENTRY']._serialized_end=371
-  _globals['_LISTEXPERIMENTSRESPONSE']._serialized_start=731
-  _globals['_LISTEXPERIMENTSRESPONSE']._serialized_end=827
-  _globals['_UPDATEEXPERIMENTREQUEST']._serialized_start=830
-  _globals['_UPDATEEXPERIMENTREQUEST']._serialized_end=1085
-  _globals['_UPDATEEXPERIMENTREQUEST_SETTAGSENTRY']._serialized_start=1010
-  _globals['_UPDATEEXPERIMENTREQUEST_SETTAGSENTRY']._serialized_end=1056
-  _globals['_DELETEEXPERIMENTREQUEST']._serialized_start=1087
-  _globals['_DELETEEXPERIMENTREQUEST']._serialized_end=1126
-  _globals['_DELETEEXPERIMENTRESPONSE']._serialized_start=1128
-  _globals['_DELETEEXPERIMENTRESPONSE']._serialized_end=1154
-  _globals['_EXPERIMENTSERVICE']._serialized_start=1302
-  _globals['_EXPERIMENTSERVICE']._serialized_end=1755
+  _globals['_LISTEXPERIMENTSRESPONSE']._serialized_start=732
+  _globals['_LISTEXPERIMENTSRESPONSE']._serialized_end=879
+  _globals['_UPDATEEXPERIMENTREQUEST']._serialized_start=882
+  _globals['_UPDATEEXPERIMENTREQUEST']._serialized_end=1137
+  _globals['_UPDATEEXPERIMENTREQUEST_SETTAGSENTRY']._serialized_start=1062
+  _globals['_UPDATEEXPERIMENTREQUEST_SETTAGSENTRY']._serialized_end=1108
+  _globals['_DELETEEXPERIMENTREQUEST']._serialized_start=1139
+  _globals['_DELETEEXPERIMENTREQUEST']._serialized_end=1178
+  _globals['_DELETEEXPERIMENTRESPONSE']._serialized_start=1180
+  _globals['_DELETEEXPERIMENTRESPONSE']._serialized_end=1206
+  _globals['_EXPERIMENTSERVICE']._serialized_start=1354
+  _globals['_EXPERIMENTSERVICE']._serialized_end=1807
 # @@protoc_insertion_point(module_scope)

@@ -78,12 +78,14 @@ class ListExperimentsRequest(_message.Message):
     def __init__(self, parent: _Optional[str] = ..., view: _Optional[_Union[ExperimentView, str]] = ..., tags: _Optional[_Mapping[str, str]] = ..., page: _Optional[_Union[_resources_pb2.PageRequest, _Mapping]] = ...) -> None: ...
 
 class ListExperimentsResponse(_message.Message):
-    __slots__ = ("experiments", "next_page_token")
+    __slots__ = ("experiments", "next_page_token", "unreadable")
     EXPERIMENTS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
     experiments: _containers.RepeatedCompositeFieldContainer[Experiment]
     next_page_token: str
-    def __init__(self, experiments: _Optional[_Iterable[_Union[Experiment, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    unreadable: _containers.RepeatedCompositeFieldContainer[_resources_pb2.UnreadableRecord]
+    def __init__(self, experiments: _Optional[_Iterable[_Union[Experiment, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., unreadable: _Optional[_Iterable[_Union[_resources_pb2.UnreadableRecord, _Mapping]]] = ...) -> None: ...
 
 class UpdateExperimentRequest(_message.Message):
     __slots__ = ("name", "description", "set_tags", "remove_tags", "archived")

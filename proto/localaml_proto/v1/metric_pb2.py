@@ -15,15 +15,15 @@ _sym_db = _symbol_database.Default()
 from localaml_proto.v1 import resources_pb2 as localaml_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18localaml/v1/metric.proto\x12\x0blocalaml.v1\x1a\x1blocalaml/v1/resources.proto\"\x92\x01\n\x0cMetricSeries\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x04type\x18\x02 \x01(\x0e\x32\x17.localaml.v1.MetricType\x12\x13\n\x0bvalues_json\x18\x03 \x03(\t\x12\x14\n\x0ctimes_micros\x18\x04 \x03(\x03\x12\r\n\x05steps\x18\x05 \x03(\x03\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\"w\n\x11LogMetricsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12)\n\x06series\x18\x02 \x03(\x0b\x32\x19.localaml.v1.MetricSeries\x12\x11\n\twriter_id\x18\x03 \x01(\t\x12\x14\n\x0c\x62\x61tch_number\x18\x04 \x01(\x03\",\n\x12LogMetricsResponse\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x01 \x01(\x03\"a\n\x12ListMetricsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x13\n\x0bmetric_name\x18\x02 \x01(\t\x12&\n\x04page\x18\x03 \x01(\x0b\x32\x18.localaml.v1.PageRequest\"Y\n\x13ListMetricsResponse\x12)\n\x06series\x18\x01 \x03(\x0b\x32\x19.localaml.v1.MetricSeries\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x94\x02\n\nMetricType\x12\x1b\n\x17METRIC_TYPE_UNSPECIFIED\x10\x00\x12\x16\n\x12METRIC_TYPE_SCALAR\x10\x01\x12\x14\n\x10METRIC_TYPE_LIST\x10\x02\x12\x13\n\x0fMETRIC_TYPE_ROW\x10\x03\x12\x15\n\x11METRIC_TYPE_TABLE\x10\x04\x12\x15\n\x11METRIC_TYPE_IMAGE\x10\x05\x12 \n\x1cMETRIC_TYPE_CONFUSION_MATRIX\x10\x06\x12\x1e\n\x1aMETRIC_TYPE_ACCURACY_TABLE\x10\x07\x12\x19\n\x15METRIC_TYPE_RESIDUALS\x10\x08\x12\x1b\n\x17METRIC_TYPE_PREDICTIONS\x10\t2\xb0\x01\n\rMetricService\x12M\n\nLogMetrics\x12\x1e.localaml.v1.LogMetricsRequest\x1a\x1f.localaml.v1.LogMetricsResponse\x12P\n\x0bListMetrics\x12\x1f.localaml.v1.ListMetricsRequest\x1a .localaml.v1.ListMetricsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18localaml/v1/metric.proto\x12\x0blocalaml.v1\x1a\x1blocalaml/v1/resources.proto\"\x92\x01\n\x0cMetricSeries\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x04type\x18\x02 \x01(\x0e\x32\x17.localaml.v1.MetricType\x12\x13\n\x0bvalues_json\x18\x03 \x03(\t\x12\x14\n\x0ctimes_micros\x18\x04 \x03(\x03\x12\r\n\x05steps\x18\x05 \x03(\x03\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\"w\n\x11LogMetricsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12)\n\x06series\x18\x02 \x03(\x0b\x32\x19.localaml.v1.MetricSeries\x12\x11\n\twriter_id\x18\x03 \x01(\t\x12\x14\n\x0c\x62\x61tch_number\x18\x04 \x01(\x03\",\n\x12LogMetricsResponse\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x01 \x01(\x03\"a\n\x12ListMetricsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x13\n\x0bmetric_name\x18\x02 \x01(\t\x12&\n\x04page\x18\x03 \x01(\x0b\x32\x18.localaml.v1.PageRequest\"\x8c\x01\n\x13ListMetricsResponse\x12)\n\x06series\x18\x01 \x03(\x0b\x32\x19.localaml.v1.MetricSeries\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\nunreadable\x18\x03 \x03(\x0b\x32\x1d.localaml.v1.UnreadableRecord*\x94\x02\n\nMetricType\x12\x1b\n\x17METRIC_TYPE_UNSPECIFIED\x10\x00\x12\x16\n\x12METRIC_TYPE_SCALAR\x10\x01\x12\x14\n\x10METRIC_TYPE_LIST\x10\x02\x12\x13\n\x0fMETRIC_TYPE_ROW\x10\x03\x12\x15\n\x11METRIC_TYPE_TABLE\x10\x04\x12\x15\n\x11METRIC_TYPE_IMAGE\x10\x05\x12 \n\x1cMETRIC_TYPE_CONFUSION_MATRIX\x10\x06\x12\x1e\n\x1aMETRIC_TYPE_ACCURACY_TABLE\x10\x07\x12\x19\n\x15METRIC_TYPE_RESIDUALS\x10\x08\x12\x1b\n\x17METRIC_TYPE_PREDICTIONS\x10\t2\xb0\x01\n\rMetricService\x12M\n\nLogMetrics\x12\x1e.localaml.v1.LogMetricsRequest\x1a\x1f.localaml.v1.LogMetricsResponse\x12P\n\x0bListMetrics\x12\x1f.localaml.v1.ListMetricsRequest\x1a .localaml.v1.ListMetricsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'localaml.v1.metric_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_METRICTYPE']._serialized_start=577
-  _globals['_METRICTYPE']._serialized_end=853
+  _globals['_METRICTYPE']._serialized_start=629
+  _globals['_METRICTYPE']._serialized_end=905
   _globals['_METRICSERIES']._serialized_start=71
   _globals['_METRICSERIES']._serialized_end=217
   _globals['_LOGMETRICSREQUEST']._serialized_start=219
@@ -32,8 +32,8 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_LOGMETRICSRESPONSE']._serialized_end=384
   _globals['_LISTMETRICSREQUEST']._serialized_start=386
   _globals['_LISTMETRICSREQUEST']._serialized_end=483
-  _globals['_LISTMETRICSRESPONSE']._serialized_start=485
-  _globals['_LISTMETRICSRESPONSE']._serialized_end=574
-  _globals['_METRICSERVICE']._serialized_start=856
-  _globals['_METRICSERVICE']._serialized_end=1032
+  _globals['_LISTMETRICSRESPONSE']._serialized_start=486
+  _globals['_LISTMETRICSRESPONSE']._serialized_end=626
+  _globals['_METRICSERVICE']._serialized_start=908
+  _globals['_METRICSERVICE']._serialized_end=1084
 # @@protoc_insertion_point(module_scope)

@@ -75,9 +75,11 @@ class ListMetricsRequest(_message.Message):
     def __init__(self, parent: _Optional[str] = ..., metric_name: _Optional[str] = ..., page: _Optional[_Union[_resources_pb2.PageRequest, _Mapping]] = ...) -> None: ...
 
 class ListMetricsResponse(_message.Message):
-    __slots__ = ("series", "next_page_token")
+    __slots__ = ("series", "next_page_token", "unreadable")
     SERIES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
     series: _containers.RepeatedCompositeFieldContainer[MetricSeries]
     next_page_token: str
-    def __init__(self, series: _Optional[_Iterable[_Union[MetricSeries, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    unreadable: _containers.RepeatedCompositeFieldContainer[_resources_pb2.UnreadableRecord]
+    def __init__(self, series: _Optional[_Iterable[_Union[MetricSeries, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., unreadable: _Optional[_Iterable[_Union[_resources_pb2.UnreadableRecord, _Mapping]]] = ...) -> None: ...

@@ -190,12 +190,14 @@ class ListModelsRequest(_message.Message):
     def __init__(self, parent: _Optional[str] = ..., model_name: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., properties: _Optional[_Mapping[str, str]] = ..., run_id: _Optional[str] = ..., framework: _Optional[str] = ..., dataset_id: _Optional[str] = ..., latest_only: bool = ..., page: _Optional[_Union[_resources_pb2.PageRequest, _Mapping]] = ...) -> None: ...
 
 class ListModelsResponse(_message.Message):
-    __slots__ = ("models", "next_page_token")
+    __slots__ = ("models", "next_page_token", "unreadable")
     MODELS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
     models: _containers.RepeatedCompositeFieldContainer[Model]
     next_page_token: str
-    def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    unreadable: _containers.RepeatedCompositeFieldContainer[_resources_pb2.UnreadableRecord]
+    def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., unreadable: _Optional[_Iterable[_Union[_resources_pb2.UnreadableRecord, _Mapping]]] = ...) -> None: ...
 
 class UpdateModelRequest(_message.Message):
     __slots__ = ("name", "version", "description", "set_tags", "remove_tags", "add_properties", "replace_tags", "add_datasets", "sample_input_dataset_id", "sample_output_dataset_id", "resource_configuration")

@@ -16,7 +16,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from localaml_proto.v1 import resources_pb2 as localaml_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18localaml/v1/secret.proto\x12\x0blocalaml.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1blocalaml/v1/resources.proto\"\x8e\x01\n\x06Secret\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\\\n\x10SetSecretRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x13\n\x0bsecret_name\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x04 \x01(\t\" \n\x10GetSecretRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"G\n\x11GetSecretResponse\x12#\n\x06secret\x18\x01 \x01(\x0b\x32\x13.localaml.v1.Secret\x12\r\n\x05value\x18\x02 \x01(\t\"L\n\x12ListSecretsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12&\n\x04page\x18\x02 \x01(\x0b\x32\x18.localaml.v1.PageRequest\"T\n\x13ListSecretsResponse\x12$\n\x07secrets\x18\x01 \x03(\x0b\x32\x13.localaml.v1.Secret\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x13\x44\x65leteSecretRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteSecretResponse2\xc3\x02\n\rSecretService\x12?\n\tSetSecret\x12\x1d.localaml.v1.SetSecretRequest\x1a\x13.localaml.v1.Secret\x12J\n\tGetSecret\x12\x1d.localaml.v1.GetSecretRequest\x1a\x1e.localaml.v1.GetSecretResponse\x12P\n\x0bListSecrets\x12\x1f.localaml.v1.ListSecretsRequest\x1a .localaml.v1.ListSecretsResponse\x12S\n\x0c\x44\x65leteSecret\x12 .localaml.v1.DeleteSecretRequest\x1a!.localaml.v1.DeleteSecretResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18localaml/v1/secret.proto\x12\x0blocalaml.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1blocalaml/v1/resources.proto\"\x8e\x01\n\x06Secret\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\\\n\x10SetSecretRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x13\n\x0bsecret_name\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x04 \x01(\t\" \n\x10GetSecretRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"G\n\x11GetSecretResponse\x12#\n\x06secret\x18\x01 \x01(\x0b\x32\x13.localaml.v1.Secret\x12\r\n\x05value\x18\x02 \x01(\t\"L\n\x12ListSecretsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12&\n\x04page\x18\x02 \x01(\x0b\x32\x18.localaml.v1.PageRequest\"\x87\x01\n\x13ListSecretsResponse\x12$\n\x07secrets\x18\x01 \x03(\x0b\x32\x13.localaml.v1.Secret\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\nunreadable\x18\x03 \x03(\x0b\x32\x1d.localaml.v1.UnreadableRecord\"#\n\x13\x44\x65leteSecretRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteSecretResponse2\xc3\x02\n\rSecretService\x12?\n\tSetSecret\x12\x1d.localaml.v1.SetSecretRequest\x1a\x13.localaml.v1.Secret\x12J\n\tGetSecret\x12\x1d.localaml.v1.GetSecretRequest\x1a\x1e.localaml.v1.GetSecretResponse\x12P\n\x0bListSecrets\x12\x1f.localaml.v1.ListSecretsRequest\x1a .localaml.v1.ListSecretsResponse\x12S\n\x0c\x44\x65leteSecret\x12 .localaml.v1.DeleteSecretRequest\x1a!.localaml.v1.DeleteSecretResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,12 +33,12 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_GETSECRETRESPONSE']._serialized_end=447
   _globals['_LISTSECRETSREQUEST']._serialized_start=449
   _globals['_LISTSECRETSREQUEST']._serialized_end=525
-  _globals['_LISTSECRETSRESPONSE']._serialized_start=527
-  _globals['_LISTSECRETSRESPONSE']._serialized_end=611
-  _globals['_DELETESECRETREQUEST']._serialized_start=613
-  _globals['_DELETESECRETREQUEST']._serialized_end=648
-  _globals['_DELETESECRETRESPONSE']._serialized_start=650
-  _globals['_DELETESECRETRESPONSE']._serialized_end=672
-  _globals['_SECRETSERVICE']._serialized_start=675
-  _globals['_SECRETSERVICE']._serialized_end=998
+  _globals['_LISTSECRETSRESPONSE']._serialized_start=528
+  _globals['_LISTSECRETSRESPONSE']._serialized_end=663
+  _globals['_DELETESECRETREQUEST']._serialized_start=665
+  _globals['_DELETESECRETREQUEST']._serialized_end=700
+  _globals['_DELETESECRETRESPONSE']._serialized_start=702
+  _globals['_DELETESECRETRESPONSE']._serialized_end=724
+  _globals['_SECRETSERVICE']._serialized_start=727
+  _globals['_SECRETSERVICE']._serialized_end=1050
 # @@protoc_insertion_point(module_scope)

@@ -54,12 +54,14 @@ class ListSecretsRequest(_message.Message):
     def __init__(self, parent: _Optional[str] = ..., page: _Optional[_Union[_resources_pb2.PageRequest, _Mapping]] = ...) -> None: ...
 
 class ListSecretsResponse(_message.Message):
-    __slots__ = ("secrets", "next_page_token")
+    __slots__ = ("secrets", "next_page_token", "unreadable")
     SECRETS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
     secrets: _containers.RepeatedCompositeFieldContainer[Secret]
     next_page_token: str
-    def __init__(self, secrets: _Optional[_Iterable[_Union[Secret, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    unreadable: _containers.RepeatedCompositeFieldContainer[_resources_pb2.UnreadableRecord]
+    def __init__(self, secrets: _Optional[_Iterable[_Union[Secret, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., unreadable: _Optional[_Iterable[_Union[_resources_pb2.UnreadableRecord, _Mapping]]] = ...) -> None: ...
 
 class DeleteSecretRequest(_message.Message):
     __slots__ = ("name",)

@@ -16,7 +16,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from localaml_proto.v1 import resources_pb2 as localaml_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blocalaml/v1/workspace.proto\x12\x0blocalaml.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1blocalaml/v1/resources.proto\"\xa3\x02\n\tWorkspace\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cworkspace_id\x18\x02 \x01(\t\x12\x15\n\rfriendly_name\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x10\n\x08location\x18\x05 \x01(\t\x12\x0b\n\x03sku\x18\x06 \x01(\t\x12.\n\x04tags\x18\x07 \x03(\x0b\x32 .localaml.v1.Workspace.TagsEntry\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11\x64\x65\x66\x61ult_datastore\x18\t \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x97\x01\n\x16\x43reateWorkspaceRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x16\n\x0eworkspace_name\x18\x02 \x01(\t\x12)\n\tworkspace\x18\x03 \x01(\x0b\x32\x16.localaml.v1.Workspace\x12\x16\n\x0e\x61llow_existing\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"#\n\x13GetWorkspaceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"O\n\x15ListWorkspacesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12&\n\x04page\x18\x02 \x01(\x0b\x32\x18.localaml.v1.PageRequest\"]\n\x16ListWorkspacesResponse\x12*\n\nworkspaces\x18\x01 \x03(\x0b\x32\x16.localaml.v1.Workspace\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb4\x02\n\x16UpdateWorkspaceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1a\n\rfriendly_name\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x01\x88\x01\x01\x12;\n\x04tags\x18\x04 \x03(\x0b\x32-.localaml.v1.UpdateWorkspaceRequest.TagsEntry\x12\x14\n\x0creplace_tags\x18\x05 \x01(\x08\x12\x1e\n\x11\x64\x65\x66\x61ult_datastore\x18\x06 \x01(\tH\x02\x88\x01\x01\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x10\n\x0e_friendly_nameB\x0e\n\x0c_descriptionB\x14\n\x12_default_datastore\"&\n\x16\x44\x65leteWorkspaceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x19\n\x17\x44\x65leteWorkspaceResponse2\xb5\x03\n\x10WorkspaceService\x12N\n\x0f\x43reateWorkspace\x12#.localaml.v1.CreateWorkspaceRequest\x1a\x16.localaml.v1.Workspace\x12H\n\x0cGetWorkspace\x12 .localaml.v1.GetWorkspaceRequest\x1a\x16.localaml.v1.Workspace\x12Y\n\x0eListWorkspaces\x12\".localaml.v1.ListWorkspacesRequest\x1a#.localaml.v1.ListWorkspacesResponse\x12N\n\x0fUpdateWorkspace\x12#.localaml.v1.UpdateWorkspaceRequest\x1a\x16.localaml.v1.Workspace\x12\\\n\x0f\x44\x65leteWorkspace\x12#.localaml.v1.DeleteWorkspaceRequest\x1a$.localaml.v1.DeleteWorkspaceResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blocalaml/v1/workspace.proto\x12\x0blocalaml.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1blocalaml/v1/resources.proto\"\xa3\x02\n\tWorkspace\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cworkspace_id\x18\x02 \x01(\t\x12\x15\n\rfriendly_name\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x10\n\x08location\x18\x05 \x01(\t\x12\x0b\n\x03sku\x18\x06 \x01(\t\x12.\n\x04tags\x18\x07 \x03(\x0b\x32 .localaml.v1.Workspace.TagsEntry\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11\x64\x65\x66\x61ult_datastore\x18\t \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x97\x01\n\x16\x43reateWorkspaceRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x16\n\x0eworkspace_name\x18\x02 \x01(\t\x12)\n\tworkspace\x18\x03 \x01(\x0b\x32\x16.localaml.v1.Workspace\x12\x16\n\x0e\x61llow_existing\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"#\n\x13GetWorkspaceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"O\n\x15ListWorkspacesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12&\n\x04page\x18\x02 \x01(\x0b\x32\x18.localaml.v1.PageRequest\"\x90\x01\n\x16ListWorkspacesResponse\x12*\n\nworkspaces\x18\x01 \x03(\x0b\x32\x16.localaml.v1.Workspace\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\nunreadable\x18\x03 \x03(\x0b\x32\x1d.localaml.v1.UnreadableRecord\"\xb4\x02\n\x16UpdateWorkspaceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1a\n\rfriendly_name\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x01\x88\x01\x01\x12;\n\x04tags\x18\x04 \x03(\x0b\x32-.localaml.v1.UpdateWorkspaceRequest.TagsEntry\x12\x14\n\x0creplace_tags\x18\x05 \x01(\x08\x12\x1e\n\x11\x64\x65\x66\x61ult_datastore\x18\x06 \x01(\tH\x02\x88\x01\x01\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x10\n\x0e_friendly_nameB\x0e\n\x0c_descriptionB\x14\n\x12_default_datastore\"&\n\x16\x44\x65leteWorkspaceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x19\n\x17\x44\x65leteWorkspaceResponse2\xb5\x03\n\x10WorkspaceService\x12N\n\x0f\x43reateWorkspace\x12#.localaml.v1.CreateWorkspaceRequest\x1a\x16.localaml.v1.Workspace\x12H\n\x0cGetWorkspace\x12 .localaml.v1.GetWorkspaceRequest\x1a\x16.localaml.v1.Workspace\x12Y\n\x0eListWorkspaces\x12\".localaml.v1.ListWorkspacesRequest\x1a#.localaml.v1.ListWorkspacesResponse\x12N\n\x0fUpdateWorkspace\x12#.localaml.v1.UpdateWorkspaceRequest\x1a\x16.localaml.v1.Workspace\x12\\\n\x0f\x44\x65leteWorkspace\x12#.localaml.v1.DeleteWorkspaceRequest\x1a$.localaml.v1.DeleteWorkspaceResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,16 +37,16 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_GETWORKSPACEREQUEST']._serialized_end=589
   _globals['_LISTWORKSPACESREQUEST']._serialized_start=591
   _globals['_LISTWORKSPACESREQUEST']._serialized_end=670
-  _globals['_LISTWORKSPACESRESPONSE']._serialized_start=672
-  _globals['_LISTWORKSPACESRESPONSE']._serialized_end=765
-  _globals['_UPDATEWORKSPACEREQUEST']._serialized_start=768
-  _globals['_UPDATEWORKSPACEREQUEST']._serialized_end=1076
+  _globals['_LISTWORKSPACESRESPONSE']._serialized_start=673
+  _globals['_LISTWORKSPACESRESPONSE']._serialized_end=817
+  _globals['_UPDATEWORKSPACEREQUEST']._serialized_start=820
+  _globals['_UPDATEWORKSPACEREQUEST']._serialized_end=1128
   _globals['_UPDATEWORKSPACEREQUEST_TAGSENTRY']._serialized_start=355
   _globals['_UPDATEWORKSPACEREQUEST_TAGSENTRY']._serialized_end=398
-  _globals['_DELETEWORKSPACEREQUEST']._serialized_start=1078
-  _globals['_DELETEWORKSPACEREQUEST']._serialized_end=1116
-  _globals['_DELETEWORKSPACERESPONSE']._serialized_start=1118
-  _globals['_DELETEWORKSPACERESPONSE']._serialized_end=1143
-  _globals['_WORKSPACESERVICE']._serialized_start=1146
-  _globals['_WORKSPACESERVICE']._serialized_end=1583
+  _globals['_DELETEWORKSPACEREQUEST']._serialized_start=1130
+  _globals['_DELETEWORKSPACEREQUEST']._serialized_end=1168
+  _globals['_DELETEWORKSPACERESPONSE']._serialized_start=1170
+  _globals['_DELETEWORKSPACERESPONSE']._serialized_end=1195
+  _globals['_WORKSPACESERVICE']._serialized_start=1198
+  _globals['_WORKSPACESERVICE']._serialized_end=1635
 # @@protoc_insertion_point(module_scope)

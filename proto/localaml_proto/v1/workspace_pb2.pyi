@@ -65,12 +65,14 @@ class ListWorkspacesRequest(_message.Message):
     def __init__(self, parent: _Optional[str] = ..., page: _Optional[_Union[_resources_pb2.PageRequest, _Mapping]] = ...) -> None: ...
 
 class ListWorkspacesResponse(_message.Message):
-    __slots__ = ("workspaces", "next_page_token")
+    __slots__ = ("workspaces", "next_page_token", "unreadable")
     WORKSPACES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
     workspaces: _containers.RepeatedCompositeFieldContainer[Workspace]
     next_page_token: str
-    def __init__(self, workspaces: _Optional[_Iterable[_Union[Workspace, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    unreadable: _containers.RepeatedCompositeFieldContainer[_resources_pb2.UnreadableRecord]
+    def __init__(self, workspaces: _Optional[_Iterable[_Union[Workspace, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., unreadable: _Optional[_Iterable[_Union[_resources_pb2.UnreadableRecord, _Mapping]]] = ...) -> None: ...
 
 class UpdateWorkspaceRequest(_message.Message):
     __slots__ = ("name", "friendly_name", "description", "tags", "replace_tags", "default_datastore")

@@ -8,6 +8,7 @@ client.transfer.upload_file(url, path)
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from azureml._localaml.transfer import Transfer
 
 _T = TypeVar("_T")
+_LOG = logging.getLogger("azureml")
 
 # For how many seconds a call that lost its connection is repeated. A job outlives a restart of its emulator.
 RETRY_SECONDS = 5.0
@@ -84,7 +86,7 @@ class Client:
         return _TranslatedStream(stream)
 
     def pages(self, service: str, method: str, request: JsonObject, items: str) -> Iterator[JsonObject]:
-        """All items of a list call, page by page as they are asked for.
+        """All items of a list call, page by page as they are asked for. Unreadable records are told in the log.
 
         Args:
             items: the answer's field that holds them, e.g. ``runs``.
@@ -95,6 +97,11 @@ class Client:
             if page:
                 request["page"] = page
             answer = self.call(service, method, request)
+            for record in answer.get("unreadable") or ():
+                message = (record.get("error") or {}).get("message", "")
+                _LOG.warning(
+                    "%s: a record cannot be read and is left out: %r. %s", method, record.get("id", ""), message
+                )
             yield from answer.get(items) or ()
             token = answer.get("nextPageToken")
             if not token:

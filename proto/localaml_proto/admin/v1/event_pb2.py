@@ -13,25 +13,26 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from localaml_proto.v1 import resources_pb2 as localaml_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlocalaml/admin/v1/event.proto\x12\x11localaml.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x01\n\x05\x45vent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x11\n\told_state\x18\x05 \x01(\t\x12\x11\n\tnew_state\x18\x06 \x01(\t\x12\r\n\x05\x63\x61use\x18\x07 \x01(\t\x12\x14\n\x0cworkspace_id\x18\x08 \x01(\t\x12\x0f\n\x07\x63luster\x18\t \x01(\t\x12\x0e\n\x06run_id\x18\n \x01(\t\"O\n\x0b\x45ventFilter\x12\x11\n\tworkspace\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63luster\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\"a\n\x11ListEventsRequest\x12.\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1e.localaml.admin.v1.EventFilter\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x03\x12\r\n\x05limit\x18\x03 \x01(\x05\">\n\x12ListEventsResponse\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.localaml.admin.v1.Event\"S\n\x12WatchEventsRequest\x12.\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1e.localaml.admin.v1.EventFilter\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x03\x32\xbb\x01\n\x0c\x45ventService\x12Y\n\nListEvents\x12$.localaml.admin.v1.ListEventsRequest\x1a%.localaml.admin.v1.ListEventsResponse\x12P\n\x0bWatchEvents\x12%.localaml.admin.v1.WatchEventsRequest\x1a\x18.localaml.admin.v1.Event0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlocalaml/admin/v1/event.proto\x12\x11localaml.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1blocalaml/v1/resources.proto\"\xce\x01\n\x05\x45vent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x11\n\told_state\x18\x05 \x01(\t\x12\x11\n\tnew_state\x18\x06 \x01(\t\x12\r\n\x05\x63\x61use\x18\x07 \x01(\t\x12\x14\n\x0cworkspace_id\x18\x08 \x01(\t\x12\x0f\n\x07\x63luster\x18\t \x01(\t\x12\x0e\n\x06run_id\x18\n \x01(\t\"O\n\x0b\x45ventFilter\x12\x11\n\tworkspace\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63luster\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\"a\n\x11ListEventsRequest\x12.\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1e.localaml.admin.v1.EventFilter\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x03\x12\r\n\x05limit\x18\x03 \x01(\x05\"q\n\x12ListEventsResponse\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.localaml.admin.v1.Event\x12\x31\n\nunreadable\x18\x02 \x03(\x0b\x32\x1d.localaml.v1.UnreadableRecord\"S\n\x12WatchEventsRequest\x12.\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1e.localaml.admin.v1.EventFilter\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x03\x32\xbb\x01\n\x0c\x45ventService\x12Y\n\nListEvents\x12$.localaml.admin.v1.ListEventsRequest\x1a%.localaml.admin.v1.ListEventsResponse\x12P\n\x0bWatchEvents\x12%.localaml.admin.v1.WatchEventsRequest\x1a\x18.localaml.admin.v1.Event0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'localaml.admin.v1.event_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_EVENT']._serialized_start=86
-  _globals['_EVENT']._serialized_end=292
-  _globals['_EVENTFILTER']._serialized_start=294
-  _globals['_EVENTFILTER']._serialized_end=373
-  _globals['_LISTEVENTSREQUEST']._serialized_start=375
-  _globals['_LISTEVENTSREQUEST']._serialized_end=472
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=474
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=536
-  _globals['_WATCHEVENTSREQUEST']._serialized_start=538
-  _globals['_WATCHEVENTSREQUEST']._serialized_end=621
-  _globals['_EVENTSERVICE']._serialized_start=624
-  _globals['_EVENTSERVICE']._serialized_end=811
+  _globals['_EVENT']._serialized_start=115
+  _globals['_EVENT']._serialized_end=321
+  _globals['_EVENTFILTER']._serialized_start=323
+  _globals['_EVENTFILTER']._serialized_end=402
+  _globals['_LISTEVENTSREQUEST']._serialized_start=404
+  _globals['_LISTEVENTSREQUEST']._serialized_end=501
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=503
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=616
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=618
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=701
+  _globals['_EVENTSERVICE']._serialized_start=704
+  _globals['_EVENTSERVICE']._serialized_end=891
 # @@protoc_insertion_point(module_scope)

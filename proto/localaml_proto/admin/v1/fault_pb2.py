@@ -13,33 +13,34 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from localaml_proto.v1 import resources_pb2 as localaml_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlocalaml/admin/v1/fault.proto\x12\x11localaml.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"i\n\x0b\x46\x61ultTarget\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x0c\n\x04node\x18\x03 \x01(\t\x12\x0b\n\x03run\x18\x04 \x01(\t\x12\r\n\x05store\x18\x05 \x01(\t\x12\x0f\n\x07vm_size\x18\x06 \x01(\t\"\xe5\x01\n\tFaultWhen\x12\x12\n\x05\x63ount\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x0c\n\x04skip\x18\x02 \x01(\x05\x12\x12\n\x05\x65very\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x18\n\x0bprobability\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x0c\n\x04seed\x18\x05 \x01(\x03\x12\x1a\n\rstart_seconds\x18\x06 \x01(\x01H\x03\x88\x01\x01\x12\x18\n\x0b\x65nd_seconds\x18\x07 \x01(\x01H\x04\x88\x01\x01\x42\x08\n\x06_countB\x08\n\x06_everyB\x0e\n\x0c_probabilityB\x10\n\x0e_start_secondsB\x0e\n\x0c_end_seconds\"\xb5\x01\n\x0b\x46\x61ultEffect\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x15\n\rdelay_seconds\x18\x04 \x01(\x01\x12\x1b\n\x13retry_after_seconds\x18\x05 \x01(\x01\x12\x12\n\x05\x61\x66ter\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\x0enotice_seconds\x18\x07 \x01(\x01\x12\r\n\x05point\x18\x08 \x01(\tB\x08\n\x06_after\"\x9f\x02\n\x05\x46\x61ult\x12\x10\n\x08\x66\x61ult_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12.\n\x06target\x18\x03 \x01(\x0b\x32\x1e.localaml.admin.v1.FaultTarget\x12*\n\x04when\x18\x04 \x01(\x0b\x32\x1c.localaml.admin.v1.FaultWhen\x12.\n\x06\x65\x66\x66\x65\x63t\x18\x05 \x01(\x0b\x32\x1e.localaml.admin.v1.FaultEffect\x12\x12\n\nseen_count\x18\x06 \x01(\x05\x12\x14\n\x0cstruck_count\x18\x07 \x01(\x05\x12\x0f\n\x07used_up\x18\x08 \x01(\x08\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x0f\x41\x64\x64\x46\x61ultRequest\x12\'\n\x05\x66\x61ult\x18\x01 \x01(\x0b\x32\x18.localaml.admin.v1.Fault\"\x13\n\x11ListFaultsRequest\">\n\x12ListFaultsResponse\x12(\n\x06\x66\x61ults\x18\x01 \x03(\x0b\x32\x18.localaml.admin.v1.Fault\"\'\n\x12\x43learFaultsRequest\x12\x11\n\tfault_ids\x18\x01 \x03(\t\",\n\x13\x43learFaultsResponse\x12\x15\n\rcleared_count\x18\x01 \x01(\x05\x32\x91\x02\n\x0c\x46\x61ultService\x12H\n\x08\x41\x64\x64\x46\x61ult\x12\".localaml.admin.v1.AddFaultRequest\x1a\x18.localaml.admin.v1.Fault\x12Y\n\nListFaults\x12$.localaml.admin.v1.ListFaultsRequest\x1a%.localaml.admin.v1.ListFaultsResponse\x12\\\n\x0b\x43learFaults\x12%.localaml.admin.v1.ClearFaultsRequest\x1a&.localaml.admin.v1.ClearFaultsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlocalaml/admin/v1/fault.proto\x12\x11localaml.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1blocalaml/v1/resources.proto\"i\n\x0b\x46\x61ultTarget\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x0c\n\x04node\x18\x03 \x01(\t\x12\x0b\n\x03run\x18\x04 \x01(\t\x12\r\n\x05store\x18\x05 \x01(\t\x12\x0f\n\x07vm_size\x18\x06 \x01(\t\"\xe5\x01\n\tFaultWhen\x12\x12\n\x05\x63ount\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x0c\n\x04skip\x18\x02 \x01(\x05\x12\x12\n\x05\x65very\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x18\n\x0bprobability\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x0c\n\x04seed\x18\x05 \x01(\x03\x12\x1a\n\rstart_seconds\x18\x06 \x01(\x01H\x03\x88\x01\x01\x12\x18\n\x0b\x65nd_seconds\x18\x07 \x01(\x01H\x04\x88\x01\x01\x42\x08\n\x06_countB\x08\n\x06_everyB\x0e\n\x0c_probabilityB\x10\n\x0e_start_secondsB\x0e\n\x0c_end_seconds\"\xb5\x01\n\x0b\x46\x61ultEffect\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x15\n\rdelay_seconds\x18\x04 \x01(\x01\x12\x1b\n\x13retry_after_seconds\x18\x05 \x01(\x01\x12\x12\n\x05\x61\x66ter\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\x0enotice_seconds\x18\x07 \x01(\x01\x12\r\n\x05point\x18\x08 \x01(\tB\x08\n\x06_after\"\x9f\x02\n\x05\x46\x61ult\x12\x10\n\x08\x66\x61ult_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12.\n\x06target\x18\x03 \x01(\x0b\x32\x1e.localaml.admin.v1.FaultTarget\x12*\n\x04when\x18\x04 \x01(\x0b\x32\x1c.localaml.admin.v1.FaultWhen\x12.\n\x06\x65\x66\x66\x65\x63t\x18\x05 \x01(\x0b\x32\x1e.localaml.admin.v1.FaultEffect\x12\x12\n\nseen_count\x18\x06 \x01(\x05\x12\x14\n\x0cstruck_count\x18\x07 \x01(\x05\x12\x0f\n\x07used_up\x18\x08 \x01(\x08\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x0f\x41\x64\x64\x46\x61ultRequest\x12\'\n\x05\x66\x61ult\x18\x01 \x01(\x0b\x32\x18.localaml.admin.v1.Fault\"\x13\n\x11ListFaultsRequest\"q\n\x12ListFaultsResponse\x12(\n\x06\x66\x61ults\x18\x01 \x03(\x0b\x32\x18.localaml.admin.v1.Fault\x12\x31\n\nunreadable\x18\x02 \x03(\x0b\x32\x1d.localaml.v1.UnreadableRecord\"\'\n\x12\x43learFaultsRequest\x12\x11\n\tfault_ids\x18\x01 \x03(\t\",\n\x13\x43learFaultsResponse\x12\x15\n\rcleared_count\x18\x01 \x01(\x05\x32\x91\x02\n\x0c\x46\x61ultService\x12H\n\x08\x41\x64\x64\x46\x61ult\x12\".localaml.admin.v1.AddFaultRequest\x1a\x18.localaml.admin.v1.Fault\x12Y\n\nListFaults\x12$.localaml.admin.v1.ListFaultsRequest\x1a%.localaml.admin.v1.ListFaultsResponse\x12\\\n\x0b\x43learFaults\x12%.localaml.admin.v1.ClearFaultsRequest\x1a&.localaml.admin.v1.ClearFaultsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'localaml.admin.v1.fault_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_FAULTTARGET']._serialized_start=85
-  _globals['_FAULTTARGET']._serialized_end=190
-  _globals['_FAULTWHEN']._serialized_start=193
-  _globals['_FAULTWHEN']._serialized_end=422
-  _globals['_FAULTEFFECT']._serialized_start=425
-  _globals['_FAULTEFFECT']._serialized_end=606
-  _globals['_FAULT']._serialized_start=609
-  _globals['_FAULT']._serialized_end=896
-  _globals['_ADDFAULTREQUEST']._serialized_start=898
-  _globals['_ADDFAULTREQUEST']._serialized_end=956
-  _globals['_LISTFAULTSREQUEST']._serialized_start=958
-  _globals['_LISTFAULTSREQUEST']._serialized_end=977
-  _globals['_LISTFAULTSRESPONSE']._serialized_start=979
-  _globals['_LISTFAULTSRESPONSE']._serialized_end=1041
-  _globals['_CLEARFAULTSREQUEST']._serialized_start=1043
-  _globals['_CLEARFAULTSREQUEST']._serialized_end=1082
-  _globals['_CLEARFAULTSRESPONSE']._serialized_start=1084
-  _globals['_CLEARFAULTSRESPONSE']._serialized_end=1128
-  _globals['_FAULTSERVICE']._serialized_start=1131
-  _globals['_FAULTSERVICE']._serialized_end=1404
+  _globals['_FAULTTARGET']._serialized_start=114
+  _globals['_FAULTTARGET']._serialized_end=219
+  _globals['_FAULTWHEN']._serialized_start=222
+  _globals['_FAULTWHEN']._serialized_end=451
+  _globals['_FAULTEFFECT']._serialized_start=454
+  _globals['_FAULTEFFECT']._serialized_end=635
+  _globals['_FAULT']._serialized_start=638
+  _globals['_FAULT']._serialized_end=925
+  _globals['_ADDFAULTREQUEST']._serialized_start=927
+  _globals['_ADDFAULTREQUEST']._serialized_end=985
+  _globals['_LISTFAULTSREQUEST']._serialized_start=987
+  _globals['_LISTFAULTSREQUEST']._serialized_end=1006
+  _globals['_LISTFAULTSRESPONSE']._serialized_start=1008
+  _globals['_LISTFAULTSRESPONSE']._serialized_end=1121
+  _globals['_CLEARFAULTSREQUEST']._serialized_start=1123
+  _globals['_CLEARFAULTSREQUEST']._serialized_end=1162
+  _globals['_CLEARFAULTSRESPONSE']._serialized_start=1164
+  _globals['_CLEARFAULTSRESPONSE']._serialized_end=1208
+  _globals['_FAULTSERVICE']._serialized_start=1211
+  _globals['_FAULTSERVICE']._serialized_end=1484
 # @@protoc_insertion_point(module_scope)
