@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import struct
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,7 +52,7 @@ class Transports:
         # The limits of messages are those that every client has by itself.
         self._channel = grpc.insecure_channel(grpc_address, options=options)
         self._address = urlsplit(http_address)
-        self._http: http.client.HTTPConnection | None = None
+        self._http: HTTPConnection | None = None
         self._callables: dict[str, Any] = {}
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ class Transports:
         found = self._callables.get(rpc.path)
         if found is None:
             make = self._channel.unary_stream if rpc.is_stream else self._channel.unary_unary
-            found = make(rpc.path, lambda data: data, rpc.response_class.FromString)  # type: ignore[operator]
+            found = make(rpc.path, lambda data: data, rpc.response_class.FromString)
             self._callables[rpc.path] = found
         return found
 
@@ -103,7 +103,7 @@ class Transports:
             status, text = self._post(rpc.path, body, content_type or "application/json")
         except TimeoutError:
             return Outcome("DEADLINE_EXCEEDED", fault="no answer over HTTP")
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, HTTPException) as error:
             return Outcome("UNAVAILABLE", repr(error))
         if status == 200:
             try:
@@ -129,7 +129,7 @@ class Transports:
             except TimeoutError:
                 self._drop()
                 raise
-            except (OSError, http.client.HTTPException):
+            except (OSError, HTTPException):
                 # A connection that was kept may be closed by now.
                 self._drop()
                 if fresh or attempt == 2:
@@ -158,13 +158,13 @@ class Transports:
             return Outcome("LEFT")
         except json_format.ParseError as error:
             return Outcome("OK", fault=f"an answer cannot be read: {error}"[:300])
-        except (OSError, http.client.HTTPException, EOFError) as error:
+        except (OSError, HTTPException, EOFError) as error:
             return Outcome("UNAVAILABLE", repr(error))
         finally:
             connection.close()
 
-    def _connection(self, seconds: float) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self._address.hostname or "", self._address.port or 0, timeout=seconds)
+    def _connection(self, seconds: float) -> HTTPConnection:
+        return HTTPConnection(self._address.hostname or "", self._address.port or 0, timeout=seconds)
 
     def _headers(self, content_type: str) -> dict[str, str]:
         return {"authorization": self._authorization, "content-type": content_type}
@@ -175,7 +175,7 @@ class Transports:
             self._http = None
 
 
-def _exactly(response: http.client.HTTPResponse, size: int) -> bytes:
+def _exactly(response: HTTPResponse, size: int) -> bytes:
     data = response.read(size)
     if len(data) < size:
         raise EOFError("the stream broke off")

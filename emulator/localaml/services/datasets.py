@@ -103,7 +103,7 @@ class DatasetService:
 
         def items() -> Iterator[Item[dataset_pb2.Dataset]]:
             position = after
-            while found := self._context.store.assets.list(workspace_id, _KIND, wanted, position, size + 1):
+            while found := self._context.store.assets.stored(workspace_id, _KIND, wanted, position, size + 1):
                 for number, each in found:
                     # The third column is the name.
                     if each.row[2]:

@@ -152,7 +152,7 @@ class EnvironmentService:
                 wanted = AssetFilter(name=request.environment_name or None, latest_only=request.latest_only)
                 start = int(after) if after.isascii() and after.isdigit() and len(after) <= 18 else 0
                 assets = self._context.store.assets
-                for seq, each in assets.list(workspace.workspace_id, "environment", wanted, start, size + 1):
+                for seq, each in assets.stored(workspace.workspace_id, "environment", wanted, start, size + 1):
                     yield Item(str(seq), each.id, lambda each=each: registered_message(workspace, each.read()))  # type: ignore[misc]
             if request.exclude_curated:
                 return

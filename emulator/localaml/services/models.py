@@ -119,7 +119,7 @@ class ModelService:
             payload_lists={"dataset_ids": request.dataset_id} if request.dataset_id else {},
             latest_only=request.latest_only,
         )
-        found = self._context.store.assets.list(workspace.workspace_id, "model", wanted, after, size + 1)
+        found = self._context.store.assets.stored(workspace.workspace_id, "model", wanted, after, size + 1)
         response = model_pb2.ListModelsResponse()
         items = items_of(((str(seq), each) for seq, each in found), lambda asset: model_message(workspace, asset))
         response.next_page_token = fill_page(response.models, items, size, response.unreadable)

@@ -10,7 +10,7 @@ from localaml.domain.models import Asset, AssetKind
 from localaml.errors import NotFound
 from localaml.store.codec import from_json, from_micros, known, list_from_json, list_to_json, to_json, to_micros
 from localaml.store.database import Database, Row
-from localaml.store.stored import Stored, stored
+from localaml.store.stored import Stored, readable, stored
 
 _COLUMNS = (
     "workspace_id, kind, name, version, asset_id, request_id, created_at, description, tags, properties, "
@@ -127,14 +127,14 @@ class Assets:
         )
         return None if row is None else _stored(row).read()
 
-    def list(
+    def stored(
         self,
         workspace_id: str,
         kind: AssetKind,
         asset_filter: AssetFilter | None = None,
         after: int = 0,
         limit: int = 1000,
-    ) -> list[tuple[int, Stored[Asset]]]:
+    ) -> Sequence[tuple[int, Stored[Asset]]]:
         """Newest first, each with the number that `after` takes to begin behind it (0: from the newest on)."""
         wanted = asset_filter or AssetFilter()
         conditions, values = ["a.workspace_id = ?", "a.kind = ?"], [workspace_id, kind]
@@ -166,6 +166,18 @@ class Assets:
             (*values, limit),
         )
         return [(row[0], _stored(row[1:])) for row in rows]
+
+    def list(
+        self,
+        workspace_id: str,
+        kind: AssetKind,
+        asset_filter: AssetFilter | None = None,
+        after: int = 0,
+        limit: int = 1000,
+    ) -> list[tuple[int, Asset]]:
+        """As `stored`, without those that cannot be read."""
+        found = self.stored(workspace_id, kind, asset_filter, after, limit)
+        return [(number, asset) for number, each in found for asset in readable([each])]
 
     def versions(self, workspace_id: str, kind: AssetKind, name: str) -> Sequence[int]:
         """The numbers of the versions that there are, newest first."""
