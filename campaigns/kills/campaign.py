@@ -122,6 +122,8 @@ def compare_all(scene: Scene, caller: Caller, runs: RunCheck, variables: dict[st
     findings += machine.check_processes(scene.marker)
     emulator.stop()
     findings += machine.check_state_dir(state_dir, emulator.temporary)
+    if scene.notes is not None:
+        findings += machine.check_temporary(scene.notes)
     findings += machine.check_owners(state_dir, clusters | {SINGLE, PAIRS}, machine.workspace_ids(state_dir))
     findings += machine.check_records_whole(state_dir)
     if scene.store == "disk":

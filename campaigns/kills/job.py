@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from typing import Any, Dict, List, Optional, Tuple
@@ -53,7 +54,7 @@ class Journal:
         if folder:
             name = "{}.{}.{}.jsonl".format(run_id, rank, uuid.uuid4().hex)
             self._file = open(os.path.join(folder, name), "a", encoding="utf-8")  # noqa: SIM115
-            self.note(start=time.time(), rank=rank)
+            self.note(start=time.time(), rank=rank, temporary=os.environ.get("TMPDIR", ""))
 
     def note(self, **facts: Any) -> None:
         """Writes a line."""
@@ -70,6 +71,8 @@ def main(arguments: List[str]) -> int:
     journal = Journal(arguments[2] if len(arguments) > 2 and not arguments[2].startswith("--") else None, run_id, rank)
     if plan.get("leaves"):
         _leave_processes(arguments[0])
+    with open(os.path.join(tempfile.gettempdir(), "scratch"), "w") as file:
+        file.write("to be removed")
     run: Any = _run() if plan.get("metrics") or plan.get("children") else None
     _work(plan, run_id, rank, journal)
     if plan.get("wait"):

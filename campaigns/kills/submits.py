@@ -11,7 +11,7 @@ from campaigns.kills.working import Work
 
 TERMINAL = {"RUN_STATE_COMPLETED": "Completed", "RUN_STATE_FAILED": "Failed", "RUN_STATE_CANCELED": "Canceled"}
 _MOST_OPEN = 2
-_MOST_WAIT_SECONDS = 45.0
+_MOST_WAIT_SECONDS = 20.0
 # Kind of run and how often it comes.
 _KINDS = {"files": 30, "lines": 15, "metrics": 20, "pair": 8, "sweep": 3, "children": 5, "fails": 8, "waits": 14}
 

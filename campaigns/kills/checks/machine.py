@@ -31,7 +31,14 @@ _FILES = {
     "clock.json",
     "docker-nodes",  # scripts that all containers see
 }
-_EMPTY = {"incoming", "runs", "preparing", "removing", "marks"}
+_EMPTY = {"incoming", "runs", "preparing", "removing", "marks", "temporary"}
+# Kinds of what `storage fsck` tells; all else is left over.
+_KINDS = {
+    "lost_artifacts": "lost",
+    "broken_snapshots": "lost",
+    "wrong_sizes": "damaged",
+    "changed_artifacts": "damaged",
+}
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -80,6 +87,15 @@ def check_state_dir(state_dir: Path, temporary: Path) -> Iterator[Finding]:
             yield Finding("leftover", f"{entry.name} in the state dir")
     for entry in sorted(temporary.iterdir()):
         yield Finding("leftover", f"{entry.name} in the emulator's folder for temporary files")
+
+
+def check_temporary(notes: Path) -> Iterator[Finding]:
+    """Leftovers: the folders for temporary files that jobs had, as they have noted them."""
+    for path in sorted(notes.glob("*.jsonl")):
+        lines = path.read_text("utf-8").splitlines()
+        folder = json.loads(lines[0])["temporary"] if lines else ""
+        if folder and Path(folder).exists():
+            yield Finding("leftover", f"{folder}, where {path.stem} had its temporary files")
 
 
 def check_owners(state_dir: Path, clusters: set[str], workspaces: set[str]) -> Iterator[Finding]:
@@ -166,8 +182,7 @@ def check_storage(state_dir: Path, variables: Mapping[str, str]) -> Iterator[Fin
     for name, found in told.items():
         if isinstance(found, list):
             for each in found[:_MOST_SHOWN]:
-                kind = "lost" if name in ("lost_artifacts", "broken_snapshots") else "leftover"
-                yield Finding(kind, f"storage fsck: {name}: {each}")
+                yield Finding(_KINDS.get(name, "leftover"), f"storage fsck: {name}: {each}")
             if len(found) > _MOST_SHOWN:
                 yield Finding("leftover", f"storage fsck: {name}: and {len(found) - _MOST_SHOWN} more")
     if done.returncode not in (0, 1) or (done.returncode == 1 and not any(map(bool, told.values()))):

@@ -246,8 +246,10 @@ class RunCheck:
             for url in self._caller.call("ArtifactService", "CreateArtifactDownloadUrls", request)["urls"]:
                 try:
                     data = self._caller.get(url["url"])
-                except Refused:
-                    continue  # listed, and lost
+                except Refused as error:
+                    if error.reason == "ARTIFACT_CHANGED":
+                        found[url["path"]] = error.reason
+                    continue  # else listed, and lost
                 is_right = len(data) == sizes[url["path"]]
                 found[url["path"]] = digest(data) if is_right else f"{len(data)} bytes, not {sizes[url['path']]}"
         return found
