@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import math
 import socket
 from contextlib import suppress
 
 import grpc.aio
 
+from localaml.descriptors import connection_shares
 from localaml.errors import FailedPrecondition
+from localaml.settings import Settings
+
+# Calls of one connection at a time; more wait for their turn.
+_MOST_STREAMS = 1000
+
+
+def connection_options(settings: Settings) -> list[tuple[str, int]]:
+    """Options of the gRPC server: what one client may cost the others.
+
+    Connections beyond their share are closed at once, idle ones after a while, so that others have their turn.
+    """
+    return [
+        ("grpc.max_allowed_incoming_connections", connection_shares().grpc),
+        ("grpc.server_handshake_timeout_ms", math.ceil(settings.request_head_seconds * 1000)),
+        ("grpc.max_connection_idle_ms", math.ceil(settings.idle_connection_seconds * 1000)),
+        ("grpc.max_concurrent_streams", _MOST_STREAMS),
+    ]
 
 
 def check_host(host: str, allow_remote: bool) -> None:

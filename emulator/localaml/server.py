@@ -17,7 +17,6 @@ import sys
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import grpc.aio
@@ -32,7 +31,9 @@ from localaml.control.faults import FaultControl
 from localaml.control.faulty_store import FaultyStore
 from localaml.control.kept_clock import make_clock
 from localaml.control.state_exchange import finish_exchange
+from localaml.descriptors import raise_limit
 from localaml.errors import LocalAmlError
+from localaml.gateway.admission import http_limits
 from localaml.gateway.app import Gateway
 from localaml.gateway.byte_plane import BytePlane
 from localaml.gateway.http_server import HttpServer
@@ -44,7 +45,7 @@ from localaml.jobs.identifiers import Identifiers
 from localaml.jobs.job_sdk import job_sdk_folder
 from localaml.jobs.job_variables import Connection
 from localaml.jobs.unfinished_writes import settle_storage
-from localaml.listening import bind_grpc_port, bind_http_port, check_host, url_host
+from localaml.listening import bind_grpc_port, bind_http_port, check_host, connection_options, url_host
 from localaml.paths import StatePaths
 from localaml.services import build_services
 from localaml.services.context import EmulatorInfo, ServiceContext
@@ -53,7 +54,7 @@ from localaml.services.model_files import remove_stale_uploads
 from localaml.services.rpc import SERVER_OPTIONS, Streams, bind_grpc, method_table
 from localaml.services.sealing import SecretSealer
 from localaml.services.sweep_definition import StoredSweeps
-from localaml.services.tokens import RunTokens, UrlSigner, authenticator
+from localaml.services.tokens import RunTokens, UrlSigner, authenticator, is_owner_token
 from localaml.settings import Settings
 from localaml.state_dir import Endpoint, Ports, StateDir, abandoned
 from localaml.storage.clouds import open_cloud
@@ -82,6 +83,7 @@ class Emulator:
         runtime: where nodes and processes live; processes of this machine by default.
         environments: what makes Python environments; `uv` by default.
         crash: ends the process at once, for the fault of that kind.
+        open_files: the soft limit of open files that jobs get; None for this process's one.
 
     Attributes (once started):
         http_address: ``http://127.0.0.1:1234``.
@@ -104,6 +106,7 @@ class Emulator:
         runtime: NodeRuntime | None = None,
         environments: EnvironmentBuilder | None = None,
         crash: Callable[[int], object] = os._exit,
+        open_files: int | None = None,
     ) -> None:
         self.settings = settings
         self.paths = StatePaths(settings.state_dir.absolute())
@@ -112,6 +115,7 @@ class Emulator:
         self._runtime = runtime
         self._environments = environments
         self._crash = crash
+        self._open_files = open_files
         self._exit = AsyncExitStack()
         self._started = False
         self._is_serving = False
@@ -124,9 +128,7 @@ class Emulator:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -198,7 +200,7 @@ class Emulator:
             lambda: [http_port, grpc_port, *relay_ports],
             shown=[job_sdk_folder()],
         )
-        routed_runtime = build_runtime(self.paths, self._machine_clock, settings, containers)
+        routed_runtime = build_runtime(self.paths, self._machine_clock, settings, containers, self._open_files)
         runtime: NodeRuntime = self._runtime or routed_runtime
         uv_environments = _uv_environments(settings, self._machine_clock, containers)
         environments = self._environments or uv_environments
@@ -248,7 +250,7 @@ class Emulator:
         # Ports are taken before anything starts, so that jobs which the recovery starts get the right addresses; calls
         # are answered only when the recovery is done.
         last = state.last_ports()
-        grpc_server = grpc.aio.server(options=SERVER_OPTIONS)
+        grpc_server = grpc.aio.server(options=(*SERVER_OPTIONS, *connection_options(settings)))
         names = bind_grpc(grpc_server, services, authenticate, self._streams, calls.note, faults.before_call)
         health_servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs leave it out
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, grpc_server)
@@ -275,7 +277,7 @@ class Emulator:
             is_serving=lambda: self._is_serving,
             any_host=settings.allow_remote,
         )
-        http_server = HttpServer(gateway.handle)
+        http_server = HttpServer(gateway.handle, http_limits(settings), lambda text: is_owner_token(text, state.token))
         later.push_async_callback(self._stop_serving, grpc_server, http_server, state)
         later.push_async_callback(health_servicer.enter_graceful_shutdown)
         await grpc_server.start()
@@ -284,8 +286,9 @@ class Emulator:
             await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
         self._is_serving = True
         state.publish(self._endpoint(), Ports(grpc_port, http_port))
-        afterwards = asyncio.get_running_loop().create_task(self._afterwards(uv_environments))
-        later.push_async_callback(_cancel, afterwards)
+        afterwards = asyncio.create_task(self._afterwards(uv_environments))
+        later.push_async_callback(asyncio.wait, [afterwards])
+        later.callback(afterwards.cancel)
 
     async def _stop_serving(self, grpc_server: grpc.aio.Server, http_server: HttpServer, state: StateDir) -> None:
         state.withdraw()
@@ -354,13 +357,8 @@ def _uv_environments(settings: Settings, clock: Clock, containers: ContainerPart
     return RoutedEnvironments(on_this_machine, in_images)
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
-
-
 async def _run(settings: Settings, owner: int | None) -> None:
-    emulator = Emulator(settings)
+    emulator = Emulator(settings, open_files=raise_limit())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, emulator.request_shutdown)

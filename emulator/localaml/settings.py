@@ -102,6 +102,9 @@ class Settings:
         http_port: HTTP port, 0 for any free one.
         ephemeral: remove `state_dir` when the emulator stops.
         require_token: whether callers must show the token of the state dir.
+        request_head_seconds: how long a client may take for the head of a request.
+        request_stall_seconds: after so long without progress the body of a request or an answer is given up.
+        idle_connection_seconds: after so long without a call a gRPC connection is closed; clients make a new one.
         compute: what nodes of clusters are: ``process``, ``docker``, or ``auto`` (containers when an engine answers at
             the start, else processes).
         clock: where service time comes from: ``real``, ``virtual`` (passes when it is told to) or ``scaled``.
@@ -119,6 +122,9 @@ class Settings:
     # Whether `host` may be an address that other machines reach: who has the token runs programs here.
     allow_remote: bool = False
     signed_url_seconds: int = 3600
+    request_head_seconds: float = 20.0
+    request_stall_seconds: float = 120.0
+    idle_connection_seconds: float = 30.0
     # Seconds that a run's processes have between the request to end and SIGKILL.
     cancel_grace_seconds: float = 5.0
     # Seconds after which a distributed launch with a rank that never showed life is ended.

@@ -301,7 +301,7 @@ async def test_call_is_finished_when_its_client_leaves(app: App, served: Served)
     client = await served.connect()
     client.request("GET", "/slow")
     await app.began.wait()
-    task = next(iter(served.server._connections))._task  # the only way to see it end: nobody gets the answer
+    task = next(iter(served.server._room))._task  # the only way to see it end: nobody gets the answer
     assert task is not None
     client.close()
     app.go_on.set()

@@ -23,9 +23,18 @@ class EmulatorProcess:
         state_dir: stays when the process ends.
         cache_dir: environments; shared between tests.
         environment: further variables of the emulator's process.
+        program: what to start in place of this Python.
     """
 
-    def __init__(self, state_dir: Path, cache_dir: Path, environment: dict[str, str] | None = None, **settings: Any):
+    def __init__(
+        self,
+        state_dir: Path,
+        cache_dir: Path,
+        environment: dict[str, str] | None = None,
+        program: Path = Path(sys.executable),
+        **settings: Any,
+    ):
+        self._program = program
         self.state_dir = state_dir
         self.settings = {"state_dir": str(state_dir), "cache_dir": str(cache_dir), **settings}
         self._environment = {**os.environ, **(environment or {})}
@@ -43,7 +52,7 @@ class EmulatorProcess:
         (self.state_dir / "endpoint.json").unlink(missing_ok=True)
         with (self.state_dir.parent / f"{self.state_dir.name}.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "localaml.server", "--settings-json", "-"],
+                [str(self._program), "-m", "localaml.server", "--settings-json", "-"],
                 stdin=subprocess.PIPE,
                 stderr=log,
                 env=self._environment,

@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc
 
-from localaml.cli.endpoint import Presence, default_state_dir, look_up
+from localaml.cli.endpoint import Presence, default_state_dir, is_healthy, look_up
 from localaml.cli.failure import CliError
 from localaml.cli.output import visible
 from localaml_proto.admin.v1 import admin_pb2_grpc, event_pb2_grpc, fault_pb2_grpc, state_pb2_grpc
@@ -29,7 +29,15 @@ from localaml_proto.v1 import (
 
 _CALL_SECONDS = 60.0
 # Answers have no limit, as the SDK's have none: the source of a run can be 10,000s of files.
-_OPTIONS = (("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1))
+_OPTIONS = (
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
+# How often, and how many times, a living emulator that takes no connection is looked at.
+_LOOK_SECONDS, _LOOKS = 0.25, 240
 _START_HINT = "Start one with 'localaml start -d'."
 
 
@@ -38,6 +46,7 @@ class Target:
     """Where the emulator is, and what opens it."""
 
     grpc_address: str
+    http_address: str
     token: str
     # What the user could change, for error messages.
     source: str
@@ -48,6 +57,7 @@ class Client:
 
     def __init__(self, target: Target) -> None:
         self._target = target
+        self._was_reached = False
         self._metadata = (("authorization", f"Bearer {target.token}"),)
         self._channel = grpc.insecure_channel(target.grpc_address, options=_OPTIONS)
         self.admin = admin_pb2_grpc.AdminServiceStub(self._channel)
@@ -69,6 +79,7 @@ class Client:
 
     def call(self, method: Any, request: Any, timeout: float | None = _CALL_SECONDS) -> Any:
         """One unary call. Raises CliError."""
+        self._reach()
         try:
             return method(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
@@ -76,6 +87,7 @@ class Client:
 
     def stream(self, method: Any, request: Any) -> Generator[Any, None, None]:
         """One server-streaming call; ends the call when the iterator is closed. Raises CliError."""
+        self._reach()
         call = method(request, metadata=self._metadata)
         try:
             yield from call
@@ -83,6 +95,23 @@ class Client:
             raise self._explain(error) from None
         finally:
             call.cancel()
+
+    def _reach(self) -> None:
+        """Waits for the connection while the emulator lives: it may have too many, of which the idle ones go."""
+        if self._was_reached:
+            return
+        self._was_reached = True
+        ready = grpc.channel_ready_future(self._channel)
+        try:
+            for _ in range(_LOOKS):
+                try:
+                    ready.result(timeout=_LOOK_SECONDS)
+                    return
+                except grpc.FutureTimeoutError:
+                    if not is_healthy(self._target.http_address):
+                        return  # the call itself tells that nobody is there
+        finally:
+            ready.cancel()
 
     def pages(self, method: Any, request: Any, field: str, limit: int | None = None) -> list[Any]:
         """All items of a list call, page by page (at most `limit`). Records that cannot be read are told on stderr."""
@@ -123,7 +152,7 @@ def find_target(state_dir: Path | None) -> Target:
         token = _token_of_environment()
         source = f"LOCALAML_ENDPOINT={http_address}"
         address = os.environ.get("LOCALAML_GRPC_ENDPOINT") or _ask_for_grpc_address(http_address, token, source)
-        return Target(address, token, source)
+        return Target(address, http_address if "://" in http_address else f"http://{http_address}", token, source)
     folder = default_state_dir() if state_dir is None else state_dir.expanduser().absolute()
     presence, endpoint = look_up(folder)
     if endpoint is None:
@@ -133,7 +162,8 @@ def find_target(state_dir: Path | None) -> Target:
             f"The emulator on {folder} (pid {endpoint.process_id}) was killed. "
             "'localaml start -d' goes on where it was; 'localaml stop' only cleans up after it."
         )
-    return Target(endpoint.grpc_address, _read_token(Path(endpoint.token_file)), f"state folder {folder}")
+    token = _read_token(Path(endpoint.token_file))
+    return Target(endpoint.grpc_address, endpoint.http_address, token, f"state folder {folder}")
 
 
 def _token_of_environment() -> str:

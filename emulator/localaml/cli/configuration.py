@@ -54,6 +54,19 @@ class Configuration(BaseSettings):
     ephemeral: bool = Field(False, description="Removes the state folder when the emulator stops.")
     require_token: bool = Field(True, description="Whether callers must show the token of the state folder.")
     signed_url_seconds: int = Field(3600, gt=0, description="How long a URL for bytes is good, in seconds.")
+    request_head_seconds: float = Field(
+        20.0, gt=0, description="How long a client may take for the head of a request, in seconds."
+    )
+    request_stall_seconds: float = Field(
+        120.0,
+        gt=0,
+        description="A body that does not go on by 4 KiB in so many seconds is given up.",
+    )
+    idle_connection_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="After so many seconds without a call a gRPC connection is closed; clients make a new one.",
+    )
     cancel_grace_seconds: float = Field(
         5.0, ge=0, description="Seconds that a run's processes have between the request to end and SIGKILL."
     )

@@ -85,14 +85,17 @@ class ContainerParts:
         return True
 
 
-def build_runtime(paths: StatePaths, clock: Clock, settings: Settings, parts: ContainerParts) -> RoutedRuntime:
+def build_runtime(
+    paths: StatePaths, clock: Clock, settings: Settings, parts: ContainerParts, open_files: int | None = None
+) -> RoutedRuntime:
     """The runtime of an emulator's nodes.
 
     Args:
         clock: machine time.
+        open_files: the soft limit of open files of jobs that are processes; None for this process's one.
     """
     return RoutedRuntime(
-        ProcessRuntime(paths, clock),
+        ProcessRuntime(paths, clock, open_files=open_files),
         parts.runtime,
         default=settings.compute,
         engine_answers=parts.engine_answers,

@@ -12,25 +12,51 @@ import asyncio
 import os
 import select
 import socket
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import TypeVar
 
+from localaml.gateway.admission import PROGRESS_BYTES
 from localaml.gateway.messages import ClientGone, Sink
 from localaml.storage.object_store import ObjectReader
 
 _BUFFER = 1024 * 1024
-# A peer that lets nothing through for so long is gone.
-_STALL_SECONDS = 120.0
 _T = TypeVar("_T")
 
 
-def receive(sock: socket.socket, first: Sequence[bytes], rest: int, sink: Sink) -> None:
+class _Progress:
+    """Whether a peer lets enough through: `PROGRESS_BYTES` within so many seconds."""
+
+    def __init__(self, stall_seconds: float) -> None:
+        self._seconds = stall_seconds
+        self._count = 0
+        self._until = time.monotonic() + stall_seconds
+
+    def note(self, count: int) -> None:
+        """So many bytes went through."""
+        self._count += count
+        if self._count >= PROGRESS_BYTES:
+            self._count = 0
+            self._until = time.monotonic() + self._seconds
+
+    def wait(self, poll: select.poll) -> None:
+        """Returns when the socket may be tried again. Raises ClientGone."""
+        left = self._until - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
+            raise ClientGone(f"nothing moved for {self._seconds:g} seconds")
+
+
+def receive(sock: socket.socket, first: Sequence[bytes], rest: int, sink: Sink, stall_seconds: float) -> None:
     """Gives `first`, then `rest` bytes from the non-blocking socket, to `sink`.
+
+    Args:
+        stall_seconds: a peer that lets next to nothing through for so long is gone.
 
     Raises ClientGone, or what `sink` raises.
     """
+    progress = _Progress(stall_seconds)
     for piece in first:
         sink(memoryview(piece))
     buffer = memoryview(bytearray(min(_BUFFER, rest)))
@@ -40,7 +66,7 @@ def receive(sock: socket.socket, first: Sequence[bytes], rest: int, sink: Sink) 
         try:
             count = sock.recv_into(buffer[: min(_BUFFER, rest)])
         except BlockingIOError:
-            _wait(readable)
+            progress.wait(readable)
             continue
         except OSError as error:
             raise ClientGone(str(error)) from None
@@ -48,10 +74,12 @@ def receive(sock: socket.socket, first: Sequence[bytes], rest: int, sink: Sink) 
             raise ClientGone(f"{rest} bytes were still to come")
         sink(buffer[:count])
         rest -= count
+        progress.note(count)
 
 
-def send(sock: socket.socket, reader: ObjectReader, start: int, count: int) -> None:
+def send(sock: socket.socket, reader: ObjectReader, start: int, count: int, stall_seconds: float) -> None:
     """Sends `count` bytes of an object through the non-blocking socket. Raises ClientGone, or OSError of the reader."""
+    progress = _Progress(stall_seconds)
     buffer = memoryview(bytearray(min(_BUFFER, count)))
     writable = select.poll()
     writable.register(sock, select.POLLOUT)
@@ -64,16 +92,13 @@ def send(sock: socket.socket, reader: ObjectReader, start: int, count: int) -> N
         piece = buffer[:read]
         while piece:
             try:
-                piece = piece[sock.send(piece) :]
+                sent = sock.send(piece)
+                progress.note(sent)
+                piece = piece[sent:]
             except BlockingIOError:
-                _wait(writable)
+                progress.wait(writable)
             except OSError as error:
                 raise ClientGone(str(error)) from None
-
-
-def _wait(poll: select.poll) -> None:
-    if not poll.poll(_STALL_SECONDS * 1000):
-        raise ClientGone(f"nothing moved for {_STALL_SECONDS:g} seconds")
 
 
 def borrowed_socket(transport: asyncio.Transport) -> socket.socket:

@@ -9,22 +9,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import cast
 
 import httptools
 
+from localaml.errors import LocalAmlError
 from localaml.gateway import bulk
+from localaml.gateway.admission import PROGRESS_BYTES, Room
+from localaml.gateway.connect import error_response
+from localaml.gateway.incoming import SMALL_BODY, Incoming
 from localaml.gateway.messages import (
     ClientGone,
     FileBody,
     Handler,
     Request,
+    Response,
     Sink,
     parse_target,
     text_response,
-    too_large,
 )
 from localaml.gateway.response_writer import REASONS, ResponseWriter
 
@@ -35,71 +40,26 @@ _IDLE_SECONDS = 75.0
 # After an answer that came before the end of the request, what still arrives is dropped for so long: hanging up at once
 # could take the answer away from the client before it is read.
 _LINGER_SECONDS = 20.0
-# A body of this size stays on the loop. When nobody wants it, its rest is waited for all the same, so that the
-# connection can be used again.
-_SMALL_BODY = 64 * 1024
+# The rest of a small body that nobody wants is waited for so long, so that the connection can be used again.
 _SMALL_BODY_SECONDS = 2.0
 
 
-class _Incoming:
-    """A request as far as it has come; the body's source for `Request`."""
-
-    def __init__(self, connection: HttpConnection) -> None:
-        self.connection = connection
-        self.target = b""
-        self.method = ""
-        self.headers: dict[str, str] = {}
-        self.head_bytes = 0
-        self.content_length: int | None = None
-        self.keep_alive = True
-        self.version = "1.1"
-        self.pieces: deque[bytes] = deque()
-        self.buffered = 0
-        self.received = 0
-        self.complete = False
-        self.continue_wanted = False
-
-    async def read_all(self, limit: int) -> bytes:
-        if (self.content_length or 0) > limit:
-            raise too_large(limit)
-        self.connection.want_body(self)
-        while not self.complete:
-            if self.buffered > limit:
-                raise too_large(limit)
-            await self.connection.more(self)
-        data = b"".join(self.pieces)
-        self.pieces.clear()
-        self.buffered = 0
-        if len(data) > limit:
-            raise too_large(limit)
-        return data
-
-    async def receive_into(self, sink: Sink) -> None:
-        assert self.content_length is not None
-        self.connection.want_body(self)
-        if self.content_length <= _SMALL_BODY:
-            # Two switches of threads would take longer than this.
-            while not self.complete:
-                await self.connection.more(self)
-            sink(memoryview(b"".join(self.pieces)))
-            self.pieces.clear()
-        else:
-            await self.connection.lend_for_receiving(self, sink)
-
-
 class HttpConnection(asyncio.Protocol):
-    """The protocol object of one connection. `connections` is the server's set of all of them."""
+    """The protocol object of one connection. `room` knows all of them."""
 
-    def __init__(self, handler: Handler, executor: Executor, connections: set[HttpConnection]) -> None:
+    def __init__(self, handler: Handler, executor: Executor, room: Room) -> None:
         self._handler = handler
         self._executor = executor
-        self._connections = connections
+        self._room = room
+        self._limits = room.limits
+        self.has_asked = False
+        self._lingers = False
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
-        self._parsing: _Incoming | None = None
-        self._waiting: deque[_Incoming] = deque()
-        self._current: _Incoming | None = None
+        self._parsing: Incoming | None = None
+        self._waiting: deque[Incoming] = deque()
+        self._current: Incoming | None = None
         self._task: asyncio.Task[None] | None = None
         self._arrived: asyncio.Future[None] | None = None
         self._sending = False
@@ -112,14 +72,14 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._writer = ResponseWriter(self._transport, self._executor)
-        self._connections.add(self)
-        self._restart_idle()
+        self._writer = ResponseWriter(self._transport, self._executor, self._limits.stall_seconds)
+        self._room.add(self)
+        self._restart_idle(self._limits.head_seconds, self._head_end)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._lost.set_result(None)
-        self._connections.discard(self)
+        self._room.discard(self)
         self._stop_idle()
         self._waiting.clear()
         self._writer.lost()
@@ -155,10 +115,10 @@ class HttpConnection(asyncio.Protocol):
     # -- what the parser tells ----------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        self._parsing = _Incoming(self)
-        self._stop_idle()
+        self._parsing = Incoming(self)
+        self._restart_idle(self._limits.head_seconds, self._head_end)
 
-    def _head(self) -> _Incoming:
+    def _head(self) -> Incoming:
         assert self._parsing is not None
         return self._parsing
 
@@ -175,13 +135,14 @@ class HttpConnection(asyncio.Protocol):
         incoming.headers[key] = f"{incoming.headers[key]}, {text}" if key in incoming.headers else text
         self._count_head(incoming, len(name) + len(value) + 4)
 
-    def _count_head(self, incoming: _Incoming, count: int) -> None:
+    def _count_head(self, incoming: Incoming, count: int) -> None:
         incoming.head_bytes += count
         if incoming.head_bytes > _MAX_HEAD_BYTES:
             raise ValueError(f"the head is larger than {_MAX_HEAD_BYTES} bytes")
 
     def on_headers_complete(self) -> None:
         incoming = self._head()
+        self._stop_idle()
         incoming.method = self._parser.get_method().decode("ascii")
         incoming.version = self._parser.get_http_version()
         incoming.keep_alive = self._parser.should_keep_alive()
@@ -213,24 +174,36 @@ class HttpConnection(asyncio.Protocol):
 
     # -- bodies -------------------------------------------------------------------------------------------------------
 
-    def want_body(self, incoming: _Incoming) -> None:
+    def want_body(self, incoming: Incoming) -> None:
         """Lets a client that asked for it know that the body is wanted."""
         if incoming.continue_wanted and self._transport is not None:
             incoming.continue_wanted = False
             if not incoming.received:
                 self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    async def more(self, incoming: _Incoming) -> None:
+    async def more(self, incoming: Incoming) -> None:
         """Returns once more of the body (or its end) is there. Raises ClientGone."""
         if incoming.complete:
             return
         if self._transport is None:
             raise ClientGone("the connection was closed")
-        self._arrived = self._loop.create_future()
+        arrived = self._arrived = self._loop.create_future()
         self._transport.resume_reading()
-        await self._arrived
+        now = self._loop.time()
+        if incoming.received >= incoming.wanted_by_then:
+            incoming.wanted_by_then = incoming.received + PROGRESS_BYTES
+            incoming.given_up_at = now + self._limits.stall_seconds
+        timer = self._loop.call_later(max(0.0, incoming.given_up_at - now), self._stalled, arrived)
+        try:
+            await arrived
+        finally:
+            timer.cancel()
 
-    async def lend_for_receiving(self, incoming: _Incoming, sink: Sink) -> None:
+    def _stalled(self, arrived: asyncio.Future[None]) -> None:
+        if not arrived.done():
+            arrived.set_exception(ClientGone(f"the body stood still for {self._limits.stall_seconds:g} seconds"))
+
+    async def lend_for_receiving(self, incoming: Incoming, sink: Sink) -> None:
         """Gives the rest of the body to `sink` in a thread."""
         if self._transport is None:
             raise ClientGone("the connection was closed")
@@ -242,7 +215,8 @@ class HttpConnection(asyncio.Protocol):
         with bulk.borrowed_socket(self._transport) as sock:
             incoming.received = incoming.content_length
             try:
-                await bulk.in_thread(self._executor, sock, lambda: bulk.receive(sock, pieces, rest, sink))
+                stall = self._limits.stall_seconds
+                await bulk.in_thread(self._executor, sock, lambda: bulk.receive(sock, pieces, rest, sink, stall))
             except BaseException:
                 # Nobody knows where in the body the thread stopped.
                 self._deaf = not incoming.complete
@@ -273,10 +247,10 @@ class HttpConnection(asyncio.Protocol):
             self._transport.close()
             return
         self._transport.resume_reading()
-        self._restart_idle()
+        self._restart_idle(_IDLE_SECONDS, self._idle_end)
         self._next()
 
-    async def _answer(self, incoming: _Incoming) -> None:
+    async def _answer(self, incoming: Incoming) -> None:
         try:
             path, query, authority = parse_target(incoming.target)
         except ValueError:
@@ -284,7 +258,8 @@ class HttpConnection(asyncio.Protocol):
         else:
             length = incoming.content_length
             request = Request(incoming.method, path, query, incoming.headers, length, incoming, authority)
-            response = await self._handler(request)
+            response = await self._handle(request)
+        self.has_asked = True
         try:
             if not incoming.complete:
                 await self._skip_body(incoming)
@@ -302,9 +277,19 @@ class HttpConnection(asyncio.Protocol):
         if not incoming.complete and not incoming.continue_wanted:
             await self._linger()
 
-    async def _skip_body(self, incoming: _Incoming) -> None:
+    async def _handle(self, request: Request) -> Response:
+        try:
+            leave = self._room.enter(request.headers.get("authorization"))
+        except LocalAmlError as error:
+            return error_response(error)
+        try:
+            return await self._handler(request)
+        finally:
+            leave()
+
+    async def _skip_body(self, incoming: Incoming) -> None:
         """Waits for the rest of a small body that nobody wanted; of a larger one nothing more is heard."""
-        small = (incoming.content_length or _SMALL_BODY) <= _SMALL_BODY
+        small = (incoming.content_length or SMALL_BODY) <= SMALL_BODY
         if small and not incoming.continue_wanted and not self._deaf:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._until_complete(incoming), _SMALL_BODY_SECONDS)
@@ -315,11 +300,12 @@ class HttpConnection(asyncio.Protocol):
     async def _linger(self) -> None:
         """Drops what still arrives until the client, having read the answer, hangs up."""
         if self._transport is not None:
+            self._lingers = True
             self._transport.write_eof()
             self._transport.resume_reading()
             await asyncio.wait([self._lost], timeout=_LINGER_SECONDS)
 
-    async def _until_complete(self, incoming: _Incoming) -> None:
+    async def _until_complete(self, incoming: Incoming) -> None:
         while not incoming.complete:
             await self.more(incoming)
 
@@ -339,14 +325,27 @@ class HttpConnection(asyncio.Protocol):
             else:
                 self._transport.abort()
 
-    def _restart_idle(self) -> None:
+    @property
+    def is_waiting(self) -> bool:
+        """See `admission.Guest`."""
+        return self._lingers or (self._task is None and not self._waiting)
+
+    def _restart_idle(self, seconds: float, end: Callable[[], None]) -> None:
         self._stop_idle()
-        self._idle = self._loop.call_later(_IDLE_SECONDS, self._idle_end)
+        self._idle = self._loop.call_later(seconds, end)
 
     def _stop_idle(self) -> None:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
+
+    def _head_end(self) -> None:
+        if self._task is not None:  # the request before this one is still being answered
+            self._restart_idle(self._limits.head_seconds, self._head_end)
+        elif self._parsing is not None and self._parsing.head_bytes:
+            self._refuse(408, f"The head of the request was not complete within {self._limits.head_seconds:g} seconds.")
+        else:
+            self._idle_end()
 
     def _idle_end(self) -> None:
         if self._task is None and self._transport is not None:

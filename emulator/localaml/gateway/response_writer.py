@@ -18,9 +18,10 @@ _SMALL_FILE = 64 * 1024
 class ResponseWriter:
     """The sending half of a connection. The connection passes on what asyncio tells: `pause`, `resume`, `lost`."""
 
-    def __init__(self, transport: asyncio.Transport, executor: Executor) -> None:
+    def __init__(self, transport: asyncio.Transport, executor: Executor, stall_seconds: float) -> None:
         self._transport = transport
         self._executor = executor
+        self._stall_seconds = stall_seconds
         self._drained: asyncio.Future[None] | None = None
         self._is_lost = False
 
@@ -84,8 +85,11 @@ class ResponseWriter:
         else:
             self._transport.write(head)
             await self._emptied()
+            stall = self._stall_seconds
             with bulk.borrowed_socket(self._transport) as sock:
-                await bulk.in_thread(self._executor, sock, lambda: bulk.send(sock, body.reader, body.start, body.count))
+                await bulk.in_thread(
+                    self._executor, sock, lambda: bulk.send(sock, body.reader, body.start, body.count, stall)
+                )
 
     async def _send_stream(self, head: bytes, body: AsyncIterator[bytes], *, chunked: bool) -> None:
         self._transport.write(head)
@@ -106,7 +110,10 @@ class ResponseWriter:
     async def _flushed(self) -> None:
         """Waits while too much is on its way out."""
         if self._drained is not None and not self._drained.done():
-            await self._drained
+            try:
+                await asyncio.wait_for(self._drained, self._stall_seconds)
+            except asyncio.TimeoutError:
+                raise ClientGone(f"nothing was taken for {self._stall_seconds:g} seconds") from None
 
     async def _emptied(self) -> None:
         """Waits until all that was written has left: a thread is going to write to the socket."""

@@ -147,6 +147,13 @@ class RunTokens:
         return _mac(self._key, "run", run)
 
 
+def is_owner_token(authorization: str | None, owner_token: str) -> bool:
+    """Whether an `authorization` header shows the owner's token."""
+    scheme, _, token = (authorization or "").partition(" ")
+    shown = token.strip().encode("utf-8", "surrogatepass")
+    return scheme.lower() == "bearer" and hmac.compare_digest(shown, owner_token.encode())
+
+
 def authenticator(
     owner_token: str, run_tokens: RunTokens, is_going_on: Callable[[RunKey], bool], *, require_token: bool = True
 ) -> Authenticate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -53,14 +54,18 @@ class ProcessRuntime:
         paths: of the state dir; two runtimes with different ones do not see each other's processes.
         clock: for grace periods and time-outs.
         isolation: how processes get their node's host name; probed at the first launch when not given.
+        open_files: the soft limit of open files that jobs get; None for this process's one.
     """
 
     name = "process"
 
-    def __init__(self, paths: StatePaths, clock: Clock, *, isolation: Isolation | None = None) -> None:
+    def __init__(
+        self, paths: StatePaths, clock: Clock, *, isolation: Isolation | None = None, open_files: int | None = None
+    ) -> None:
         self._paths = paths
         self._clock = clock
         self._isolation = isolation
+        self._open_files = open_files
         self._table = ProcessTable()
         self._processes = LocalProcesses(self._table, clock)
         self._temporary = TemporaryFolders(paths.temporary)
@@ -148,8 +153,9 @@ class ProcessRuntime:
 
     async def _start(self, prepared: PreparedLaunch, messages: int) -> dict[str, Any]:
         """Starts a launcher; what the handle says of it. Raises OSError."""
+        words = (*self._with_limit(), *prepared.words)
         if self._keeper is not None:
-            kept = await self._keeper.start(prepared.words, prepared.environment, prepared.working_dir, messages)
+            kept = await self._keeper.start(words, prepared.environment, prepared.working_dir, messages)
             return {
                 "pid": kept.launcher,
                 "start_time": kept.launcher_start_time,
@@ -157,7 +163,7 @@ class ProcessRuntime:
                 "guard_start_time": kept.guard_start_time,
             }
         process = subprocess.Popen(
-            prepared.words,
+            words,
             env=prepared.environment,
             cwd=prepared.working_dir,
             stdin=subprocess.DEVNULL,
@@ -168,6 +174,13 @@ class ProcessRuntime:
         # From here on it is waited for by its id, as an adopted one is; a dropped Popen would warn, and reap it unseen.
         process.returncode = 0
         return {"pid": process.pid, "start_time": self._table.start_time(process.pid)}
+
+    def _with_limit(self) -> tuple[str, ...]:
+        """Words in front of a command: a job has the limit that the emulator was started with, not our raised one."""
+        if self._open_files is None:
+            return ()
+        limit = "unlimited" if self._open_files == resource.RLIM_INFINITY else str(self._open_files)
+        return ("/bin/sh", "-c", 'ulimit -S -n "$0"; exec "$@"', limit)
 
     async def adopt(self, plan: LaunchPlan, handle: Mapping[str, Any]) -> LaunchedJob:
         """As the protocol says. An empty handle is fine: the emulator was killed between the start of the processes and
