@@ -27,7 +27,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
 @pytest.fixture
 def emulator(tmp_path: Path) -> Iterator[EmulatorProcess]:
     wrapper = tmp_path / "python"
-    wrapper.write_text(f'#!/bin/sh\nulimit -H -n {HARD}\nulimit -S -n {SOFT}\nexec "{sys.executable}" "$@"\n')
+    wrapper.write_text(f'#!/bin/sh\nulimit -S -n {SOFT} || exit 1\nulimit -H -n {HARD} || exit 1\nexec "{sys.executable}" "$@"\n')
     wrapper.chmod(0o755)
     process = EmulatorProcess(
         tmp_path / "state",
