@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.cli.command_line import CommandLine
 from tests.cli.test_commands import submit
@@ -73,6 +73,7 @@ def test_colours_end_with_the_text() -> None:
 _TEXTS = st.lists(st.one_of(st.sampled_from([*HOSTILE, BARS, "\x1b", "\x1b["]), st.text(max_size=5))).map("".join)
 
 
+@settings(deadline=None)
 @given(_TEXTS, st.lists(st.integers(0, 200), max_size=5))
 def test_it_does_not_matter_where_a_text_is_cut(text: str, cuts: list[int]) -> None:
     data = text.encode()

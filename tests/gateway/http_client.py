@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from localaml.gateway.admission import HttpLimits
 from localaml.gateway.http_server import HttpServer
 from localaml.gateway.messages import Handler
 
@@ -84,9 +85,11 @@ def open_files() -> int:
 
 
 @asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[Served]:
+async def serving(
+    handler: Handler, limits: HttpLimits | None = None, is_owner: Callable[[str | None], bool] = lambda _: False
+) -> AsyncIterator[Served]:
     """A server on a free port; no descriptor is left afterwards."""
-    server = HttpServer(handler)
+    server = HttpServer(handler, limits, is_owner)
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     port = sock.getsockname()[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from tests.support.emulator_process import EmulatorProcess
 
 from localaml.descriptors import connection_shares
 
+# Starting and asking are processes that import a lot; deadlines of the emulator pass, too.
+pytestmark = pytest.mark.timeout(400)
 # What the emulator may have, in the soft and in the hard limit.
 SOFT, HARD = 128, 320
 COUNT = 400
@@ -27,7 +30,8 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
 @pytest.fixture
 def emulator(tmp_path: Path) -> Iterator[EmulatorProcess]:
     wrapper = tmp_path / "python"
-    wrapper.write_text(f'#!/bin/sh\nulimit -S -n {SOFT} || exit 1\nulimit -H -n {HARD} || exit 1\nexec "{sys.executable}" "$@"\n')
+    limits = f"ulimit -S -n {SOFT} && ulimit -H -n {HARD} || exit 1"
+    wrapper.write_text(f'#!/bin/sh\n{limits}\nexec "{sys.executable}" "$@"\n')
     wrapper.chmod(0o755)
     process = EmulatorProcess(
         tmp_path / "state",
@@ -38,6 +42,7 @@ def emulator(tmp_path: Path) -> Iterator[EmulatorProcess]:
         idle_connection_seconds=2.0,
     )
     with process:
+        assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (HARD, HARD)
         yield process
 
 
@@ -139,8 +144,9 @@ def test_half_sent_requests_and_idle_connections(emulator: EmulatorProcess, crow
     assert all(map(is_closed, halves))
     assert all(map(is_closed, bodies))
     assert all(map(is_closed, silent))
-    assert len(emulator.log()) < 100_000
-    assert "refused" not in emulator.log() or emulator.log().count("refused") < 20
+    # Lines about what was refused: one a minute.
+    assert len(emulator.log()) < 10_000
+    assert 0 < emulator.log().count("refused") < 10
 
 
 def test_the_owner_gets_in_while_all_places_are_taken(emulator: EmulatorProcess, crowd: ExitStack) -> None:
@@ -160,9 +166,7 @@ def test_the_owner_gets_in_while_all_places_are_taken(emulator: EmulatorProcess,
     assert "There are no workspaces" in done.stderr
 
 
-def test_bodies_that_stand_still_are_given_up_and_slow_ones_are_not(
-    emulator: EmulatorProcess, crowd: ExitStack
-) -> None:
+def test_bodies_that_stand_still_are_given_up(emulator: EmulatorProcess, crowd: ExitStack) -> None:
     """The owner's own, with a good token: 64 bytes at once, then silence."""
     token = Path(emulator.endpoint["token_file"]).read_text().strip()
     head = (

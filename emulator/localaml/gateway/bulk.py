@@ -27,25 +27,27 @@ _T = TypeVar("_T")
 
 
 class _Progress:
-    """Whether a peer lets enough through: `PROGRESS_BYTES` within so many seconds."""
+    """Whether a peer lets enough through: `PROGRESS_BYTES` for so many seconds of waiting for it. How long the store
+    takes is not the peer's fault."""
 
     def __init__(self, stall_seconds: float) -> None:
         self._seconds = stall_seconds
         self._count = 0
-        self._until = time.monotonic() + stall_seconds
+        self._left = stall_seconds
 
     def note(self, count: int) -> None:
         """So many bytes went through."""
         self._count += count
         if self._count >= PROGRESS_BYTES:
             self._count = 0
-            self._until = time.monotonic() + self._seconds
+            self._left = self._seconds
 
     def wait(self, poll: select.poll) -> None:
         """Returns when the socket may be tried again. Raises ClientGone."""
-        left = self._until - time.monotonic()
-        if left <= 0 or not poll.poll(left * 1000):
+        began = time.monotonic()
+        if self._left <= 0 or not poll.poll(self._left * 1000):
             raise ClientGone(f"nothing moved for {self._seconds:g} seconds")
+        self._left -= time.monotonic() - began
 
 
 def receive(sock: socket.socket, first: Sequence[bytes], rest: int, sink: Sink, stall_seconds: float) -> None:

@@ -21,8 +21,9 @@ _LOG = logging.getLogger(__name__)
 # Large transfers that may run at the same time; further ones wait.
 _TRANSFER_THREADS = 32
 _BACKLOG = 1024
-# Connections taken in one turn of the event loop: others have their turn, too.
-_AT_ONCE = 64
+# Connections taken in one turn of the event loop: others have their turn, too. And a part of all places: what a
+# newcomer has sent is read before it is the one that has waited longest.
+_AT_ONCE, _AT_ONCE_PART = 64, 8
 # What says that descriptors or memory have run out.
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE_SECONDS = 1.0
@@ -45,6 +46,7 @@ class HttpServer:
     ) -> None:
         self._handler = handler
         self._room = Room(limits or HttpLimits(), is_owner)
+        self._at_once = min(_AT_ONCE, max(1, self._room.limits.connections // _AT_ONCE_PART))
         self._executor = ThreadPoolExecutor(_TRANSFER_THREADS, thread_name_prefix="localaml-bytes")
         self._socket: socket.socket | None = None
         self._coming: set[asyncio.Task[object]] = set()
@@ -68,7 +70,9 @@ class HttpServer:
             asyncio.get_running_loop().add_reader(self._socket, self._accept, self._socket)
 
     def _accept(self, listening: socket.socket) -> None:
-        for _ in range(_AT_ONCE):
+        for _ in range(self._at_once):
+            if self._coming and self._is_full():
+                return  # in a moment these wait for their requests, and the oldest one can go
             try:
                 sock, _ = listening.accept()
             except (BlockingIOError, InterruptedError):
@@ -79,10 +83,13 @@ class HttpServer:
                 self._exhausted(listening)
                 return
             sock.setblocking(False)
-            if len(self._room) + len(self._coming) >= self._room.limits.connections and not self._room.make():
+            if self._is_full() and not self._room.make():
                 self._refuse(sock)
                 continue
             self._take(sock)
+
+    def _is_full(self) -> bool:
+        return len(self._room) + len(self._coming) >= self._room.limits.connections
 
     def _take(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -127,8 +134,8 @@ class HttpServer:
         """Says how many were refused, at most once in a while."""
         self._tell_timer = None
         if self._refused:
-            text = "refused %d connection(s) over HTTP: there are %d, and no room for more (ulimit -n)"
-            _LOG.warning(text, self._refused, len(self._room))
+            text = "refused %d connection(s) over HTTP: there is room for %d, or fewer without open files (ulimit -n)"
+            _LOG.warning(text, self._refused, self._room.limits.connections)
             self._refused = 0
             self._tell_timer = asyncio.get_running_loop().call_later(_TELL_SECONDS, self._tell)
 
