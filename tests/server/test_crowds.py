@@ -144,9 +144,9 @@ def test_half_sent_requests_and_idle_connections(emulator: EmulatorProcess, crow
     assert all(map(is_closed, halves))
     assert all(map(is_closed, bodies))
     assert all(map(is_closed, silent))
-    # Lines about what was refused: one a minute.
+    # If anything was refused: one line a minute.
     assert len(emulator.log()) < 10_000
-    assert 0 < emulator.log().count("refused") < 10
+    assert emulator.log().count("refused") < 10
 
 
 def test_the_owner_gets_in_while_all_places_are_taken(emulator: EmulatorProcess, crowd: ExitStack) -> None:
