@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from azureml._localaml.errors import ConnectionFailed
+from azureml._run_impl.absence import Absence
 from azureml._run_impl.screen import Screen
 from azureml._run_impl.states import TERMINAL, state_of
 from azureml._run_impl.transient import may_pass
@@ -51,6 +52,7 @@ def watch_run(
     from azureml.exceptions import AzureMLException
 
     silent_since: Optional[float] = None
+    absence = Absence(run_name, _GIVE_UP_SECONDS)
     while True:
         try:
             with client.stream("RunService", "WatchRun", {"name": run_name}) as stream:
@@ -58,6 +60,7 @@ def watch_run(
                     note(stream)
                 for run in stream:
                     silent_since = None
+                    absence.answered()
                     yield run
                     if state_of(run) in TERMINAL:
                         return
@@ -68,6 +71,7 @@ def watch_run(
             if not may_pass(error):
                 raise
             failure = error
+        absence.failed(failure)
         now = time.monotonic()
         silent_since = now if silent_since is None else silent_since
         if now - silent_since > _GIVE_UP_SECONDS:
