@@ -19,6 +19,10 @@ class EnvironmentSettings:
     offline: bool = False
     # Further interpreters to choose from, beside those found on PATH and in pyenv's folders.
     python_interpreters: tuple[Path, ...] = ()
+    # Folders of this machine from which those who submit with the owner's token may take packages; jobs never may.
+    allowed_package_folders: tuple[Path, ...] = ()
+    # Whether builds see the user's own credentials for package indexes: .netrc, and those in settings of pip and uv.
+    package_credentials: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class DockerSettings:
             of that name itself. The first that fits counts.
         user: ``uid`` or ``uid:gid`` of jobs' processes; empty for the user that the emulator runs as.
         pids_limit: processes that a node can have.
+        build_network: network of the containers in which environments are made: ``bridge``, another one of the
+            engine's, or ``host``, whose loopback addresses packages can reach when they are built.
         host: address of the engine; empty for what DOCKER_HOST says, or the engine's usual socket.
         shm_size_bytes: size of /dev/shm where a run says nothing (Azure: 2g).
     """
@@ -88,6 +94,7 @@ class DockerSettings:
     pids_limit: int = 4096
     host: str = ""
     shm_size_bytes: int = 2 * 1024**3
+    build_network: str = "bridge"
 
 
 @dataclass(frozen=True, slots=True)

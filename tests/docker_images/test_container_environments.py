@@ -85,6 +85,10 @@ class Bench:
     async def python(self, environment: PreparedEnvironment, code: str) -> str:
         return await self.run(environment, str(environment.python), "-c", code)
 
+    def has_begun(self) -> bool:
+        """Whether `slow` is being built."""
+        return any((self.cache / "uv-images").glob("*/trace"))
+
     def made(self) -> list[Path]:
         return sorted((self.cache / "environments").glob("*"))
 
@@ -177,7 +181,7 @@ async def test_addresses_with_passwords_are_in_no_log_and_no_error(bench: Bench)
 async def test_a_cancelled_build_leaves_nothing(bench: Bench, helpers_left: Callable[[], list[str]]) -> None:
     make_slow_sdist(bench.wheels)
     task = asyncio.ensure_future(_with_trace(bench))
-    await asyncio.to_thread(wait_until, (bench.cache / "trace").exists, PATIENCE, "the build's begin")
+    await asyncio.to_thread(wait_until, bench.has_begun, PATIENCE, "the build's begin")
     assert helpers_left()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -189,7 +193,7 @@ async def test_a_cancelled_build_leaves_nothing(bench: Bench, helpers_left: Call
 async def _with_trace(bench: Bench) -> PreparedEnvironment:
     """Builds what takes for ever, with a file that tells when it has begun."""
     bench.environ["UV_SLOW_BUILD_TRACE"] = "x"
-    python = "import os; os.environ['SLOW_BUILD'] = os.environ['UV_CACHE_DIR'] + '/../../trace'\n"
+    python = "import os; os.environ['SLOW_BUILD'] = os.environ['UV_CACHE_DIR'] + '/trace'\n"
     sdist = bench.wheels / "slow-1.0.tar.gz"
     _edit_backend(sdist, python)
     return await bench.prepare("slow")
@@ -212,7 +216,7 @@ async def test_a_build_that_outlives_a_killed_emulator_does_not_disturb_the_next
     command = [sys.executable, "-c", _ABANDON, str(tmp_path), bench.image]
     with subprocess.Popen(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}) as process:
         try:
-            await asyncio.to_thread(wait_until, (bench.cache / "trace").exists, PATIENCE, "the build's begin")
+            await asyncio.to_thread(wait_until, bench.has_begun, PATIENCE, "the build's begin")
         finally:
             process.send_signal(signal.SIGKILL)
     left = helpers_left()

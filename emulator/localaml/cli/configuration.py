@@ -114,6 +114,16 @@ class Configuration(BaseSettings):
     python_interpreters: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="Further Python interpreters for jobs, separated as in PATH."
     )
+    allowed_package_folders: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (),
+        description="Folders of this machine that environments may take packages from, separated as in PATH; never for "
+        "what a job submits.",
+    )
+    package_credentials: bool = Field(
+        False,
+        description="Whether jobs' environments are made with your credentials for package indexes: `.netrc`, and "
+        "those in settings of pip and uv. Packages can read them when they are built.",
+    )
     cloud: Literal["disk", "moto", "localstack", "s3", "azurite", "azure"] = Field(
         "disk", description="Where data, artifacts and snapshots are kept (`docs/storage.md`)."
     )
@@ -143,6 +153,12 @@ class Configuration(BaseSettings):
         "", pattern=r"^(\d+(:\d+)?)?$", description="`uid` or `uid:gid` of jobs in containers; none: the emulator's."
     )
     docker_pids_limit: int = Field(4096, ge=64, description="Most processes in a node that is a container.")
+    docker_build_network: str = Field(
+        "bridge",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$",
+        description="Network of the containers in which jobs' environments are made: `bridge`, or another one of the "
+        "engine's. With `host` packages reach this machine's own loopback addresses when they are built.",
+    )
     docker_shm_size: str = Field("2g", description="Size of a container's /dev/shm where a run names none.")
     images: Annotated[dict[str, str], NoDecode] = Field(
         {},
@@ -172,10 +188,15 @@ class Configuration(BaseSettings):
     def _split_blanks(cls, value: Any) -> Any:
         return tuple(value.split()) if isinstance(value, str) else value
 
-    @field_validator("python_interpreters", mode="before")
+    @field_validator("python_interpreters", "allowed_package_folders", mode="before")
     @classmethod
     def _split_paths(cls, value: Any) -> Any:
         return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
+
+    @field_validator("allowed_package_folders")
+    @classmethod
+    def _absolute_folders(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        return tuple(path.expanduser().absolute() for path in value)
 
     @field_validator("state_dir", "cache_dir", "constraints_file")
     @classmethod
@@ -193,7 +214,10 @@ class Configuration(BaseSettings):
         docker = DockerSettings(
             image_map=values.pop("images"),
             shm_size_bytes=parse_size(values.pop("docker_shm_size")) or 0,
-            **{name: values.pop(f"docker_{name}") for name in ("base_image", "user", "pids_limit", "host")},
+            **{
+                name: values.pop(f"docker_{name}")
+                for name in ("base_image", "user", "pids_limit", "host", "build_network")
+            },
         )
         return Settings(**values, environments=environments, latency=latency, storage=storage, docker=docker)
 

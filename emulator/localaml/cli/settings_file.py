@@ -22,6 +22,7 @@ VARIABLE = "LOCALAML_CONFIG"
 # Where an emulator is has to be known to whoever looks for it, SDKs in other environments among them.
 _NOT_HERE = ("state_dir",)
 _PATHS = ("cache_dir", "constraints_file")
+_LISTS_OF_PATHS = ("allowed_package_folders",)
 
 
 def settings_file(option: Path | None) -> Path | None:
@@ -70,4 +71,8 @@ def read_settings_file(path: Path, known: Collection[str]) -> dict[str, Any]:
     for name in _PATHS:
         if isinstance(values.get(name), str):
             values[name] = path.parent / Path(values[name]).expanduser()
+    for name in _LISTS_OF_PATHS:
+        listed = values.get(name)
+        if isinstance(listed, list) and all(isinstance(each, str) for each in listed):
+            values[name] = [path.parent / Path(each).expanduser() for each in listed]
     return values

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from localaml.domain.names import has_controls
 from localaml.domain.sizes import parse_size
 from localaml.errors import InvalidArgument, LocalAmlError
 
@@ -95,6 +96,8 @@ def _environment(found: DockerArguments, value: str) -> DockerArguments:
     if not name or not equals or "\0" in value:
         # Docker would take the value from whoever calls it.
         raise _invalid(f"--env must be of the form NAME=value, not {_shown(name)} alone")
+    if has_controls(name):
+        raise _invalid(f"--env needs a name without control characters, not {_shown(name)}")
     return replace(found, environment={**found.environment, name: text})
 
 

@@ -50,6 +50,8 @@ _RULES: dict[str, tuple[re.Pattern[str], str]] = {
     "data reference": (re.compile(r"[A-Za-z0-9_]{1,255}"), "1 to 255 letters, digits or '_'"),
 }
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# These, those of Latin-1, and what Unicode calls line and paragraph separators: programs end lines at most of them.
+_ALL_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # XML cannot say them: one such name, and no listing nor removal works any more in stores that speak XML.
 _NO_CHARACTERS = re.compile("[\ufffe\uffff]")
 _MAX_PATH = 1024
@@ -65,6 +67,44 @@ def check_name(kind: str, value: str) -> str:
     if not pattern.fullmatch(value):
         shown = value if len(value) <= 64 else value[:61] + "..."
         raise InvalidArgument("INVALID_NAME", f"{shown!r} is not a good {kind} name: use {rule}.", {"kind": kind})
+    return value
+
+
+def has_controls(value: str) -> bool:
+    """Whether there is a control character in `value`, or another end of a line."""
+    return _ALL_CONTROLS.search(value) is not None
+
+
+def check_no_controls(value: str, what: str) -> str:
+    """Returns `value` when it is one line without control characters: the rule for whatever becomes an argument, a
+    name, or a line of a file that a program reads. Paths, and values that no program takes apart, have their own rules.
+
+    Raises:
+        InvalidArgument: reason ``CONTROL_CHARACTER``; the message quotes the start of the value.
+    """
+    found = _ALL_CONTROLS.search(value)
+    if found is not None:
+        shown = value if len(value) <= 64 else value[:61] + "..."
+        raise InvalidArgument(
+            "CONTROL_CHARACTER",
+            f"{shown!r} cannot be used as {what}: it has the control character U+{ord(found[0]):04X}. Leave it out; "
+            "what belongs on a line of its own is an entry of its own.",
+        )
+    return value
+
+
+def check_variable_name(value: str) -> str:
+    """Returns the name of an environment variable when it is one.
+
+    Raises:
+        InvalidArgument: reason ``ENVIRONMENT_VARIABLE_INVALID``: empty, with ``=`` or with control characters.
+    """
+    if not value or "=" in value or has_controls(value):
+        raise InvalidArgument(
+            "ENVIRONMENT_VARIABLE_INVALID",
+            f"The environment variable {value[:64]!r} cannot be set: its name is empty, or has '=' or a control "
+            "character.",
+        )
     return value
 
 

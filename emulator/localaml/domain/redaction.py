@@ -13,3 +13,8 @@ def redact(text: str) -> str:
     if "://" not in text:
         return text
     return _QUERY_SECRET.sub(r"\1***", _USER_INFO.sub("***@", text))
+
+
+def without_user_info(text: str) -> str:
+    """`text` with its addresses as they are without user names and passwords: good for use, not only for looking at."""
+    return _USER_INFO.sub("", text) if "://" in text else text

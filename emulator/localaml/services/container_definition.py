@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from localaml.domain.job import ContainerSpec, RegistryCredentials
 from localaml.domain.models import Run, RunKey
+from localaml.domain.names import check_no_controls
 from localaml.domain.sizes import parse_size
 from localaml.errors import FailedPrecondition, InvalidArgument
 from localaml_proto.v1 import run_definition_pb2
@@ -34,7 +35,7 @@ def container_spec(definition: run_definition_pb2.RunDefinition, password: str =
     Args:
         password: of the image's registry, where the definition does not have it any more.
 
-    Raises InvalidArgument ``SHM_SIZE_INVALID``, ``IMAGE_INVALID``.
+    Raises InvalidArgument ``SHM_SIZE_INVALID``, ``IMAGE_INVALID``, ``CONTROL_CHARACTER``.
     """
     section = definition.environment.docker
     image = section.base_image.strip()
@@ -96,4 +97,6 @@ def _shm_size(definition: run_definition_pb2.RunDefinition) -> int:
 def _registry(message: run_definition_pb2.ContainerRegistry, password: str) -> RegistryCredentials | None:
     if not message.address and not message.username:
         return None
+    check_no_controls(message.address, "the address of a registry")
+    check_no_controls(message.username, "the user name at a registry")
     return RegistryCredentials(message.address, message.username, message.password or password)

@@ -20,6 +20,7 @@ from localaml.domain.datasets import (
     definition_to_json,
 )
 from localaml.domain.models import Asset, Workspace
+from localaml.domain.names import has_controls
 from localaml.errors import AlreadyExists, InvalidArgument
 from localaml.jobs.dataset_files import dataset_files
 from localaml.services.context import ServiceContext
@@ -220,7 +221,7 @@ class DatasetService:
 
 def _check_name(name: str) -> str:
     """Names of datasets may have spaces ("diabetes dataset")."""
-    if not name or len(name) > _MAX_NAME or name != name.strip() or any(c < " " or c in "/\\\x7f" for c in name):
+    if not name or len(name) > _MAX_NAME or name != name.strip() or any(c in "/\\" for c in name) or has_controls(name):
         raise InvalidArgument(
             "INVALID_NAME",
             f"{name[:64]!r} is not a good dataset name: use 1 to {_MAX_NAME} characters, without '/', '\\' and control "

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from localaml.domain.docker_arguments import parse_docker_arguments
 from localaml.domain.job import DataMode, DataReference, JobSpec, Launch
 from localaml.domain.models import Datastore, ErrorInfo, Run, Snapshot
-from localaml.domain.names import check_name, check_relative_path
+from localaml.domain.names import check_name, check_relative_path, check_variable_name
 from localaml.errors import InvalidArgument, Unimplemented
 from localaml.jobs.datastore_data import data_prefix
 from localaml.jobs.targets import LOCAL_TARGET, RUN_BASED_TARGET
@@ -44,7 +44,8 @@ _FRAMEWORKS_OF = {
 _OTHER_COMMUNICATORS = ("collectiveallreduce", "horovod", "paralleltask")
 _MODES = {mode.value: mode for mode in DataMode}
 _MAX_PROCESSES = 256
-_VARIABLE_NAME = re.compile(r"[^=\0]+")
+_LONGEST_COMPARED = 100
+_MOST_COMPARED = 500
 _REFERENCE = re.compile(r"\$\{?AZUREML_DATAREFERENCE_([A-Za-z0-9_]+)")
 _Definition = run_definition_pb2.RunDefinition
 
@@ -314,7 +315,9 @@ def _check_snapshot(spec: JobSpec, snapshot: Snapshot | None) -> None:
 
 def _similar(script: str, paths: list[str]) -> list[str]:
     same_name = [path for path in paths if posixpath.basename(path) == posixpath.basename(script)]
-    close = difflib.get_close_matches(script, _scripts(paths)[:2000], 3, 0.6)
+    # How long names are compared grows with the third power of their lengths.
+    short = [path for path in _scripts(paths) if len(path) <= _LONGEST_COMPARED][:_MOST_COMPARED]
+    close = difflib.get_close_matches(script, short, 3, 0.6) if len(script) <= _LONGEST_COMPARED else []
     return list(dict.fromkeys([*same_name[:3], *close]))[:3]
 
 
@@ -383,10 +386,11 @@ def _check_words(words: Iterable[str], references: set[str]) -> None:
 def _variables(definition: _Definition) -> dict[str, str]:
     variables = {**definition.environment.environment_variables, **definition.environment_variables}
     for name, value in variables.items():
-        if not _VARIABLE_NAME.fullmatch(name) or "\0" in value:
+        # A value goes to the processes as it is, with all its lines.
+        check_variable_name(name)
+        if "\0" in value:
             raise InvalidArgument(
                 "ENVIRONMENT_VARIABLE_INVALID",
-                f"The environment variable {name[:64]!r} cannot be set: its name is empty or has '=', "
-                "or it has a NUL character.",
+                f"The environment variable {name[:64]!r} cannot be set: its value has a NUL character.",
             )
     return variables

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import json_format
 
 from localaml.domain.models import Asset, Workspace
-from localaml.domain.names import ChildName, check_name, parse_child
+from localaml.domain.names import ChildName, check_name, has_controls, parse_child
 from localaml.errors import InvalidArgument, NotFound
 from localaml.jobs.containers import wanted_container
 from localaml.jobs.targets import runs_in_containers
@@ -101,10 +101,11 @@ class EnvironmentService:
         if version is None:
             raise InvalidArgument("ENVIRONMENT_VERSION_MISSING", "Giving labels needs the version that gets them.")
         for label in request.labels:
-            if not label.strip() or len(label) > _MAX_LABEL or label.lower() == "latest":
+            if not label.strip() or len(label) > _MAX_LABEL or label.lower() == "latest" or has_controls(label):
                 raise InvalidArgument(
                     "ENVIRONMENT_LABEL_INVALID",
-                    f"{label[:64]!r} cannot be given as a label: use 1 to {_MAX_LABEL} characters; "
+                    f"{label[:64]!r} cannot be given as a label: use 1 to {_MAX_LABEL} characters without control "
+                    "characters; "
                     "'latest' is always the newest version.",
                 )
         assets = self._context.store.assets

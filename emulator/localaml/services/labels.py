@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from localaml.domain.names import has_controls
 from localaml.errors import InvalidArgument
 
 _MAX_KEY = 255
@@ -31,7 +32,7 @@ def check_labels(labels: Mapping[str, str], what: str) -> None:
             "Upload longer text as a file.",
         )
     for key, value in labels.items():
-        if not key or len(key) > _MAX_KEY or any(c < " " or c == "\x7f" for c in key):
+        if not key or len(key) > _MAX_KEY or has_controls(key):
             raise InvalidArgument(
                 "INVALID_LABEL",
                 f"{key[:64]!r} is not a good {what} name: use 1 to {_MAX_KEY} characters without control characters.",

@@ -21,6 +21,7 @@ from localaml.services.experiments import ensure_experiment
 from localaml.services.labels import check_labels, merged_labels
 from localaml.services.messages import error_record, run_message, run_state
 from localaml.services.paging import decode_number, fill_page, items_of, page_size
+from localaml.services.python_definition import check_package_sources
 from localaml.services.rpc import Caller
 from localaml.services.run_logs import RunLogs
 from localaml.services.sweep_definition import as_sweep, check_sweep
@@ -55,6 +56,11 @@ class RunService:
             docker_has_effect=runs_in_containers(
                 context.runtime, context.store, workspace_id, run_target(request.definition)
             ),
+        )
+        await check_package_sources(
+            checked.spec.environment,
+            context.settings.environments.allowed_package_folders,
+            by_job=not caller.is_owner,
         )
         is_sweep = request.definition.HasField("sweep")
         if is_sweep:

@@ -39,7 +39,7 @@ class Helper:
     Attributes:
         purpose: a word for the label.
         files_are_ours: what it writes shall belong to the emulator's user; else it is the image's own user.
-        network: ``none`` or ``host``.
+        network: ``none``, ``bridge``, or another one of the engine's.
         key: what it works on; empty when that needs no guard.
     """
 

@@ -66,12 +66,13 @@ async def pull(engine: Engine, name: ImageName, registry: RegistryCredentials | 
         raise _pull_failure(name, without_secrets(error.message, registry), bool(credentials)) from None
 
 
-async def build(engine: Engine, dockerfile: str, tag: str, environ: Mapping[str, str], log: Log) -> str:
+async def build(engine: Engine, dockerfile: str, tag: str, environ: Mapping[str, str], network: str, log: Log) -> str:
     """Builds an image of a Dockerfile without a context, and returns its id. All images that it is built on have to be
     there. Cancelling ends the build. One that fails, or is ended, leaves nothing.
 
     Args:
         environ: proxies are taken from it.
+        network: of the engine, for the commands of the Dockerfile.
 
     Raises:
         FailedPrecondition: ``IMAGE_BUILD_FAILED`` with what the build said last.
@@ -86,7 +87,7 @@ async def build(engine: Engine, dockerfile: str, tag: str, environ: Mapping[str,
     try:
         return await interruptible(
             engine,
-            lambda client, interruption: _build(client, dockerfile, tag, environ, say, interruption),
+            lambda client, interruption: _build(client, dockerfile, tag, environ, network, say, interruption),
             wait=False,
         )
     except _Refused as error:
@@ -126,7 +127,13 @@ def _pull(
 
 
 def _build(
-    client: DockerClient, dockerfile: str, tag: str, environ: Mapping[str, str], say: Log, interruption: Interruption
+    client: DockerClient,
+    dockerfile: str,
+    tag: str,
+    environ: Mapping[str, str],
+    network: str,
+    say: Log,
+    interruption: Interruption,
 ) -> str:
     interruption.check()
     proxies = {name: value for name, value in environ.items() if name.lower() in _PROXIES and value}
@@ -134,8 +141,8 @@ def _build(
         "t": tag,
         "rm": "1",
         "forcerm": "1",
-        # As the environments of jobs: what the emulator reaches, they reach.
-        "networkmode": "host",
+        # As the environments of jobs: no loopback service of this machine is there.
+        "networkmode": network,
         "buildargs": json.dumps(proxies),
         "labels": json.dumps({"localaml.run-definition": "true"}),
     }

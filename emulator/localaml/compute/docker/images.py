@@ -53,6 +53,9 @@ class Images:
         cache_dir: facts about images are kept in `images` below it; `environments` and `open-mpi` below it are shown
             to every container.
         environ: the emulator's environment variables; the process's own by default.
+
+    Attributes:
+        build_network: network in which images and environments are made.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Images:
         self._probes = SharedWork[ImageFacts]()
         self._tidied = False
         self.helpers = Helpers(engine, self._cache_dir)
+        self.build_network = settings.build_network
 
     async def resolve(self, container: ContainerSpec, log: Log) -> ContainerPlan:
         """What the run's containers are to be like; the image is pulled or built first where it is not there. What is
@@ -180,7 +184,9 @@ class Images:
         text = on_other_images(dockerfile, substitutes)
         tag = f"{_OWN}run-definition:{hashlib.sha256(text.encode()).hexdigest()[:24]}"
         # The engine knows better than we what of it is still good.
-        image_id = await self._builds.get(tag, log, lambda say: build(self._engine, text, tag, self._environ, say))
+        image_id = await self._builds.get(
+            tag, log, lambda say: build(self._engine, text, tag, self._environ, self.build_network, say)
+        )
         image = await self._find(image_id)
         if image is None:
             raise _not_found(image_id, self._settings.base_image)

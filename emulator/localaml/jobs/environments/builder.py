@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -15,7 +16,8 @@ from localaml.jobs.environments.conda import EnvironmentRequest
 from localaml.jobs.environments.contract import PreparedEnvironment
 from localaml.jobs.environments.interpreters import Interpreter, Interpreters
 from localaml.jobs.environments.open_mpi import OpenMpi, find_open_mpi
-from localaml.jobs.environments.uv_tool import Uv
+from localaml.jobs.environments.package_folders import PackageFolders
+from localaml.jobs.environments.uv_tool import Uv, UvPlace
 from localaml.jobs.environments.virtual_environments import (
     MARKER,
     Site,
@@ -50,16 +52,25 @@ class UvEnvironmentBuilder:
         self._settings = settings
         self._environ = dict(os.environ if environ is None else environ)
         folder = cache_dir.absolute()
-        self._uv = Uv(folder / "uv", self._environ, offline=settings.offline)
+        self._uv = Uv(folder / "uv", self._environ, offline=settings.offline, credentials=settings.package_credentials)
         self._interpreters = Interpreters(settings.python_interpreters, self._environ)
         self._open_mpi: OpenMpi | None = None
         self._ready: dict[str, PreparedEnvironment] = {}
         self.environments = VirtualEnvironments(folder, settings, clock, self._environ)
 
     async def prepare(
-        self, spec: PythonEnvironmentSpec, *, mpi: bool, log: Log, container: ContainerSpec | None = None
+        self,
+        spec: PythonEnvironmentSpec,
+        *,
+        mpi: bool,
+        log: Log,
+        container: ContainerSpec | None = None,
+        within: Callable[[Path, OpenMpi | None], UvPlace] | None = None,
     ) -> PreparedEnvironment:
         """See `EnvironmentBuilder.prepare`; for this machine only.
+
+        Args:
+            within: where uv is run for an interpreter; None: as a process of this machine.
 
         Further errors: FailedPrecondition ``OPEN_MPI_NOT_FOUND``, ``UV_NOT_FOUND``, ``CONSTRAINTS_FILE_MISSING``.
         """
@@ -76,9 +87,11 @@ class UvEnvironmentBuilder:
             found = await self._interpreters.find_command(spec.interpreter)
             environment = PreparedEnvironment(found.path, found.minor, found.path.parent)
         else:
-            request = read_request(spec, mpi=mpi)
+            folders = PackageFolders(self._settings.allowed_package_folders)
+            request = await asyncio.to_thread(read_request, spec, folders, mpi=mpi)
             python = await self._find_python(request, log)
-            environment = await self.environments.prepare(request, Site(python, self._uv), open_mpi, log)
+            uv = self._uv if within is None else within(python.path, open_mpi)
+            environment = await self.environments.prepare(request, Site(python, uv), open_mpi, log)
         if open_mpi is not None:
             variables = {**open_mpi.variables, **environment.variables}
             environment = replace(environment, open_mpi_prefix=open_mpi.prefix, variables=variables)

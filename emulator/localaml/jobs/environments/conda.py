@@ -15,12 +15,13 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from localaml.domain.names import check_variable_name
 from localaml.domain.redaction import redact
 from localaml.jobs.environments.conda_names import RENAMED, reason_left_out, reason_refused
-from localaml.jobs.environments.requirements import IndexOptions, invalid, is_served, read_pip_list
+from localaml.jobs.environments.requirements import IndexOptions, PathOf, check_line, invalid, is_served, read_pip_list
 
 _NAME = re.compile(r"(?:[^\s:\[]+::)?(_?[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(.*)", re.DOTALL)
-_BRACKETS = re.compile(r"\[(.*)\]\s*$", re.DOTALL)
+_OPERATORS = re.compile(r"([,|=<>!~]+)")
 _PART = re.compile(r"(~=|==|!=|>=|<=|>|<|=)?(.+)")
 
 
@@ -53,6 +54,7 @@ class EnvironmentRequest:
     Attributes:
         variables: the `variables` of the environment file.
         notes: what was changed on the way, for the log.
+        local_files: files of this machine that requirements name, by their real paths.
     """
 
     python: PythonWish = PythonWish()
@@ -60,16 +62,21 @@ class EnvironmentRequest:
     options: IndexOptions = field(default_factory=IndexOptions)
     variables: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    local_files: tuple[str, ...] = ()
 
 
-def read_conda_dependencies(content: Mapping[str, Any], extra: Sequence[str] = ()) -> EnvironmentRequest:
+def read_conda_dependencies(
+    content: Mapping[str, Any], extra: Sequence[str] = (), path_of: PathOf = lambda _: None
+) -> EnvironmentRequest:
     """Reads the content of a conda environment file.
 
     Args:
         extra: requirements to add unless the file names the package already.
+        path_of: where a path, or ``file:`` address, of this machine leads; None where packages may not come from there.
 
     Raises:
         InvalidArgument: ``ENVIRONMENT_INVALID``: it cannot be read, or asks by name for what cannot be had.
+            ``CONTROL_CHARACTER``, ``ENVIRONMENT_VARIABLE_INVALID``.
     """
     dependencies = content.get("dependencies") or []
     if isinstance(dependencies, str) or not isinstance(dependencies, Sequence):
@@ -93,7 +100,7 @@ def read_conda_dependencies(content: Mapping[str, Any], extra: Sequence[str] = (
         requirement = _translate(item, name, version, notes)
         if requirement is not None:
             requirements.append(requirement)
-    pip_list = read_pip_list(pip_lines)
+    pip_list = read_pip_list(pip_lines, path_of)
     for served in pip_list.served:
         notes.append(f"{served}: served by LocalAML's own SDK, not installed")
     requirements += pip_list.requirements
@@ -102,7 +109,12 @@ def read_conda_dependencies(content: Mapping[str, Any], extra: Sequence[str] = (
     if content.get("channels"):
         notes.append("channels: not used; packages come from the Python package index")
     return EnvironmentRequest(
-        python, tuple(requirements), pip_list.options, _variables(content.get("variables")), tuple(notes)
+        python,
+        tuple(requirements),
+        pip_list.options,
+        _variables(content.get("variables")),
+        tuple(notes),
+        pip_list.local_files,
     )
 
 
@@ -123,7 +135,11 @@ def _variables(value: Any) -> dict[str, str]:
         return {}
     if not isinstance(value, Mapping):
         raise invalid("'variables' of the conda environment has to be a table of names and values.")
-    return {str(name): str(text) for name, text in value.items()}
+    variables = {check_variable_name(str(name)): str(text) for name, text in value.items()}
+    for name, text in variables.items():
+        if "\0" in text:
+            raise invalid(f"The variable {name[:64]!r} of the conda environment has a NUL character in its value.")
+    return variables
 
 
 def _name_of(requirement: str) -> str:
@@ -148,19 +164,21 @@ def _translate(item: str, name: str, version: str, notes: list[str]) -> str | No
 
 def _match_spec(item: str) -> tuple[str, str]:
     """Canonical name and conda version of a match specification."""
-    text = item.split("#")[0].strip()
+    text = check_line(item).split("#", 1)[0].strip()
     match = _NAME.fullmatch(text)
     if match is None:
         raise invalid(f"{redact(item)!r} in 'dependencies' is not a conda package specification.")
     rest = match[2]
     name = canonicalize_name(match[1])
-    if brackets := _BRACKETS.search(rest):
-        rest = rest[: brackets.start()]
-        keys = dict(re.findall(r"(\w+)\s*=\s*('[^']*'|\"[^\"]*\"|[^,]+)", brackets[1]))
-        if "version" in keys and not rest.strip():
-            rest = " " + keys["version"].strip("'\" ")
+    if "[" in rest and rest.endswith("]"):
+        rest, _, inside = rest[:-1].partition("[")
+        version = _bracket_keys(inside).get("version", "")
+        if version and not rest.strip():
+            rest = f" {version}"
     # "numpy >= 1.15, <2" and "numpy>=1.15,<2" are the same.
-    rest = re.sub(r"\s*(,|\||[=<>!~]+)\s*", r"\1", rest)
+    parts = _OPERATORS.split(rest)
+    parts = [part.lstrip() if number else part for number, part in enumerate(parts)]
+    rest = "".join([*(part.rstrip() for part in parts[:-1]), parts[-1]])
     words = rest.split()
     if rest[:1] not in ("", " ", "\t", "=", "<", ">", "!", "~") or len(words) > 2:
         raise invalid(f"{redact(item)!r} in 'dependencies' is not a conda package specification.")
@@ -171,6 +189,24 @@ def _match_spec(item: str) -> tuple[str, str]:
     elif version and version[0] not in "=<>!~" and "*" not in version and "," not in version:
         version = f"=={version}"
     return name, "" if version.strip("=*") == "" else version
+
+
+def _bracket_keys(text: str) -> dict[str, str]:
+    """``version='>=1,<2', build=x`` as a table; commas inside quotes part nothing."""
+    keys: dict[str, str] = {}
+    while text:
+        name, equals, text = text.partition("=")
+        if not equals:
+            break
+        text = text.lstrip()
+        quote = text[:1]
+        if quote in ("'", '"'):
+            value, _, text = text[1:].partition(quote)
+            _, _, text = text.partition(",")
+        else:
+            value, _, text = text.partition(",")
+        keys[name.strip()] = value.strip()
+    return keys
 
 
 def _specifier(item: str, version: str) -> SpecifierSet:

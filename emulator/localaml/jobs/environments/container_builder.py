@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from localaml.jobs.environments.contract import PreparedEnvironment
 from localaml.jobs.environments.interpreters import Interpreter
 from localaml.jobs.environments.open_mpi import OpenMpi
 from localaml.jobs.environments.open_mpi_copy import OLDEST_GLIBC, copy_of_open_mpi
+from localaml.jobs.environments.package_folders import PackageFolders
 from localaml.jobs.environments.virtual_environments import Site, read_request, wish_of
 from localaml.settings import EnvironmentSettings
 
@@ -94,7 +95,13 @@ class ContainerEnvironments:
     async def _of_this_machine(
         self, spec: PythonEnvironmentSpec, plan: ContainerPlan, mpi: bool, log: Log, got: bool
     ) -> PreparedEnvironment:
-        environment = await self._host.prepare(spec, mpi=mpi, log=log)
+        def within(interpreter: Path, open_mpi: OpenMpi | None) -> ContainerUv:
+            # Programs of packages that are built run in a container as well, which sees what jobs see.
+            binds = [bind for bind in plan.binds if not bind.path.is_relative_to(self._cache_dir)]
+            prefix = Path(os.path.realpath(interpreter)).parent.parent
+            return self._uv(plan, interpreter, open_mpi, [*binds, *([] if prefix == Path("/") else [Bind(prefix)])])
+
+        environment = await self._host.prepare(spec, mpi=mpi, log=log, within=within)
         python = Path(os.path.realpath(environment.python))
         folders = [python.parent.parent]
         if spec.user_managed:
@@ -120,18 +127,28 @@ class ContainerEnvironments:
                 f"Packages can be installed into images with the GNU C library, and the image {shown} has another one. "
                 "Use another image, or one that has the packages itself, with user_managed_dependencies.",
             )
-        request = read_request(spec, mpi=open_mpi is not None)
+        folders = PackageFolders(self._settings.allowed_package_folders)
+        request = await asyncio.to_thread(read_request, spec, folders, mpi=open_mpi is not None)
         python, binds = await self._python(request, plan, facts, shown, log)
-        uv = ContainerUv(
-            self._images.helpers,
-            plan.image,
-            self._cache_dir,
-            self._environ,
-            offline=self._settings.offline,
-            binds=binds,
-        )
+        uv = self._uv(plan, python.path, open_mpi, binds)
         site = Site(python, uv, plan.image, facts.libc)
         return await self._host.environments.prepare(request, site, open_mpi, log), binds
+
+    def _uv(
+        self, plan: ContainerPlan, python: Path, open_mpi: OpenMpi | None, binds: Iterable[Bind] = ()
+    ) -> ContainerUv:
+        return ContainerUv(
+            self._images.helpers,
+            plan.image,
+            python,
+            self._cache_dir,
+            self._environ,
+            network=self._images.build_network,
+            offline=self._settings.offline,
+            credentials=self._settings.package_credentials,
+            # Packages that are built against MPI find it.
+            binds=[*binds, *([] if open_mpi is None else [Bind(open_mpi.prefix)])],
+        )
 
     async def _python(
         self, request: EnvironmentRequest, plan: ContainerPlan, facts: ImageFacts, shown: str, log: Log

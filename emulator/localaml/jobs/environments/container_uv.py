@@ -5,16 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from localaml import job_files
 from localaml.compute.docker.helpers import Helper, HelperNotStarted
+from localaml.compute.docker.relay import Relay
 from localaml.compute.runtime import Bind
+from localaml.domain.redaction import without_user_info
 from localaml.errors import FailedPrecondition
 from localaml.jobs.environments.folder_lock import FolderLock
+from localaml.jobs.environments.loopback_indexes import loopback_ports
 from localaml.jobs.environments.uv_output import Log, UvOutput
 from localaml.jobs.environments.uv_tool import UvResult, find_uv, uv_options, uv_variables
 
@@ -22,7 +31,8 @@ if TYPE_CHECKING:
     from localaml.compute.docker.helpers import Helpers
 
 # What of the emulator's own variables concerns uv in an image: where packages come from, and how they are reached.
-_HANDED_ON = re.compile(r"UV_\w+|(?:https?|all|no|ftp)_proxy|NETRC|GIT_SSL_\w+", re.IGNORECASE)
+_HANDED_ON = re.compile(r"UV_\w+|(?:https?|all|no|ftp)_proxy|GIT_SSL_\w+", re.IGNORECASE)
+_REACH = Path(str(resources.files("localaml.compute.docker"))) / "agent" / "reach.py"
 _BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -36,27 +46,39 @@ _SYSTEM = tuple(map(Path, ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/
 class ContainerUv:
     """A `UvPlace` in containers of one image.
 
+    All that it sees of this machine is uv, what the owner's settings name, what the request may take packages from, its
+    own cache, and the folders that it shall write to: programs of packages run there when packages are built.
+
     Args:
-        cache_dir: the emulator's; all that uv writes is in it.
+        python: path of the image's interpreter.
+        cache_dir: the emulator's; uv's cache is in it.
         environ: the emulator's environment variables.
-        binds: what uv's work needs to see beside the cache dir.
+        network: of the engine; see `DockerSettings.build_network`.
+        credentials: whether the user's own credentials for package indexes are handed on.
+        binds: what uv's work needs to see beside that.
     """
 
     def __init__(
         self,
         helpers: Helpers,
         image_id: str,
+        python: Path,
         cache_dir: Path,
         environ: Mapping[str, str],
         *,
+        network: str,
         offline: bool,
+        credentials: bool = False,
         binds: Sequence[Bind] = (),
     ) -> None:
         self._helpers = helpers
         self._image_id = image_id
+        self._python = python
         self._cache_dir = cache_dir
         self._environ = environ
+        self._network = network
         self._offline = offline
+        self._credentials = credentials
         self._binds = tuple(binds)
         # A cache for each image: uv keeps in it what it knows of interpreters by their paths, and what it built.
         self._uv_cache = cache_dir / "uv-images" / image_id.rpartition(":")[2][:16]
@@ -70,6 +92,8 @@ class ContainerUv:
         offline: bool = False,
         lock: FolderLock | None = None,
         reads: Sequence[str] = (),
+        shows: Sequence[Path] = (),
+        writes: Sequence[Path] = (),
     ) -> UvResult:
         """See `UvPlace.run`."""
         self._uv_cache.mkdir(parents=True, exist_ok=True)
@@ -79,56 +103,122 @@ class ContainerUv:
             key = str(lock.path)
             await self._helpers.remove(key)
         uv = find_uv(self._environ.get("PATH", os.defpath))
+        words = [uv, *arguments]
+        binds = [Bind(Path(uv)), *self._binds]
         options = uv_options(self._environ)
-        words = [uv, *arguments, *options]
+        own = self._variables()
+        configuration = await asyncio.to_thread(self._configuration, options)
+        if configuration is not None:
+            words += ["--config-file", str(configuration)]
+        else:
+            words += options
         if offline or self._offline:
             words.append("--offline")
-        own = self._variables()
+        # Not what is in the arguments: they name paths of the image, too, which must not be hidden by this machine's.
+        binds += [Bind(path) for path in local_files([*reads, *own.values()])]
+        binds += [Bind(path) for path in shows]
+        binds += [Bind(path, writable=True) for path in (self._uv_cache, *writes)]
         output = UvOutput(log)
         loop = asyncio.get_running_loop()
 
         def receive(part: bytes) -> None:
             loop.call_soon_threadsafe(output.feed, part)
 
-        # Not in the arguments: they name paths of the image, too, which must not be hidden by this machine's.
-        local = local_files([*options, *reads, *own.values()])
-        shown = [Bind(Path(uv)), *(Bind(path) for path in local), *self._binds, Bind(self._cache_dir, writable=True)]
-        helper = Helper(
-            self._image_id,
-            words,
-            "environment",
-            list({bind.path: bind for bind in shown if not _within(bind, self._cache_dir)}.values()),
-            {**own, **(variables or {})},
-            files_are_ours=True,
-            # What reaches the emulator's package indexes reaches them from here, too.
-            network="host",
-            key=key,
-        )
-        try:
-            code = await self._helpers.run(helper, receive)
-        except HelperNotStarted as error:
-            raise FailedPrecondition(
-                "ENVIRONMENT_BUILD_FAILED",
-                f"uv, which installs packages, does not start in the image ({error}). Use an image with the GNU C "
-                "library of this machine's architecture, or one that has the packages (user_managed_dependencies).",
-            ) from None
+        named = [*reads, *own.values(), *await asyncio.to_thread(_texts, configuration)]
+        async with self._reaching(loopback_ports(named)) as reach:
+            helper = Helper(
+                self._image_id,
+                [*reach.words, *words],
+                "environment",
+                _merged([*binds, *reach.binds]),
+                {**own, **(variables or {})},
+                files_are_ours=True,
+                network=self._network,
+                key=key,
+            )
+            try:
+                code = await self._helpers.run(helper, receive)
+            except HelperNotStarted as error:
+                raise FailedPrecondition(
+                    "ENVIRONMENT_BUILD_FAILED",
+                    f"uv, which installs packages, does not start in the image ({error}). Use an image with the GNU C "
+                    "library of this machine's architecture, or one that has the packages (user_managed_dependencies).",
+                ) from None
         return UvResult(code, output.end())
+
+    @asynccontextmanager
+    async def _reaching(self, ports: Sequence[int]) -> AsyncIterator[_Reach]:
+        """What a helper needs so that these ports of this machine's loopback address are there in the container."""
+        if not ports or self._network in ("host", "none") or self._offline:
+            yield _Reach()
+            return
+        parent = self._cache_dir / "tmp"
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=parent))
+        relay = Relay(ports)
+        try:
+            await relay.open(folder)
+            sockets = [f"{port}={Path(path).name}" for port, path in relay.sockets(str(folder)).items()]
+            words = (str(self._python), "-I", "-S", str(_REACH), str(folder), *sockets, "--")
+            yield _Reach(words, (Bind(_REACH), Bind(folder)))
+        finally:
+            await relay.close()
+            await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
+
+    def _configuration(self, options: Sequence[str]) -> Path | None:
+        """The user's `uv.toml` as the container sees it: a copy, without credentials unless they are handed on."""
+        if options[0] != "--config-file":
+            return None
+        target = self._uv_cache / "uv.toml"
+        try:
+            text = Path(options[1]).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise FailedPrecondition(
+                "ENVIRONMENT_BUILD_FAILED", f"uv's configuration {options[1]} cannot be read: {error}. Correct it."
+            ) from None
+        text = text if self._credentials else without_user_info(text)
+        job_files.write(self._uv_cache, target, text.encode(), mode=0o600)
+        return target
 
     def _variables(self) -> dict[str, str]:
         """uv's own, as on this machine, and certificates that the image need not have."""
-        given = uv_variables(self._environ, self._uv_cache)
+        given = uv_variables(self._environ, self._uv_cache, credentials=self._credentials)
         chosen = {name: value for name, value in given.items() if _HANDED_ON.fullmatch(name) or name == "NO_COLOR"}
         chosen["HOME"] = "/tmp"  # noqa: S108  (of the container, which is gone afterwards)
+        # Its cache and the environment are two mounts, between which there are no hard links.
+        chosen["UV_LINK_MODE"] = "copy"
         bundle = certificates(self._environ)
         if bundle:
             chosen["SSL_CERT_FILE"] = bundle
             # Else the image's own store is asked, which may be empty.
             chosen.pop("UV_SYSTEM_CERTS", None)
             chosen.pop("UV_NATIVE_TLS", None)
-        netrc = Path(self._environ.get("NETRC") or Path(self._environ.get("HOME") or Path.home()) / ".netrc")
-        if netrc.is_file():
-            chosen["NETRC"] = str(netrc)
+        if self._credentials:
+            netrc = Path(self._environ.get("NETRC") or Path(self._environ.get("HOME") or Path.home()) / ".netrc")
+            if netrc.is_file():
+                chosen["NETRC"] = str(netrc)
         return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """Words in front of a helper's command, and what they need to see."""
+
+    words: tuple[str, ...] = ()
+    binds: tuple[Bind, ...] = ()
+
+
+def _texts(configuration: Path | None) -> list[str]:
+    return [] if configuration is None else [configuration.read_text(encoding="utf-8")]
+
+
+def _merged(binds: Iterable[Bind]) -> list[Bind]:
+    """Each path once; what is to be written is mounted after, and so over, what is only to be read."""
+    merged: dict[Path, Bind] = {}
+    for bind in binds:
+        if bind.path not in merged or bind.writable:
+            merged[bind.path] = bind
+    return sorted(merged.values(), key=lambda bind: len(bind.path.parts))
 
 
 def certificates(environ: Mapping[str, str]) -> str:
@@ -163,7 +253,3 @@ def local_files(words: Iterable[str]) -> list[Path]:
 
 def _is_system(path: Path) -> bool:
     return any(path.is_relative_to(folder) for folder in _SYSTEM)
-
-
-def _within(bind: Bind, folder: Path) -> bool:
-    return bind.path != folder and bind.path.is_relative_to(folder)

@@ -10,8 +10,10 @@ import configparser
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from localaml.domain.redaction import without_user_info
 
 _UV_INDEX_VARIABLES = (
     "UV_DEFAULT_INDEX",
@@ -54,6 +56,16 @@ def read_pip_settings(environ: Mapping[str, str]) -> PipSettings:
         tuple(file for file in constraints if "://" in file or Path(file).is_file()),
         _words(values, "trusted-host"),
         values.get("no-index", "").strip().lower() in ("1", "true", "yes", "on"),
+    )
+
+
+def without_credentials(settings: PipSettings) -> PipSettings:
+    """The same sources, without the user names and passwords in their addresses."""
+    return replace(
+        settings,
+        index_url=settings.index_url and without_user_info(settings.index_url),
+        extra_index_urls=tuple(map(without_user_info, settings.extra_index_urls)),
+        find_links=tuple(map(without_user_info, settings.find_links)),
     )
 
 

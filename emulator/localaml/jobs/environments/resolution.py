@@ -7,13 +7,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from localaml.domain.names import check_no_controls
 from localaml.errors import FailedPrecondition
 from localaml.jobs.environments.conda import EnvironmentRequest
 from localaml.jobs.environments.interpreters import Interpreter
 from localaml.jobs.environments.pip_settings import PipSettings
+from localaml.jobs.environments.requirements import IndexOptions
 from localaml.settings import EnvironmentSettings
 
 # Changes when the meaning of what is in the cache changes.
@@ -57,6 +59,7 @@ class Resolution:
         index_lines: options as a requirements file has them. May hold credentials: for files only, never for the
         command line (`ps`
             shows it) or the log.
+        owned_words: words of the owner's settings in which files and folders may be named that uv reads.
         arguments: options of both `uv pip compile` and `uv pip install`.
     """
 
@@ -65,12 +68,18 @@ class Resolution:
     index_lines: tuple[str, ...]
     arguments: tuple[str, ...]
     constraints: tuple[str, ...]
+    owned_words: tuple[str, ...] = field(default=(), repr=False)
 
     def requirements_file(self) -> str:
-        return "\n".join([*self.index_lines, *self.requirements, ""])
+        return _lines([*self.index_lines, *self.requirements])
 
     def pins_file(self, pins: Sequence[str]) -> str:
-        return "\n".join([*self.index_lines, *pins, ""])
+        return _lines([*self.index_lines, *pins])
+
+
+def _lines(lines: Sequence[str]) -> str:
+    """A file that uv reads: an entry is one line of it, whatever is in it."""
+    return "".join(f"{check_no_controls(line, 'a package')}\n" for line in lines)
 
 
 def overrides_file() -> str:
@@ -130,17 +139,26 @@ def make_resolution(
         *filter(None, [platform]),
     ]
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
-    return Resolution(key, request.requirements, tuple(lines), tuple(arguments), tuple(constraints))
+    owned = [pip.index_url or "", *settings.extra_index_urls, *pip.extra_index_urls, *pip.find_links, *constraints]
+    return Resolution(key, request.requirements, tuple(lines), tuple(arguments), tuple(constraints), tuple(owned))
 
 
-def environment_key(python: Interpreter, pins: Iterable[str], image: str = "") -> str:
+def own_sources(options: IndexOptions) -> list[str]:
+    """Where a request itself says that packages come from; empty when it leaves that to the settings."""
+    return [*filter(None, [options.index_url]), *options.extra_index_urls, *options.find_links]
+
+
+def environment_key(python: Interpreter, pins: Iterable[str], image: str = "", sources: Sequence[str] = ()) -> str:
     """Name of the folder of an environment: environments with the same packages are one, whatever was asked for.
 
     Args:
+        sources: see `own_sources`: a package of somebody's own index is no other one's package of that name.
         image: id of the image that it is for; empty for this machine.
     """
     facts = [_FORMAT, str(python.path), python.implementation, python.version, python.platform, sorted(pins)]
     facts += filter(None, [image])
+    if sources:
+        facts.append(list(sources))
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
     return f"py{python.minor[0]}.{python.minor[1]}-{digest}"
 

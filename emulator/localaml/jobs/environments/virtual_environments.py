@@ -14,12 +14,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from localaml import job_files
 from localaml.clock import Clock
 from localaml.domain.job import PythonEnvironmentSpec
 from localaml.domain.redaction import redact
@@ -29,18 +31,24 @@ from localaml.jobs.environments.contract import PreparedEnvironment
 from localaml.jobs.environments.folder_lock import FolderLock
 from localaml.jobs.environments.interpreters import Interpreter
 from localaml.jobs.environments.open_mpi import OpenMpi
-from localaml.jobs.environments.pip_settings import PipSettings, read_pip_settings
+from localaml.jobs.environments.package_folders import PackageFolders, local_paths, with_real_paths
+from localaml.jobs.environments.pip_settings import PipSettings, read_pip_settings, without_credentials
 from localaml.jobs.environments.python_of_day import python_of_day
 from localaml.jobs.environments.resolution import (
     Resolution,
     environment_key,
     make_resolution,
     overrides_file,
+    own_sources,
     read_pins,
 )
 from localaml.jobs.environments.uv_tool import UvPlace, UvResult
 from localaml.settings import EnvironmentSettings
 
+# Of pins; what is longer is no list of them.
+_LONGEST_ANSWER = 16 * 1024 * 1024
+# How uv says that an index does not let it in.
+_REFUSED = re.compile(r"\b(?:401|403)\b")
 MARKER = "localaml-complete.json"
 Log = Callable[[str], None]
 
@@ -95,7 +103,9 @@ class VirtualEnvironments:
         )
         build = _Build(self, request, site, resolution, open_mpi, log)
         pins = await build.pins()
-        folder = self.cache_dir / "environments" / environment_key(python, pins, site.image)
+        folder = (
+            self.cache_dir / "environments" / environment_key(python, pins, site.image, own_sources(request.options))
+        )
         built = False
         if not is_complete(folder, elsewhere=bool(site.image)):
             async with FolderLock(self.cache_dir / "locks" / folder.name) as lock:
@@ -109,16 +119,27 @@ class VirtualEnvironments:
 
     async def _pip_settings(self) -> PipSettings:
         if self._pip is None:
-            self._pip = await asyncio.to_thread(read_pip_settings, self._environ)
+            found = await asyncio.to_thread(read_pip_settings, self._environ)
+            self._pip = found if self.settings.package_credentials else without_credentials(found)
         return self._pip
 
 
-def read_request(spec: PythonEnvironmentSpec, *, mpi: bool) -> EnvironmentRequest:
-    """What a spec asks for; with mpi4py for MPI, unless it is named. Raises InvalidArgument ``ENVIRONMENT_INVALID``."""
+def read_request(spec: PythonEnvironmentSpec, folders: PackageFolders, *, mpi: bool) -> EnvironmentRequest:
+    """What a spec asks for; with mpi4py for MPI, unless it is named.
+
+    Long lists take their time: call it in a thread.
+
+    Args:
+        folders: which folders of this machine packages may come from.
+
+    Raises:
+        InvalidArgument: ``ENVIRONMENT_INVALID``, ``CONTROL_CHARACTER``, ``ENVIRONMENT_VARIABLE_INVALID``.
+        InvalidArgument or PermissionDenied: ``PACKAGE_FOLDER_NOT_ALLOWED``.
+    """
     extra = list(spec.extra_pip_packages)
     if mpi and not any(word.startswith("mpi4py") for word in extra):
         extra.append("mpi4py")
-    return read_conda_dependencies(spec.conda_dependencies, extra)
+    return with_real_paths(read_conda_dependencies(spec.conda_dependencies, extra, folders.path), folders)
 
 
 def wish_of(request: EnvironmentRequest, settings: EnvironmentSettings) -> PythonWish:
@@ -163,9 +184,11 @@ class _Build:
         self._cache_dir = owner.cache_dir
         self._clock = owner.clock
         self._offline = owner.settings.offline
+        self._credentials = owner.settings.package_credentials
         self._request = request
         self._python = site.python
         self._resolution = resolution
+        self._local_paths = local_paths(request)
         self._log = log
         # A source distribution of mpi4py finds its compiler by this.
         self._variables: dict[str, str] = {}
@@ -197,7 +220,7 @@ class _Build:
                 *[word for path in self._resolution.constraints for word in ("--constraints", path)],
                 *self._resolution.arguments,
             ]
-            result = await self._run(arguments, self._log, lock)
+            result = await self._run(arguments, self._log, lock, [scratch.folder])
             if result.exit_code != 0:
                 raise self._failure("The packages could not be resolved", result)
             pins = "\n".join(read_pins(scratch.read("pins.txt"))) + "\n"
@@ -222,9 +245,10 @@ class _Build:
         self._log(f"The environment is ready after {self._clock.monotonic() - started:.1f} seconds.")
 
     async def _install(self, folder: Path, pins: Sequence[str], lock: FolderLock) -> None:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Made here: in a container it is all that is seen of the folder of environments.
+        folder.mkdir(parents=True, exist_ok=True)
         arguments = ["venv", "--no-project", "--quiet", "--python", str(self._python.path), str(folder)]
-        result = await self._run(arguments, self._log, lock)
+        result = await self._run(arguments, self._log, lock, [folder])
         if result.exit_code != 0:
             raise self._failure("The virtual environment could not be made", result)
         if not pins:
@@ -237,23 +261,28 @@ class _Build:
                 *self._resolution.arguments,
             ]
             # What uv has in its cache needs no index: an index that is slow or gone is no obstacle to a frozen spec.
-            result = await self._run(arguments, self._log if self._offline else _silent, lock, offline=True)
+            writes = [scratch.folder, folder]
+            result = await self._run(arguments, self._log if self._offline else _silent, lock, writes, offline=True)
             if result.exit_code == 0:
                 for line in () if self._offline else result.lines:
                     self._log(line)
             elif not self._offline:
-                result = await self._run(arguments, self._log, lock)
+                result = await self._run(arguments, self._log, lock, writes)
         if result.exit_code != 0:
             raise self._failure("The packages could not be installed", result)
 
-    async def _run(self, arguments: Sequence[str], log: Log, lock: FolderLock, *, offline: bool = False) -> UvResult:
+    async def _run(
+        self, arguments: Sequence[str], log: Log, lock: FolderLock, writes: Sequence[Path], *, offline: bool = False
+    ) -> UvResult:
         return await self._site.uv.run(
             arguments,
             log,
             variables=self._variables,
             offline=offline,
             lock=lock,
-            reads=[*self._resolution.index_lines, *self._resolution.constraints],
+            reads=self._resolution.owned_words,
+            shows=self._local_paths,
+            writes=writes,
         )
 
     def _introduce(self) -> None:
@@ -273,6 +302,11 @@ class _Build:
         hint = ""
         if self._offline:
             hint = " The emulator is offline (setting LOCALAML_OFFLINE): only what was installed before can be had."
+        elif not self._credentials and _REFUSED.search(result.reason):
+            hint = (
+                " Your own credentials for package indexes (.netrc, settings of pip and uv) are handed on only with "
+                "the setting LOCALAML_PACKAGE_CREDENTIALS."
+            )
         return FailedPrecondition("ENVIRONMENT_BUILD_FAILED", f"{what}: {result.reason}{hint}")
 
 
@@ -281,31 +315,32 @@ class _Scratch:
 
     def __init__(self, cache_dir: Path) -> None:
         self._parent = cache_dir / "tmp"
-        self._folder = Path()
+        self.folder = Path()
 
     def __enter__(self) -> _Scratch:
         self._parent.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(dir=self._parent))
+        self.folder = Path(tempfile.mkdtemp(dir=self._parent))
         return self
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def path(self, name: str) -> str:
-        return str(self._folder / name)
+        return str(self.folder / name)
 
     def write(self, name: str, text: str) -> str:
-        (self._folder / name).write_text(text, encoding="utf-8")
+        job_files.write(self.folder, self.folder / name, text.encode(), mode=0o600)
         return self.path(name)
 
     def read(self, name: str) -> str:
-        return (self._folder / name).read_text(encoding="utf-8")
+        """A file that uv wrote, or a program of a package in its place: no link is followed."""
+        return job_files.read(self.folder, self.folder / name, _LONGEST_ANSWER).data.decode(errors="replace")
 
     def publish(self, name: str, text: str, target: Path) -> None:
         """Makes a file appear under its name complete or not at all."""
         self.write(name, text)
         target.parent.mkdir(parents=True, exist_ok=True)
-        (self._folder / name).replace(target)
+        (self.folder / name).replace(target)
 
 
 def _silent(line: str) -> None:
@@ -313,9 +348,7 @@ def _silent(line: str) -> None:
 
 
 def _write_marker(folder: Path, facts: Mapping[str, object]) -> None:
-    partial = folder / f"{MARKER}.partial"
-    partial.write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    partial.replace(folder / MARKER)
+    job_files.write(folder, folder / MARKER, json.dumps(facts, indent=1).encode())
 
 
 def _read(file: Path) -> str | None:
