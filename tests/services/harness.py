@@ -30,7 +30,7 @@ from localaml.services.rpc import Caller, snake_case
 from localaml.services.sealing import SecretSealer
 from localaml.services.sweep_definition import StoredSweeps
 from localaml.services.tokens import UrlSigner
-from localaml.settings import Settings
+from localaml.settings import EnvironmentSettings, Settings
 from localaml.storage.memory import MemoryStore
 from localaml.store import Store
 from localaml_proto.v1 import compute_pb2, run_definition_pb2, run_pb2, snapshot_pb2, workspace_pb2
@@ -45,13 +45,19 @@ SCRIPT = b"print('hello')\n"
 class Emulated:
     """An emulator without transports. `call` and `stream` are the rpcs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environments: EnvironmentSettings | None = None) -> None:
         self.paths = StatePaths(folder)
         self.store = Store.open(self.paths.metadata)
         self.objects = MemoryStore()
         self.runtime = FakeRuntime()
         self.environments = FakeEnvironments()
-        self.settings = Settings(folder, folder / "cache", cancel_grace_seconds=0.1, snapshot_file_limit=20)
+        self.settings = Settings(
+            folder,
+            folder / "cache",
+            cancel_grace_seconds=0.1,
+            snapshot_file_limit=20,
+            environments=environments or EnvironmentSettings(),
+        )
         clock = RealClock()
         tools = JobTools(
             store=self.store,
@@ -198,9 +204,9 @@ _START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 @asynccontextmanager
-async def emulated(folder: Path) -> AsyncGenerator[Emulated, None]:
+async def emulated(folder: Path, environments: EnvironmentSettings | None = None) -> AsyncGenerator[Emulated, None]:
     """A started one, with the workspace of `WORKSPACE`."""
-    emulator = Emulated(folder)
+    emulator = Emulated(folder, environments)
     await emulator.orchestrator.start()
     await emulator.workspace()
     try:

@@ -25,9 +25,13 @@ def parse_duration(text: str) -> float:
     """Seconds of ``90``, ``31m``, ``1h30m``, ``2d``. Raises CliError (exit code 2) for anything else."""
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
-    if not re.fullmatch(rf"({_PART.pattern})+", text):
+    seconds, position = 0.0, 0
+    while part := _PART.match(text, position):
+        seconds += float(part[1]) * _UNITS[part[2]]
+        position = part.end()
+    if not position or position < len(text):
         raise CliError(f"{text!r} is no duration: write 90 (seconds), 31m, 1h30m or 2d.", exit_code=2)
-    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    return seconds
 
 
 @app.command()

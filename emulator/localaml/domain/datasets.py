@@ -142,41 +142,72 @@ def _web(url: str) -> Any:
 def pattern_of(path: str) -> re.Pattern[str]:
     """Paths that a pattern means. `**` stands for any number of folders, at the end for everything below.
 
+    Where a wildcard is followed by something else, the first place where that fits is as good as any later one. So
+    nothing is ever tried twice (the groups below are what `(?>...)` is in Python 3.11), and no pattern takes long.
+
     Raises InvalidArgument ``DATASET_INVALID``.
     """
     parts = path.split("/")
-    expression = ""
-    for number, part in enumerate(parts):
-        last = number == len(parts) - 1
+    once = _Once()
+    runs: list[list[str]] = [[]]
+    for part in parts[:-1]:
         if part == "**":
-            expression += ".+" if last else "(?:[^/]+/)*"
+            runs.append([])
         else:
-            expression += _part(part, path) + ("" if last else "/")
+            runs[-1].append(_part(part, path, once) + "/")
+    runs[-1].append(".+" if parts[-1] == "**" else _part(parts[-1], path, once))
+    first, *others = ("".join(run) for run in runs)
+    expression = first
+    for number, run in enumerate(others):
+        last = number == len(others) - 1
+        expression += f"(?:[^/]+/)*{run}" if last and run != ".+" else once.first_fit("(?:[^/]+/)*?", run)
     return re.compile(expression, re.DOTALL)
 
 
-def _part(part: str, path: str) -> str:
-    expression, position = "", 0
+class _Once:
+    """Makes groups that are not tried again, each with a name of its own."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def first_fit(self, skipped: str, wanted: str) -> str:
+        """`wanted` at the first place where it fits, after what is skipped as little as possible."""
+        if not wanted:
+            return ""
+        self._count += 1
+        return f"(?=(?P<g{self._count}>{skipped}{wanted}))(?P=g{self._count})"
+
+
+def _part(part: str, path: str, once: _Once) -> str:
+    """A name with wildcards, without the `/` that follows it."""
+    pieces, position = [""], 0
     while position < len(part):
         character = part[position]
         position += 1
         if character == "*":
             # Two stars inside a name mean what one means.
-            if not expression.endswith("[^/]*"):
-                expression += "[^/]*"
+            if pieces[-1] or len(pieces) == 1:
+                pieces.append("")
         elif character == "?":
-            expression += "[^/]"
+            pieces[-1] += "[^/]"
         elif character == "[":
             end = part.find("]", position + 2 if part[position : position + 1] in ("!", "^") else position + 1)
             if end < 0:
                 raise InvalidArgument("DATASET_INVALID", f"The pattern {path[:200]!r} has a '[' without its ']'.")
-            inside = part[position:end]
-            negated = inside[0] in "!^"
-            inside = re.sub(r"([\\\[\]^&~|])", r"\\\1", inside[1:] if negated else inside)
-            expression += f"(?!/)[{'^' if negated else ''}{inside}]"
+            pieces[-1] += _class(part[position:end], path)
             position = end + 1
         else:
-            expression += re.escape(character)
+            pieces[-1] += re.escape(character)
+    if len(pieces) == 1:
+        return pieces[0]
+    between = "".join(once.first_fit("[^/]*?", piece) for piece in pieces[1:-1])
+    return f"{pieces[0]}{between}[^/]*{pieces[-1]}"
+
+
+def _class(inside: str, path: str) -> str:
+    negated = inside[0] in "!^"
+    inside = re.sub(r"([\\\[\]^&~|])", r"\\\1", inside[1:] if negated else inside)
+    expression = f"(?!/)[{'^' if negated else ''}{inside}]"
     try:
         re.compile(expression)
     except re.error as error:

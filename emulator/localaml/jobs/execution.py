@@ -29,6 +29,7 @@ from localaml.jobs.environments.contract import PreparedEnvironment
 from localaml.jobs.job_tools import JobTools
 from localaml.jobs.launch_plans import bare_plan, launch_plan
 from localaml.jobs.layout import lay_out_snapshot
+from localaml.jobs.preparing import counted
 from localaml.jobs.run_folders import RunFolder
 from localaml.jobs.run_log import ControlLog, error_with_log_tail
 from localaml.jobs.targets import LOCAL_TARGET
@@ -166,7 +167,9 @@ class JobExecution:
             self._log.line(lack)
             run = self._warn_of_gpus(run, lack)
         await self._unless_stopped(tools.hooks.before_environment(run))
-        environment = await self._unless_stopped(self._prepare_environment())
+        turns = tools.preparation_turns
+        preparing = counted(tools.book, self.key, turns, self._prepare_environment)
+        environment = await self._unless_stopped(preparing)
         run = tools.book.advance(self.key, RunEvent.LAUNCH, "environment ready")
         tools.hooks.reached("environment-ready", run)
         await self._unless_stopped(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ class JobTools:
         reserve: room for the emulator's own records.
         job_sdk: folder with the `azureml` package for jobs.
         base_environment: the emulator's own environment variables.
+        preparation_turns: see `preparing.counted`.
         hooks: told how far runs and nodes are, before they go on.
     """
 
@@ -53,6 +55,7 @@ class JobTools:
     machine_clock: Clock = field(default_factory=RealClock)
     images: set[tuple[str, Path]] = field(default_factory=set)
     hooks: JobHooks = field(default_factory=JobHooks)
+    preparation_turns: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 def run_label(key: RunKey) -> str:

@@ -1,5 +1,4 @@
-"""Brings runs and clusters together: takes submits and cancels, queues, performs what is placed, and finds all
-of it again after a restart."""
+"""Brings runs and clusters together: submits and cancels, queues, what is placed, and all of it after a restart."""
 
 from __future__ import annotations
 
@@ -26,6 +25,7 @@ from localaml.jobs.identifiers import Identifiers
 from localaml.jobs.job_tools import JobTools, run_label
 from localaml.jobs.live_logs import LiveLogs
 from localaml.jobs.node_folders import remove_empty_folder, remove_forgotten_folders
+from localaml.jobs.preparing import spec_to_resume
 from localaml.jobs.quota_keeper import QuotaKeeper
 from localaml.jobs.remove_tree import remove_tree
 from localaml.jobs.run_folders import RunFolders
@@ -366,13 +366,16 @@ class Orchestrator:
         if run.is_sweep:
             self.sweeps.keep(run.key)
             return
-        spec = self._spec_of(run)
+        spec = spec_to_resume(run, self._spec_of)
         local = run.target == LOCAL_TARGET
         control = self._local_control(run) if local else self._clusters.get(ClusterKey(run.workspace_id, run.target))
         if control is None:
-            text = f"The compute target {run.target!r} does not exist any more."
+            spec = ErrorInfo("COMPUTE_TARGET_NOT_FOUND", f"The compute target {run.target!r} does not exist any more.")
+        if control is None or isinstance(spec, ErrorInfo):
+            assert isinstance(spec, ErrorInfo)
             event = RunEvent.END_CANCELED if run.state is RunState.CANCEL_REQUESTED else RunEvent.FAIL
-            self._tools.book.advance(run.key, event, text, error=ErrorInfo("COMPUTE_TARGET_NOT_FOUND", text))
+            self._after_run(self._tools.book.advance(run.key, event, spec.message, error=spec))
+            self._folders.remove(run.key)
             return
         if run.state in WAITING:
             position = self._tools.store.runs.row_number(run.key)

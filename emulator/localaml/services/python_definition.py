@@ -69,9 +69,12 @@ def _check_conda(conda: Mapping[str, Any]) -> None:
         raise bad("'dependencies' is not a list")
     for item in dependencies:
         if isinstance(item, str):
+            check_no_controls(item.strip(), "a package")
             continue
         packages = item.get("pip") if isinstance(item, dict) and set(item) == {"pip"} else None
         if packages is None and isinstance(item, dict) and set(item) == {"pip"}:
             continue
         if not isinstance(packages, list) or not all(isinstance(package, str) for package in packages):
             raise bad(f"{str(item)[:100]!r} is neither a package nor a 'pip' list of packages")
+        for package in packages:
+            check_no_controls(package.strip(), "a package")

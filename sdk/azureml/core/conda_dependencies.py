@@ -112,7 +112,8 @@ class CondaDependencies:
         """The Python version that is asked for, or None."""
         for entry in self._conda_entries():
             if package_key(entry) == "python":
-                return re.sub(r"^\s*(?:[^:]*::)?python\s*=*\s*", "", entry) or None
+                wanted = entry.split("::", 1)[-1].strip()
+                return wanted[len("python") :].lstrip().lstrip("=").lstrip() or None
         return None
 
     def as_dict(self) -> Dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 _FROM = re.compile(
     r"^(?P<head>[ \t]*FROM(?:[ \t]+--\S+)*[ \t]+)(?P<image>[^\s#\\]\S*)"
-    r"[ \t]*(?:[ \t]AS[ \t]+(?P<stage>\S+))?[ \t]*$",
+    r"(?:[ \t]+AS[ \t]+(?P<stage>\S+))?[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 _ARG = re.compile(r"^[ \t]*ARG[ \t]+([A-Za-z_]\w*)=(\"[^\"\n]*\"|'[^'\n]*'|\S*)", re.IGNORECASE | re.MULTILINE)
