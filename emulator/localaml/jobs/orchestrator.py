@@ -43,8 +43,7 @@ class Orchestrator:
 
     Attributes:
         logs: where the logs of runs that go on are.
-        disturbances: what can be done to nodes and runs from outside.
-        quotas: how many cores clusters may have.
+        disturbances: what can be done to nodes and runs from outside; quotas: how many cores clusters may have.
         sweeps: the runs whose work is to start others.
 
     Args:
@@ -371,12 +370,12 @@ class Orchestrator:
         control = self._local_control(run) if local else self._clusters.get(ClusterKey(run.workspace_id, run.target))
         if control is None:
             spec = ErrorInfo("COMPUTE_TARGET_NOT_FOUND", f"The compute target {run.target!r} does not exist any more.")
-        if control is None or isinstance(spec, ErrorInfo):
-            assert isinstance(spec, ErrorInfo)
+        if isinstance(spec, ErrorInfo):
             event = RunEvent.END_CANCELED if run.state is RunState.CANCEL_REQUESTED else RunEvent.FAIL
             self._after_run(self._tools.book.advance(run.key, event, spec.message, error=spec))
             self._folders.remove(run.key)
             return
+        assert control is not None
         if run.state in WAITING:
             position = self._tools.store.runs.row_number(run.key)
             control.enqueue(run.run_id, spec.node_count, run.created_at, position=position)
