@@ -14,8 +14,8 @@ from tests.jobs.test_environments import make_slow_sdist
 from tests.support.emulator_process import EmulatorProcess
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(240)
-PATIENCE = 60.0
+pytestmark = pytest.mark.timeout(900)
+PATIENCE = 180.0
 
 
 class Scene:

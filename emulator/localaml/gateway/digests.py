@@ -14,7 +14,7 @@ import re
 from localaml.gateway.messages import FileBody
 
 _BUFFER = 1024 * 1024
-_WANTED = re.compile(r"(?:^|,)\s*sha-256\s*=\s*(?:[1-9]|10)\s*(?:,|$)", re.ASCII)
+_WANTED = re.compile(r"(?<![^,])\s*sha-256\s*=\s*(?:[1-9]|10)\s*(?:,|$)", re.ASCII)
 
 
 def wants_digest(header: str | None) -> bool:

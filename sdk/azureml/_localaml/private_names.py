@@ -6,7 +6,7 @@ import re
 import sys
 from typing import Any
 
-_PRIVATE = re.compile(r"azureml(\.\w+)*?\._\w+(\.\w+)*")
+_PRIVATE = re.compile(r"azureml(\.[^\W_]\w*)*\._\w+(\.\w+)*")
 _INSTEAD = (
     # The import system asks for the outer package first.
     ("azureml._vendor", "Install what it has copies of (azure-storage-blob, ruamel.yaml, ...), and import that."),

@@ -6,7 +6,7 @@ import os
 import re
 from typing import Dict, List, Sequence, Tuple
 
-_NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^\]]*\])?\s*(.*)$")
+_NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^\]]*\])?\s*(.*)", re.DOTALL)
 _MAX_DEPTH = 10
 
 
@@ -32,10 +32,10 @@ def _read(path: str, depth: int) -> List[str]:
         raise UserErrorException("The pip requirements file {} cannot be read: {}.".format(path, error)) from None
     found: List[str] = []
     for line in text.replace("\\\n", " ").splitlines():
-        line = re.sub(r"(^|\s)#.*$", "", line).strip()
+        line = re.sub(r"(?<!\S)#.*", "", line).strip()
         if not line:
             continue
-        match = re.match(r"^(?:-r|--requirement)[\s=]*(.+)$", line)
+        match = re.match(r"(?:-r|--requirement)[\s=]*(.+)", line, re.DOTALL)
         if match:
             found.extend(_read(os.path.join(os.path.dirname(path), match.group(1).strip()), depth + 1))
         else:

@@ -15,7 +15,7 @@ _FROM = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _ARG = re.compile(r"^[ \t]*ARG[ \t]+([A-Za-z_]\w*)=(\"[^\"\n]*\"|'[^'\n]*'|\S*)", re.IGNORECASE | re.MULTILINE)
-_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::-([^}]*))?\}|([A-Za-z_]\w*))")
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::-([^${}]*))?\}|([A-Za-z_]\w*))")
 
 
 def base_images(text: str) -> list[str]:

@@ -34,7 +34,7 @@ _NO_NETWORK = re.compile(
     r"|server misbehaving|failed to establish a new connection|client\.timeout|connection reset|: eof$",
     re.IGNORECASE,
 )
-_NOT_THERE = re.compile(r"manifest unknown|manifest for .* not found|name unknown|no such image", re.IGNORECASE)
+_NOT_THERE = re.compile(r"manifest unknown|manifest for \S+ not found|name unknown|no such image", re.IGNORECASE)
 _NOT_ALLOWED = re.compile(
     r"unauthorized|authentication required|access denied|access to the resource is denied|denied:|forbidden"
     r"|incorrect username or password|no basic auth credentials",

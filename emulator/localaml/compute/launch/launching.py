@@ -28,7 +28,7 @@ _SHELLS_OWN = frozenset(
 )
 
 # What processes leave in the control folder.
-_RECORD = re.compile(r"exit|pid|failed_first|.*_.*\.exit|rank_.*\.pid", re.DOTALL)
+_RECORD = re.compile(r"exit|pid|failed_first|[^_]*_.*\.exit|rank_.*\.pid", re.DOTALL)
 
 # The folders that we make there are ours alone (mode 0700) and have names of their own.
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108

@@ -14,7 +14,7 @@ from azureml.train.estimator._distribution import Backends
 from azureml.train.estimator._mml_base_estimator import MMLBaseEstimator
 
 _LOGGER = logging.getLogger("azureml.train.estimator")
-_IMPORTS_HOROVOD = re.compile(r"^\s*(?:import|from)\s+horovod\b", re.MULTILINE)
+_IMPORTS_HOROVOD = re.compile(r"^[ \t]*(?:import|from)[ \t]+horovod\b", re.MULTILINE)
 
 
 class _FrameworkBaseEstimator(MMLBaseEstimator):
