@@ -25,7 +25,9 @@ _numbers = itertools.count(1)
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
     """An emulator with its own state dir, on free ports; one for all tests of the session that do not kill theirs."""
     folder = tmp_path_factory.mktemp("emulator")
-    with EmulatorProcess(folder / "state", folder / "cache") as running:
+    # Packages of tests lie in their own folders.
+    allowed = {"allowed_package_folders": [str(tmp_path_factory.getbasetemp())]}
+    with EmulatorProcess(folder / "state", folder / "cache", environments=allowed) as running:
         yield running
 
 

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from localaml.domain.dockerfile_rules import check_dockerfile
 from localaml.domain.job import ContainerSpec, RegistryCredentials
 from localaml.domain.models import Run, RunKey
 from localaml.domain.names import check_no_controls
@@ -35,12 +36,13 @@ def container_spec(definition: run_definition_pb2.RunDefinition, password: str =
     Args:
         password: of the image's registry, where the definition does not have it any more.
 
-    Raises InvalidArgument ``SHM_SIZE_INVALID``, ``IMAGE_INVALID``, ``CONTROL_CHARACTER``.
+    Raises InvalidArgument ``SHM_SIZE_INVALID``, ``IMAGE_INVALID``, ``DOCKERFILE_INVALID``, ``CONTROL_CHARACTER``.
     """
     section = definition.environment.docker
     image = section.base_image.strip()
     if any(character.isspace() or not character.isprintable() for character in image):
         raise InvalidArgument("IMAGE_INVALID", f"base_image {image[:64]!r} is not the name of an image.")
+    check_dockerfile(section.base_dockerfile)
     return ContainerSpec(
         image="" if section.base_dockerfile else image,
         dockerfile=section.base_dockerfile,

@@ -20,6 +20,7 @@ from localaml.compute.docker.image_transfer import build, pull
 from localaml.compute.docker.registry_secrets import credentials_for
 from localaml.compute.docker.shared_work import SharedWork
 from localaml.compute.runtime import Bind, ContainerPlan
+from localaml.domain.dockerfile_rules import check_triggers
 from localaml.domain.job import ContainerSpec, RegistryCredentials
 from localaml.errors import FailedPrecondition, NotFound
 from localaml.settings import DockerSettings
@@ -44,6 +45,7 @@ class _Image:
     image_id: str
     environment: Mapping[str, str]
     host_filesystem: bool
+    triggers: tuple[str, ...] = ()
 
 
 class Images:
@@ -180,7 +182,9 @@ class Images:
         substitutes = {}
         for name in base_images(dockerfile):
             # All of them are had before the build: with the definition's credentials, and with errors of their own.
-            substitutes[name] = (await self._had(name, registry, log)).image_id
+            image = await self._had(name, registry, log)
+            check_triggers(image.triggers, name)
+            substitutes[name] = image.image_id
         text = on_other_images(dockerfile, substitutes)
         tag = f"{_OWN}run-definition:{hashlib.sha256(text.encode()).hexdigest()[:24]}"
         # The engine knows better than we what of it is still good.
@@ -201,7 +205,10 @@ class Images:
         pairs = (str(pair).partition("=") for pair in config.get("Env") or ())
         labels = config.get("Labels") or {}
         return _Image(
-            str(found["Id"]), {name: value for name, _, value in pairs}, labels.get(HOST_FILESYSTEM_LABEL) == "true"
+            str(found["Id"]),
+            {name: value for name, _, value in pairs},
+            labels.get(HOST_FILESYSTEM_LABEL) == "true",
+            tuple(map(str, config.get("OnBuild") or ())),
         )
 
     # -- what it is -------------------------------------------------------------------------------------------------
