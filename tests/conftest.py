@@ -25,9 +25,11 @@ _numbers = itertools.count(1)
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
     """An emulator with its own state dir, on free ports; one for all tests of the session that do not kill theirs."""
     folder = tmp_path_factory.mktemp("emulator")
-    # Packages of tests lie in their own folders.
+    # Packages of tests lie in their own folders, and their files of the web on this machine.
     allowed = {"allowed_package_folders": [str(tmp_path_factory.getbasetemp())]}
-    with EmulatorProcess(folder / "state", folder / "cache", environments=allowed) as running:
+    with EmulatorProcess(
+        folder / "state", folder / "cache", environments=allowed, allowed_web_hosts=["127.0.0.1"]
+    ) as running:
         yield running
 
 

@@ -148,5 +148,7 @@ class Settings:
     latency: LatencySettings = field(default_factory=LatencySettings)
     environments: EnvironmentSettings = field(default_factory=EnvironmentSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    # Servers of this machine (names, addresses) that datasets of the web may name: a job can make such a dataset.
+    allowed_web_hosts: tuple[str, ...] = ()
     compute: str = "process"
     docker: DockerSettings = field(default_factory=DockerSettings)

@@ -124,6 +124,11 @@ class Configuration(BaseSettings):
         description="Whether jobs' environments are made with your credentials for package indexes: `.netrc`, and "
         "those in settings of pip and uv. Packages can read them when they are built.",
     )
+    allowed_web_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Servers of this machine, by names or addresses, that datasets of the web may name, separated by "
+        "blanks. Jobs can make such datasets.",
+    )
     cloud: Literal["disk", "moto", "localstack", "s3", "azurite", "azure"] = Field(
         "disk", description="Where data, artifacts and snapshots are kept (`docs/storage.md`)."
     )
@@ -183,7 +188,7 @@ class Configuration(BaseSettings):
             raise ValueError("it must be a size such as 512m or 2g")
         return value
 
-    @field_validator("extra_index_urls", mode="before")
+    @field_validator("extra_index_urls", "allowed_web_hosts", mode="before")
     @classmethod
     def _split_blanks(cls, value: Any) -> Any:
         return tuple(value.split()) if isinstance(value, str) else value

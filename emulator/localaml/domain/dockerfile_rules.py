@@ -44,6 +44,6 @@ def _refused(what: str) -> InvalidArgument:
     return InvalidArgument(
         "DOCKERFILE_INVALID",
         f"{what} has an instruction ADD. Images are built without files of this machine, and an address would be "
-        "fetched by the engine itself, from this machine's own network: fetch it in a RUN instruction (curl, wget, pip), "
-        "which runs in a container.",
+        "fetched by the engine itself, from this machine's own network: fetch it in a RUN instruction (curl, wget, "
+        "pip), which runs in a container.",
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,18 +74,25 @@ def dataset_of(wanted: DatasetInput, store: Store, workspace_id: str) -> Asset:
 
 
 async def prepare_datasets(
-    spec: JobSpec, store: Store, objects: ObjectStore, workspace_id: str, paths: RunPaths
+    spec: JobSpec,
+    store: Store,
+    objects: ObjectStore,
+    workspace_id: str,
+    paths: RunPaths,
+    web_hosts: Collection[str] = (),
 ) -> PreparedDatasets:
     """Makes the datasets of a run available on its node.
 
     Args:
         paths: where nobody but us can write.
+        web_hosts: servers of this machine that files of the web may come from.
 
     Raises:
         NotFound: ``DATASET_NOT_FOUND``, ``DATASTORE_NOT_FOUND``, ``DATA_NOT_FOUND``.
         InvalidArgument: ``INVALID_PATH``, ``PATH_ON_COMPUTE_NOT_ALLOWED``.
         FailedPrecondition: ``DATASTORE_NOT_SUPPORTED``, ``PATH_ON_COMPUTE_TAKEN``.
         Unavailable: ``URL_NOT_REACHABLE``: a file of the web cannot be fetched.
+        PermissionDenied: ``WEB_HOST_NOT_ALLOWED``.
         ResourceExhausted: ``DISK_FULL``.
     """
     variables: dict[str, str] = {}
@@ -98,7 +105,7 @@ async def prepare_datasets(
             definition = definition_from_json(asset.payload)
             files = await dataset_files(definition, store, objects, workspace_id)
             place = path_on_compute(each.path_on_compute, paths.datasets / each.name, f"Input {each.name!r}", paths)
-            await _lay_out(each, files, place, objects, paths, notes)
+            await _lay_out(each, files, place, objects, paths, notes, web_hosts)
             # A path without wildcards may name a folder, with one file in it.
             single = definition.is_single_file and len(files) == 1 and _names(files[0], definition.sources[0].path)
             value = str(place / files[0].path if single else place)
@@ -119,6 +126,7 @@ async def _lay_out(
     objects: ObjectStore,
     paths: RunPaths,
     notes: list[str],
+    web_hosts: Collection[str],
 ) -> None:
     read_only = wanted.mode is DatasetMode.MOUNT
     await asyncio.to_thread(_begin, wanted, place, paths, read_only)
@@ -133,7 +141,7 @@ async def _lay_out(
             if not await asyncio.to_thread(_make_room, target, wanted, paths.root):
                 kept += 1
                 continue
-            await (_fetch(file.url, target) if file.url else objects.get_file(file.key, target))
+            await (_fetch(file.url, target, web_hosts) if file.url else objects.get_file(file.key, target))
             if read_only:
                 target.chmod(0o444)
 
@@ -203,8 +211,8 @@ def _not_inside(wanted: DatasetInput, paths: RunPaths) -> InvalidArgument:
     )
 
 
-async def _fetch(url: str, target: Path) -> None:
+async def _fetch(url: str, target: Path, web_hosts: Collection[str]) -> None:
     # Here, and not above: the libraries of HTTP and mail cost each start of the emulator 20 ms, and few runs need them.
     from localaml.jobs.web_files import fetch_url
 
-    await fetch_url(url, target)
+    await fetch_url(url, target, web_hosts)

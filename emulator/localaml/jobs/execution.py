@@ -188,7 +188,9 @@ class JobExecution:
             )
         )
         self._datasets = await self._unless_stopped(
-            prepare_datasets(spec, tools.store, tools.objects, run.workspace_id, prepared)
+            prepare_datasets(
+                spec, tools.store, tools.objects, run.workspace_id, prepared, tools.settings.allowed_web_hosts
+            )
         )
         await self._hand_over()
         plan = launch_plan(

@@ -182,9 +182,9 @@ class Images:
         substitutes = {}
         for name in base_images(dockerfile):
             # All of them are had before the build: with the definition's credentials, and with errors of their own.
-            image = await self._had(name, registry, log)
-            check_triggers(image.triggers, name)
-            substitutes[name] = image.image_id
+            base = await self._had(name, registry, log)
+            check_triggers(base.triggers, name)
+            substitutes[name] = base.image_id
         text = on_other_images(dockerfile, substitutes)
         tag = f"{_OWN}run-definition:{hashlib.sha256(text.encode()).hexdigest()[:24]}"
         # The engine knows better than we what of it is still good.
