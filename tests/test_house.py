@@ -92,9 +92,9 @@ def test_no_registry_is_named() -> None:
     assert not named
 
 
-def test_the_sdk_is_python_3_7() -> None:
-    """Training environments of the time are Python 3.7: every file of the SDK must compile there."""
-    python = need_python("3.7")
+def test_the_sdk_is_python_3_6() -> None:
+    """Training environments of the time are Python 3.6: every file of the SDK must compile there."""
+    python = need_python("3.6")
     program = (
         "import sys\n"
         "for name in sys.stdin.read().split('\\0'):\n"

@@ -1,6 +1,6 @@
 """The import names and signatures of the Azure Machine Learning SDK v1, talking to a LocalAML emulator.
 
-Needs nothing but the standard library of Python 3.7 or later. Importing a package loads none of its parts: names are
+Needs nothing but the standard library of Python 3.6 or later. Importing a package loads none of its parts: names are
 looked up when they are first used (PEP 562).
 """
 
@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from azureml._localaml.lazy import ask_module
 from azureml._localaml.private_names import install
 
 install()
+
+ask_module(__name__)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Jobs and clients on Python 3.7 with nothing installed: SDK and job side work with the standard library alone."""
+"""Jobs and clients on Python 3.6 and 3.7 with nothing installed: the standard library is enough for the SDK."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.old_pythons import need_python
 
 CLIENT = """
 import sys
-assert sys.version_info[:2] == (3, 7), sys.version
+assert sys.version_info[:2] == (3, int(sys.argv[3])), sys.version
 from azureml.core import Experiment, Workspace
 from azureml.train.estimator import Estimator
 ws = Workspace.get(sys.argv[1], subscription_id="tests", resource_group="group")
@@ -43,9 +43,15 @@ print("trained on", sys.version.split()[0])
 """
 
 
+@pytest.fixture(params=["3.6", "3.7"])
+def version(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
+
+
 @pytest.fixture
-def python37() -> str:
-    return need_python("3.7")
+def python(version: str) -> str:
+    return need_python(version)
 
 
 @pytest.fixture
@@ -56,23 +62,23 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_job_on_python_37_logs(workspace: Any, source: Path, python37: str) -> None:
+def test_a_job_on_old_python_logs(workspace: Any, source: Path, python: str, version: str) -> None:
     from azureml.core import Experiment, ScriptRunConfig
     from azureml.core.runconfig import RunConfiguration
 
     settings = RunConfiguration()
     settings.environment.python.user_managed_dependencies = True
-    settings.environment.python.interpreter_path = python37
+    settings.environment.python.interpreter_path = python
     settings.target = "local"
     run = Experiment(workspace, "old").submit(ScriptRunConfig(str(source), script="train.py", run_config=settings))
     run.wait_for_completion()
     assert run.get_metrics() == {"loss": [0.5, 0.25], "version": 3}
-    assert run.get_tags()["minor"] == "7"
+    assert run.get_tags()["minor"] == version[2:]
     assert "outputs/model.txt" in run.get_file_names()
 
 
-def test_a_client_on_python_37_does_the_main_job(
-    workspace: Any, source: Path, python37: str, connected: EmulatorProcess, tmp_path: Path
+def test_a_client_on_old_python_does_the_main_job(
+    workspace: Any, source: Path, python: str, version: str, connected: EmulatorProcess, tmp_path: Path
 ) -> None:
     sdk = Path(__file__).parents[2] / "sdk"
     environment = {
@@ -82,7 +88,18 @@ def test_a_client_on_python_37_does_the_main_job(
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     done = subprocess.run(
-        [python37, "-W", "error", "-c", CLIENT, workspace.name, str(source)],
+        [
+            python,
+            "-W",
+            "error",
+            "-W",
+            "ignore::PendingDeprecationWarning",
+            "-c",
+            CLIENT,
+            workspace.name,
+            str(source),
+            version[2:],
+        ],
         env=environment,
         capture_output=True,
         text=True,

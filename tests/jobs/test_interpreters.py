@@ -104,13 +104,18 @@ async def test_commands_of_user_managed_environments(environ: dict[str, str], tm
 
 @pytest.mark.parametrize(
     ("day", "good", "bad"),
-    [("2018-09-01", "3.7.1", "3.8.0"), ("2019-12-31", "3.7.16", "3.8.1"), ("2022-01-01", "3.9.1", "3.10.0")],
+    [
+        ("2018-12-04", "3.6.15", "3.7.1"),
+        ("2019-06-01", "3.7.1", "3.8.0"),
+        ("2019-12-31", "3.7.16", "3.8.1"),
+        ("2022-01-01", "3.9.1", "3.10.0"),
+    ],
 )
 def test_packages_of_a_past_day_get_a_python_of_that_day(day: str, good: str, bad: str) -> None:
     wish = python_of_day(day)
     assert wish.fits(good)
     assert not wish.fits(bad)
-    assert not wish.fits("3.6.15"), "the SDK does not run on it"
+    assert not wish.fits("3.5.9"), "the SDK does not run on it"
 
 
 def test_no_python_is_wished_for_a_day_that_no_release_was_too_new_for() -> None:

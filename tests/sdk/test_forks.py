@@ -162,7 +162,7 @@ def first_line(process: subprocess.Popen[str]) -> str:
     return line or f"nothing: it hangs, or failed with {process.wait()}"
 
 
-@pytest.mark.parametrize("version", ["this", "3.7"])
+@pytest.mark.parametrize("version", ["this", "3.6", "3.7"])
 @pytest.mark.parametrize("fork", FORKS)
 def test_a_fork_in_the_middle_of_a_call(server: FakeServer, metrics: Metrics, fork: str, version: str) -> None:
     python = sys.executable if version == "this" else need_python(version)
@@ -240,7 +240,7 @@ def go_on(server: FakeServer) -> Iterator[threading.Event]:
     event.set()
 
 
-@pytest.mark.parametrize("version", ["this", "3.7"])
+@pytest.mark.parametrize("version", ["this", "3.6", "3.7"])
 @pytest.mark.parametrize("call", CALLS)
 def test_what_a_child_closes_goes_on_in_its_parent(
     server: FakeServer, go_on: threading.Event, call: str, version: str
@@ -252,7 +252,7 @@ def test_what_a_child_closes_goes_on_in_its_parent(
     assert finish(process) == f"{CALLS[call].result}\n"
 
 
-@pytest.mark.parametrize("version", ["this", "3.7"])
+@pytest.mark.parametrize("version", ["this", "3.6", "3.7"])
 @pytest.mark.parametrize("call", CALLS)
 def test_a_process_may_end_while_a_thread_is_in_a_call(
     server: FakeServer, go_on: threading.Event, call: str, version: str

@@ -109,7 +109,7 @@ print(sys.version_info[:2], len(list_source_files(".")))
 """
 
 
-VERSIONS = [".".join(map(str, sys.version_info[:2])), "3.7", "3.8"]
+VERSIONS = [".".join(map(str, sys.version_info[:2])), "3.6", "3.7", "3.8"]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

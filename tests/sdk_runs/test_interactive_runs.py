@@ -169,8 +169,9 @@ class TestOffline:
             ):
                 assert hasattr(run, name), f"an offline run must have {name}"
 
-    def test_on_python_3_7(self) -> None:
-        python = need_python("3.7")
+    @pytest.mark.parametrize("version", ["3.6", "3.7"])
+    def test_on_old_pythons(self, version: str) -> None:
+        python = need_python(version)
         done = subprocess.run(
             [python, "-c", "from azureml.core.run import Run; Run.get_context().log('a', 1)"],
             env={"PYTHONPATH": str(SDK)},

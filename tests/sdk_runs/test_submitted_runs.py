@@ -194,14 +194,15 @@ def test_children_made_and_submitted_in_the_job(submit: Submit) -> None:
     assert len(list(run.experiment.get_runs(include_children=True))) == 4
 
 
-def test_python_3_7_with_nothing_installed(submit: Submit) -> None:
-    python = need_python("3.7")
+@pytest.mark.parametrize("version", ["3.6", "3.7"])
+def test_old_pythons_with_nothing_installed(submit: Submit, version: str) -> None:
+    python = need_python(version)
     run = submit(
         "import sys\n"
         "from azureml.core.run import Run\n"
         "from azureml.core import Experiment, Workspace, ScriptRunConfig\n"
         "from azureml.train.estimator import Estimator\n"
-        "assert sys.version_info[:2] == (3, 7)\n"
+        f"assert sys.version_info[:2] == (3, {version[2:]})\n"
         "run = Run.get_context()\n"
         "run.log('loss', 0.5)\n"
         "run.log_table('t', {'a': [1, 2]})\n"

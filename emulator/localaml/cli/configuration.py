@@ -104,7 +104,7 @@ class Configuration(BaseSettings):
         None,
         pattern=r"^\d{4}-\d{2}-\d{2}(T\S+)?$",
         description="ISO date: for jobs' environments, packages uploaded later do not exist, and an environment that "
-        "names no Python gets one of that time (3.7 or newer).",
+        "names no Python gets one of that time (3.6 or newer).",
     )
     extra_index_urls: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Further package indexes for jobs' environments, separated by blanks."

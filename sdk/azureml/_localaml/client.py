@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, Tuple, Type
 
 from azureml._localaml.endpoint import EmulatorNotFound, Endpoint, find_endpoint, in_job, not_reachable
 from azureml._localaml.errors import ConnectionFailed, ServiceError, sdk_exception
+from azureml._localaml.forks import in_child_after_fork
 from azureml._localaml.transport import JsonObject, Stream, Transport
 
 if TYPE_CHECKING:
@@ -300,8 +301,7 @@ def _finder(source: str) -> Callable[[bool], Endpoint]:
 
 
 _clients = _Clients()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_clients.after_fork)
+in_child_after_fork(_clients.after_fork)
 
 
 def get_client(**_: Any) -> Client:

@@ -7,6 +7,7 @@ want to log a metric. Control calls have `plain_http`.
 from __future__ import annotations
 
 import http.client
+import sys
 from typing import Any
 
 from azureml._localaml.connection_pool import Address, ConnectionPool, split_address
@@ -21,4 +22,6 @@ BLOCK_SIZE = 1 << 20
 
 def new_connection(address: Address, timeout: Any) -> http.client.HTTPConnection:
     """A connection that is opened at its first request. The environment's proxies are not asked: it is this machine."""
+    if sys.version_info < (3, 7):  # noqa: UP036  # ruff knows nothing older; blocks are of 8 KiB there
+        return http.client.HTTPConnection(address[0], address[1], timeout=timeout)
     return http.client.HTTPConnection(address[0], address[1], timeout=timeout, blocksize=BLOCK_SIZE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from types import ModuleType
 from typing import Any, Callable, FrozenSet, List, Mapping, Tuple
 
 
@@ -33,4 +34,23 @@ def lazy_names(
     def names_of_package() -> List[str]:
         return sorted(set(vars(sys.modules[package])) | set(names))
 
+    ask_module(package)
     return get, names_of_package
+
+
+def ask_module(package: str) -> None:
+    """Makes Python ask a module's own `__getattr__` and `__dir__`; from 3.7 on it does so by itself."""
+    if sys.version_info < (3, 7):  # noqa: UP036  # ruff knows nothing older
+        sys.modules[package].__class__ = _AskedModule
+
+
+class _AskedModule(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        get = vars(self).get("__getattr__")
+        if get is None:
+            raise AttributeError("module {!r} has no attribute {!r}".format(self.__name__, name))
+        return get(name)
+
+    def __dir__(self) -> List[str]:
+        names = vars(self).get("__dir__")
+        return sorted(vars(self)) if names is None else names()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from azureml._localaml.lazy import ask_module
+
+ask_module(__name__)
+
 
 def __getattr__(name: str) -> Any:
     # With Azure's SDK, `import azureml.core` loads these; projects set SNAPSHOT_MAX_SIZE_BYTES without an import.

@@ -23,6 +23,7 @@ import time
 from collections import deque
 from typing import Any, Deque, Dict, List, NamedTuple, Optional, Tuple
 
+from azureml._localaml.forks import in_child_after_fork
 from azureml._run_impl.metric_values import PLAIN_TYPES, encode_scalar
 from azureml._run_impl.transient import may_pass
 
@@ -358,8 +359,7 @@ class _Writers:
 
 
 _writers = _Writers()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_writers.after_fork)
+in_child_after_fork(_writers.after_fork)
 
 
 def metrics_writer(client: Any, run_name: str) -> MetricsWriter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from localaml.jobs.environments.conda import EnvironmentRequest
 from localaml.jobs.environments.contract import PreparedEnvironment
 from localaml.jobs.environments.interpreters import Interpreter, Interpreters
 from localaml.jobs.environments.open_mpi import OpenMpi, find_open_mpi
+from localaml.jobs.environments.open_mpi_names import system_folders, with_older_names
 from localaml.jobs.environments.package_folders import PackageFolders
 from localaml.jobs.environments.uv_tool import Uv, UvPlace
 from localaml.jobs.environments.virtual_environments import (
@@ -51,7 +53,7 @@ class UvEnvironmentBuilder:
     ) -> None:
         self._settings = settings
         self._environ = dict(os.environ if environ is None else environ)
-        folder = cache_dir.absolute()
+        self._cache_dir = folder = cache_dir.absolute()
         self._uv = Uv(folder / "uv", self._environ, offline=settings.offline, credentials=settings.package_credentials)
         self._interpreters = Interpreters(settings.python_interpreters, self._environ)
         self._open_mpi: OpenMpi | None = None
@@ -121,7 +123,9 @@ class UvEnvironmentBuilder:
         found = await self.open_mpi()
         if found.warning:
             log(f"warning: {found.warning}")
-        return found
+        if sys.platform != "linux":
+            return found
+        return await asyncio.to_thread(with_older_names, self._cache_dir, found, system_folders())
 
     async def _find_python(self, request: EnvironmentRequest, log: Log) -> Interpreter:
         if request.python.text:

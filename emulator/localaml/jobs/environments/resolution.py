@@ -49,6 +49,15 @@ _SERVED = (
     "azureml-widgets",
 )
 
+# Packages that are not of the day that is asked for, when it lies before the first of two days, but of the second.
+_NOT_OF_THE_DAY = {
+    # Source distributions are built by setuptools 40.8 or newer, also older ones; later it lost what they may use.
+    "setuptools": ("2019-03-01", "2021-09-01"),
+    "wheel": ("2019-03-01", "2021-09-01"),
+    # It is built against our Open MPI 4.1, which the versions before 3.0.1 do not know.
+    "mpi4py": ("2022-12-01", "2022-12-01"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
@@ -124,6 +133,8 @@ def make_resolution(
     arguments += _each("--allow-insecure-host", [*options.trusted_hosts, *pip.trusted_hosts])
     if settings.exclude_newer:
         arguments += ["--exclude-newer", settings.exclude_newer]
+        newer = {name: day for name, (until, day) in _NOT_OF_THE_DAY.items() if settings.exclude_newer < until}
+        arguments += _each("--exclude-newer-package", [f"{name}={day}" for name, day in newer.items()])
     constraints = [*pip.constraints]
     if settings.constraints_file is not None:
         constraints.append(str(settings.constraints_file))
