@@ -4,8 +4,6 @@ Needs nothing but the standard library of Python 3.6 or later. Importing a packa
 looked up when they are first used (PEP 562).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from azureml._localaml.lazy import ask_module

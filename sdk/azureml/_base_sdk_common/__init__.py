@@ -1,7 +1,5 @@
 """What projects import of Azure's inner package of this name."""
 
-from __future__ import annotations
-
 import uuid
 
 __version__ = VERSION = "1.61.0"

@@ -1,7 +1,5 @@
 """What a client calls itself. Projects add their own name; it is kept for `get_user_agent`, and sent nowhere."""
 
-from __future__ import annotations
-
 from typing import List, Optional
 
 from azureml._base_sdk_common import __version__

@@ -1,7 +1,5 @@
 """The base class of all exceptions of this SDK."""
 
-from __future__ import annotations
-
 import json
 from typing import Any, Dict, List, Mapping, Optional
 

@@ -1,7 +1,5 @@
 """Facts as HTML, for the `_repr_html_` of a project's own classes."""
 
-from __future__ import annotations
-
 from html import escape
 from typing import Any, Mapping, Optional
 

@@ -1,7 +1,5 @@
 """Single requests of the plane of bytes, each made once: who asks (`transfer`) repeats what may be repeated."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib
@@ -51,11 +49,11 @@ class ByteRequests:
     Raises (all methods): ConnectionFailed, ServiceError, OSError of the file here, and what `moved` raises.
     """
 
-    def __init__(self, client: Client, connections: ConnectionPool) -> None:
+    def __init__(self, client: "Client", connections: ConnectionPool) -> None:
         self._client = client
         self._pool = connections
 
-    def put(self, url: str, stream: IO[bytes], size: int, moved: Optional[Moved] = None) -> None:
+    def put(self, url: str, stream: IO[bytes], size: int, moved: "Optional[Moved]" = None) -> None:
         """Sends `size` bytes of a stream."""
         connection, path = self._open(url)
         try:
@@ -93,7 +91,7 @@ class ByteRequests:
         if not 200 <= response.status < 300:
             raise transfer_error(response.status, body, response.getheader("Retry-After"))
 
-    def get(self, url: str, file: Any, state: Received, moved: Optional[Moved] = None) -> int:
+    def get(self, url: str, file: Any, state: "Received", moved: "Optional[Moved]" = None) -> int:
         """Writes the object to an unbuffered file, from where `state` says that it stands; returns its size."""
         connection, path = self._open(url)
         headers = {"Accept-Encoding": "identity"}
@@ -170,7 +168,7 @@ class ByteRequests:
         length = response.getheader("Content-Length")
         return None if length is None else int(length)
 
-    def digest(self, url: str, offset: int, count: int) -> Optional[RangeDigest]:
+    def digest(self, url: str, offset: int, count: int) -> "Optional[RangeDigest]":
         """The emulator's digest of a range; None when there is nothing there, or it tells none (an older one)."""
         headers = {
             "Range": "bytes={}-{}".format(offset, offset + count - 1),

@@ -1,7 +1,5 @@
 """Between files and sockets, a mebibyte at a time."""
 
-from __future__ import annotations
-
 import os
 import socket
 import stat

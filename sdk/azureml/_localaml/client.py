@@ -6,8 +6,6 @@ with client.stream("RunService", "WatchRun", {"name": name}) as runs: ...
 client.transfer.upload_file(url, path)
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import threading
@@ -55,7 +53,7 @@ class Client:
         return self._endpoint
 
     @property
-    def transfer(self) -> Transfer:
+    def transfer(self) -> "Transfer":
         """Uploads and downloads over signed URLs."""
         from azureml._localaml.connection_pool import ConnectionPool
         from azureml._localaml.connections import new_connection
@@ -109,7 +107,7 @@ class Client:
                 return
             page["pageToken"] = token
 
-    def retrying(self, action: Callable[[], _T]) -> _T:
+    def retrying(self, action: "Callable[[], _T]") -> "_T":
         """Does something until it works or the time for it is over: again after a lost connection, and after an error
         that may pass (unavailable, throttled, for transfers also a server error), when the emulator said it may.
         """
@@ -179,7 +177,7 @@ class Client:
         if for_bytes is not None:
             for_bytes.close()
 
-    def _own_connections(self) -> _Connections:
+    def _own_connections(self) -> "_Connections":
         own = self._connections
         if own.process_id != os.getpid():
             # In one step: several threads of the child may come here at once, none of which may meet the parent's.
@@ -205,7 +203,7 @@ class _Connections:
             used here, nor closed (grpcio's threads do not exist in this process), nor waited for: so they are kept.
     """
 
-    def __init__(self, parents: Optional[_Connections]) -> None:
+    def __init__(self, parents: "Optional[_Connections]") -> None:
         self.parents = parents
         self.process_id = os.getpid()
         self.lock = threading.RLock()
@@ -267,7 +265,7 @@ class _Clients:
         self._clients: weakref.WeakValueDictionary[Tuple[str, str, int], Client] = weakref.WeakValueDictionary()
         self._last: Optional[Client] = None
 
-    def get(self) -> Client:
+    def get(self) -> "Client":
         try:
             endpoint = find_endpoint()
         except EmulatorNotFound as error:
@@ -304,7 +302,7 @@ _clients = _Clients()
 in_child_after_fork(_clients.after_fork)
 
 
-def get_client(**_: Any) -> Client:
+def get_client(**_: Any) -> "Client":
     """The client of the emulator that the environment names; the same object as long as it names the same one.
 
     Raises:

@@ -4,8 +4,6 @@ Sizes and times alone do not say that: archives and build tools give many files 
 rewritten often keeps its size.
 """
 
-from __future__ import annotations
-
 import hashlib
 from typing import IO, Callable, NamedTuple, Optional
 
@@ -36,7 +34,7 @@ class Match(NamedTuple):
     stored: Optional[bytes] = None
 
 
-def match(ask: Ask, file: IO[bytes], size: int, whole: bool) -> Match:
+def match(ask: "Ask", file: IO[bytes], size: int, whole: bool) -> "Match":
     """Compares the first `size` bytes of a file with an object, block by block up to the first one that differs.
 
     Args:

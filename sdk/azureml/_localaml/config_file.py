@@ -5,8 +5,6 @@ of `.azureml`, `aml_config` and none, and in it each file name, from the start f
 counts.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -55,7 +53,7 @@ def find_config(path: Optional[str] = None, file_name: Optional[str] = None) -> 
     )
 
 
-def read_config(path: str) -> WorkspaceConfig:
+def read_config(path: str) -> "WorkspaceConfig":
     """Reads a config file: the keys subscription_id, resource_group and workspace_name, or `Scope`.
 
     Raises:
@@ -82,7 +80,7 @@ def read_config(path: str) -> WorkspaceConfig:
     )
 
 
-def write_config(config: WorkspaceConfig, path: Optional[str] = None, file_name: Optional[str] = None) -> str:
+def write_config(config: "WorkspaceConfig", path: Optional[str] = None, file_name: Optional[str] = None) -> str:
     """Writes `<path>/.azureml/<file_name>` and returns its path.
 
     Raises:

@@ -1,7 +1,5 @@
 """Connections that are kept alive, one per thread and address, whatever they speak."""
 
-from __future__ import annotations
-
 import os
 import re
 import socket
@@ -15,7 +13,7 @@ Address = Tuple[str, int]
 _PLAIN_ADDRESS = re.compile(r"http://([A-Za-z0-9.-]+):([0-9]{1,5})/?\Z")
 
 
-def split_address(url: str) -> Address:
+def split_address(url: str) -> "Address":
     """Host and port of an `http://` address. Raises ValueError for any other scheme."""
     plain = _PLAIN_ADDRESS.match(url)
     if plain is not None and int(plain.group(2)) < 65536:
@@ -85,13 +83,13 @@ class ConnectionPool:
             is not open), `timeout` and `close()`, as `http.client.HTTPConnection` has.
     """
 
-    def __init__(self, owner: object, new_connection: Callable[[Address, float], Any]) -> None:
+    def __init__(self, owner: object, new_connection: "Callable[[Address, float], Any]") -> None:
         self._new_connection = new_connection
         self._local = threading.local()
         self._all: weakref.WeakSet[_Held] = weakref.WeakSet()
         weakref.finalize(owner, self.close).atexit = False
 
-    def get(self, address: Address, timeout: float) -> Any:
+    def get(self, address: "Address", timeout: float) -> Any:
         """This thread's connection, with `timeout` seconds for each wait on it."""
         held: Optional[_Held] = getattr(self._local, "held", None)
         if held is None:

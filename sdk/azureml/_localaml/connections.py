@@ -4,8 +4,6 @@ Not imported before one is needed: `http.client` loads TLS and the library of ma
 want to log a metric. Control calls have `plain_http`.
 """
 
-from __future__ import annotations
-
 import http.client
 import sys
 from typing import Any

@@ -4,8 +4,6 @@ LocalAML keeps all of it. So the category is one that Python shows to those who 
 `python -W default`), not to those who run what has always run.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import warnings

@@ -5,8 +5,6 @@ the default state dir. In a job also `LOCALAML_ENDPOINT_FILE`: a restarted emula
 file is read again when the connection is refused.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys
@@ -51,7 +49,7 @@ def default_state_dir() -> str:
     return os.path.join(os.environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share"), "localaml")
 
 
-def find_endpoint(use_file: bool = False) -> Endpoint:
+def find_endpoint(use_file: bool = False) -> "Endpoint":
     """Finds the emulator's addresses and the token.
 
     Args:
@@ -83,7 +81,7 @@ def find_endpoint(use_file: bool = False) -> Endpoint:
     return Endpoint(found["http_address"].rstrip("/"), found.get("grpc_address", ""), _token(found), file)
 
 
-def not_reachable(endpoint: Endpoint, cause: object) -> str:
+def not_reachable(endpoint: "Endpoint", cause: object) -> str:
     """The one text for an emulator that is named but does not answer."""
     return "The LocalAML emulator at {} (from {}) does not answer: {}. {}".format(
         endpoint.http_address, endpoint.source, cause, _HOW_TO_START

@@ -7,8 +7,6 @@
 attributes `reason`, `grpc_code` and `metadata`.
 """
 
-from __future__ import annotations
-
 import json
 from binascii import a2b_base64
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
@@ -75,7 +73,7 @@ class ConnectionFailed(Exception):
     progressed = False
 
 
-def transfer_error(status: int, body: bytes, retry_after: Optional[str] = None) -> ServiceError:
+def transfer_error(status: int, body: bytes, retry_after: Optional[str] = None) -> "ServiceError":
     """As `connect_error`, for a transfer of bytes: one whose status may pass can simply be made again."""
     error = connect_error(status, body, retry_after)
     error.may_repeat = error.may_repeat or status in _PASSING
@@ -90,7 +88,7 @@ def _seconds(text: Optional[str]) -> Optional[float]:
     return seconds if seconds is not None and 0 <= seconds < float("inf") else None
 
 
-def connect_error(status: int, body: bytes, retry_after: Optional[str] = None) -> ServiceError:
+def connect_error(status: int, body: bytes, retry_after: Optional[str] = None) -> "ServiceError":
     """Reads the Connect protocol's JSON error (https://connectrpc.com/docs/protocol#error-end-stream).
 
     Args:
@@ -105,7 +103,7 @@ def connect_error(status: int, body: bytes, retry_after: Optional[str] = None) -
     return error
 
 
-def _connect_error(status: int, body: bytes) -> ServiceError:
+def _connect_error(status: int, body: bytes) -> "ServiceError":
     code = _HTTP_CODES.get(status, "INTERNAL" if status >= 500 else "UNKNOWN")
     try:
         answer = json.loads(body.decode("utf-8"))
@@ -117,7 +115,7 @@ def _connect_error(status: int, body: bytes) -> ServiceError:
     return ServiceError(code, "The emulator answered with HTTP status {}. {}".format(status, text).strip())
 
 
-def connect_error_object(answer: Mapping[str, Any], default_code: str = "UNKNOWN") -> ServiceError:
+def connect_error_object(answer: Mapping[str, Any], default_code: str = "UNKNOWN") -> "ServiceError":
     """Reads an error that is decoded already: of a unary answer or of the end of a stream."""
     code = str(answer.get("code") or default_code).upper()
     if code == "CANCELED":
@@ -202,7 +200,7 @@ _BY_REASON = (
 _SERVICE_CODES = ("INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "DATA_LOSS")
 
 
-def sdk_exception(error: ServiceError) -> AzureMLException:
+def sdk_exception(error: "ServiceError") -> "AzureMLException":
     """The exception of `azureml.exceptions` that stands for an error of the emulator."""
     import azureml.exceptions as exceptions
 
@@ -221,7 +219,7 @@ def sdk_exception(error: ServiceError) -> AzureMLException:
     return annotate(exception, error)
 
 
-def annotate(exception: AzureMLException, error: ServiceError) -> AzureMLException:
+def annotate(exception: "AzureMLException", error: "ServiceError") -> "AzureMLException":
     """Keeps the facts of the emulator's error on the SDK's exception."""
     exception.reason = error.reason
     exception.grpc_code = error.grpc_code

@@ -1,7 +1,5 @@
 """What has to be made new in a process that forks."""
 
-from __future__ import annotations
-
 import os
 from typing import Callable
 

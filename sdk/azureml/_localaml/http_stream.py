@@ -1,7 +1,5 @@
 """Streams of messages over HTTP, as the Connect protocol frames them."""
 
-from __future__ import annotations
-
 import json
 import os
 import socket

@@ -4,8 +4,6 @@ The language is that of https://git-scm.com/docs/gitignore: the last pattern tha
 file below an excluded folder cannot be taken back. As in Azure only the file at the root of the source folder counts.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from typing import List, NamedTuple, Optional, Pattern, Tuple
@@ -28,7 +26,7 @@ class IgnoreRules:
         self._rules = [rule for rule in map(_parse, lines) if rule is not None]
 
     @classmethod
-    def of_folder(cls, folder: str) -> IgnoreRules:
+    def of_folder(cls, folder: str) -> "IgnoreRules":
         """The rules for a source folder: of `.amlignore` when there is one, else of `.gitignore`, else none."""
         for name in IGNORE_FILES:
             path = os.path.join(folder, name)
@@ -51,7 +49,7 @@ class IgnoreRules:
         return False
 
 
-def _parse(line: str) -> Optional[_Rule]:
+def _parse(line: str) -> "Optional[_Rule]":
     line = _strip_end(line[:-1] if line.endswith("\r") else line)
     if not line or line.startswith("#"):
         return None

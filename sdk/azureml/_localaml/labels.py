@@ -3,8 +3,6 @@
 Maps of the protocol hold text alone. So None travels as a text that nobody writes.
 """
 
-from __future__ import annotations
-
 from typing import Any, Dict, Mapping, Optional
 
 _NO_VALUE = "\0"

@@ -1,7 +1,5 @@
 """Packages whose names are loaded when they are first used (PEP 562), so that `import azureml.core` stays light."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 from types import ModuleType

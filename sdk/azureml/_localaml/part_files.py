@@ -4,8 +4,6 @@ A download that can go on in another process has to find again what this one lea
 from the target, and whoever writes to it holds a lock on it. All others get a name of their own.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import stat

@@ -1,7 +1,5 @@
 """Paths as text: whoever takes a path takes `pathlib.Path`, too."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

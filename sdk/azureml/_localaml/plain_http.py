@@ -7,8 +7,6 @@ Nothing here has a lock. `io.BufferedReader` has one and holds it as long as it 
 leaves its child with a reader that cannot even be closed, and Python aborts a process that ends meanwhile.
 """
 
-from __future__ import annotations
-
 import socket
 from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
@@ -49,7 +47,7 @@ class PlainConnection:
         self.sock: Optional[socket.socket] = None
         self._reader: Optional[_Reader] = None
 
-    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> "Answer":
         """Sends a body, returns what comes back. After any exception the caller has to `close` the connection.
 
         Raises:
@@ -84,7 +82,7 @@ class PlainConnection:
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = _Reader(self.sock)
 
-    def _read_answer(self, reader: _Reader) -> Answer:
+    def _read_answer(self, reader: "_Reader") -> "Answer":
         status = 100
         while 100 <= status < 200:  # interim answers come before the one that counts
             status, version = _status(reader.line())
@@ -176,7 +174,7 @@ def _status(line: str) -> Tuple[int, str]:
     return int(number), version
 
 
-def _headers(reader: _Reader) -> Dict[str, str]:
+def _headers(reader: "_Reader") -> Dict[str, str]:
     headers: Dict[str, str] = {}
     for _ in range(_MAX_HEADERS):
         line = reader.line()
@@ -187,7 +185,7 @@ def _headers(reader: _Reader) -> Dict[str, str]:
     raise Garbled("too many headers")
 
 
-def _chunks(reader: _Reader) -> bytes:
+def _chunks(reader: "_Reader") -> bytes:
     parts: List[bytes] = []
     while True:
         size = _number(reader.line().partition(";")[0].strip(), 16)

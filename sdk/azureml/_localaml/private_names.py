@@ -1,7 +1,5 @@
 """Private modules of Azure's SDK that LocalAML lacks: an import of one says so, and what to use instead."""
 
-from __future__ import annotations
-
 import re
 import sys
 from typing import Any

@@ -5,8 +5,6 @@ bytes have come goes to standard error, per file and for all together: on a term
 a line now and then, for transfers that take longer than that.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys
@@ -160,7 +158,7 @@ class Display:
 
 
 class _Batch(Watcher):
-    def __init__(self, display: Display, names: List[str], sizes: List[int]) -> None:
+    def __init__(self, display: "Display", names: List[str], sizes: List[int]) -> None:
         self._display = display
         self._names = names
         self._sizes = sizes

@@ -1,7 +1,5 @@
 """Packing a source folder: a list of files with their SHA-256; only contents that the emulator lacks travel."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import os
@@ -79,7 +77,7 @@ def _create(client: Client, workspace_name: str, source_directory: str) -> str:
     raise SnapshotException("The emulator still lacks files of {} after sending them.".format(source_directory))
 
 
-def list_source_files(source_directory: str) -> List[SourceFile]:
+def list_source_files(source_directory: str) -> "List[SourceFile]":
     """The files of a source folder that travel, by path.
 
     Raises:
@@ -107,7 +105,7 @@ def _limit(name: str, usual: int) -> int:
     return int(min(value, sys.maxsize))
 
 
-def _check_limits(root: str, files: List[SourceFile]) -> None:
+def _check_limits(root: str, files: "List[SourceFile]") -> None:
     max_bytes, max_files = _limit("SNAPSHOT_MAX_SIZE_BYTES", MAX_BYTES), _limit("SNAPSHOT_MAX_FILES", MAX_FILES)
     total = sum(file.size for file in files)
     advice = (
@@ -143,10 +141,10 @@ class _Walk:
         self._real_root = os.path.realpath(root)
         self._rules = IgnoreRules.of_folder(root)
 
-    def files(self) -> Iterator[SourceFile]:
+    def files(self) -> "Iterator[SourceFile]":
         return self._folder("", self._root, {self._real_root})
 
-    def _folder(self, prefix: str, folder: str, above: Set[str]) -> Iterator[SourceFile]:
+    def _folder(self, prefix: str, folder: str, above: Set[str]) -> "Iterator[SourceFile]":
         try:
             with os.scandir(folder) as scan:
                 entries = sorted(scan, key=lambda entry: entry.name)
@@ -192,7 +190,7 @@ class _Walk:
         return True
 
 
-def _source_file(path: str, source: str, status: os.stat_result) -> SourceFile:
+def _source_file(path: str, source: str, status: os.stat_result) -> "SourceFile":
     return SourceFile(path, source, status.st_size, bool(status.st_mode & 0o111), status.st_mtime_ns)
 
 
@@ -203,7 +201,7 @@ class _HashCache:
         self._lock = threading.Lock()
         self._known: Dict[Tuple[str, int, int], str] = {}
 
-    def get(self, file: SourceFile) -> str:
+    def get(self, file: "SourceFile") -> str:
         key = (file.source, file.size, file.mtime_ns)
         found = self._known.get(key)
         if found is None:
@@ -214,7 +212,7 @@ class _HashCache:
                     self._known[key] = found
         return found
 
-    def forget(self, file: SourceFile) -> None:
+    def forget(self, file: "SourceFile") -> None:
         with self._lock:
             self._known.pop((file.source, file.size, file.mtime_ns), None)
 
@@ -237,7 +235,7 @@ def hash_file(path: str, size: int) -> str:
         raise SnapshotException("The file {} cannot be read: {}.".format(path, error.strerror)) from None
 
 
-def _upload(client: Client, missing: List[Tuple[str, SourceFile]]) -> None:
+def _upload(client: Client, missing: "List[Tuple[str, SourceFile]]") -> None:
     from azureml._localaml.transfer import Upload
 
     try:
@@ -250,7 +248,7 @@ def _upload(client: Client, missing: List[Tuple[str, SourceFile]]) -> None:
         raise
 
 
-def _check_unchanged(file: SourceFile) -> None:
+def _check_unchanged(file: "SourceFile") -> None:
     try:
         status = os.stat(file.source)
     except OSError:

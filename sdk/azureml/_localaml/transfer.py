@@ -6,8 +6,6 @@ where it stopped, an upload from its start. What is there already, complete and 
 the caller wants it compared (`comparing`), and a download can go on with what an earlier process has left.
 """
 
-from __future__ import annotations
-
 import os
 import tempfile
 import threading
@@ -39,7 +37,7 @@ class Upload(NamedTuple):
     """
 
     url: str
-    source: Source
+    source: "Source"
     size: Optional[int] = None
     compare_url: Optional[str] = None
 
@@ -86,11 +84,11 @@ class Transfer:
         OSError: the file here cannot be read or written.
     """
 
-    def __init__(self, client: Client, connections: ConnectionPool) -> None:
+    def __init__(self, client: "Client", connections: ConnectionPool) -> None:
         self._client = client
         self._requests = ByteRequests(client, connections)
 
-    def upload_file(self, url: str, source: Source, size: Optional[int] = None, moved: Optional[Moved] = None) -> int:
+    def upload_file(self, url: str, source: "Source", size: Optional[int] = None, moved: Optional[Moved] = None) -> int:
         """Sends a file, stream or bytes; when it returns, the emulator has all of it under its final name.
 
         Args:
@@ -123,14 +121,14 @@ class Transfer:
             spool.seek(0)
             return self._upload_stream(url, spool, length, moved)
 
-    def upload_files(self, uploads: Iterable[Upload], watcher: Optional[Watcher] = None) -> int:
+    def upload_files(self, uploads: "Iterable[Upload]", watcher: "Optional[Watcher]" = None) -> int:
         """Sends many files, a few at a time.
 
         Returns:
             The number of bytes sent.
         """
 
-        def upload(item: Upload, moved: Moved) -> Optional[int]:
+        def upload(item: "Upload", moved: Moved) -> Optional[int]:
             source, there = item.source, item.compare_url
             if there is not None and isinstance(source, (str, os.PathLike)) and self.is_same(there, source):
                 return None
@@ -138,7 +136,7 @@ class Transfer:
 
         return sum(self._each(upload, uploads, watcher or Watcher()))
 
-    def download_file(self, url: str, target: Path, moved: Optional[Moved] = None, resume: bool = False) -> int:
+    def download_file(self, url: str, target: "Path", moved: Optional[Moved] = None, resume: bool = False) -> int:
         """Fetches a file. `target` appears complete or not at all; folders above it are made.
 
         Args:
@@ -172,21 +170,21 @@ class Transfer:
             raise
         return state.received
 
-    def download_files(self, downloads: Iterable[Download], watcher: Optional[Watcher] = None) -> int:
+    def download_files(self, downloads: "Iterable[Download]", watcher: "Optional[Watcher]" = None) -> int:
         """Fetches many files, a few at a time.
 
         Returns:
             The number of bytes of the files that were fetched.
         """
 
-        def download(item: Download, moved: Moved) -> Optional[int]:
+        def download(item: "Download", moved: Moved) -> Optional[int]:
             if item.compare and os.path.isfile(item.target) and self.is_same(item.url, item.target):
                 return None
             return self.download_file(item.url, item.target, moved, item.resume)
 
         return sum(self._each(download, downloads, watcher or Watcher()))
 
-    def is_same(self, url: str, path: Path) -> bool:
+    def is_same(self, url: str, path: "Path") -> bool:
         """Whether a file here has the size and the SHA-256 of what the URL (to read) stands for."""
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -235,7 +233,7 @@ class Transfer:
         return self._client.retrying(attempt)
 
     def _each(
-        self, action: Callable[[Any, Moved], Optional[int]], items: Iterable[Any], watcher: Watcher
+        self, action: Callable[[Any, Moved], Optional[int]], items: Iterable[Any], watcher: "Watcher"
     ) -> Iterator[int]:
         work = list(items)
         stopped = threading.Event()

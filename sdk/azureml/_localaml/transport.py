@@ -4,8 +4,6 @@ Requests and answers are proto3-JSON objects with lowerCamelCase keys: fields wi
 values are names, int64 values and times are strings, bytes are base64. `azureml._localaml.wire` helps to read them.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import Any, Dict, Iterator, Optional
 
@@ -22,10 +20,10 @@ class Stream(ABC, Iterator[JsonObject]):
     def close(self) -> None:
         """Ends the call. May be called from any thread and more than once; the iteration then stops."""
 
-    def __iter__(self) -> Stream:
+    def __iter__(self) -> "Stream":
         return self
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> "Stream":
         return self
 
     def __exit__(self, *exc_info: Any) -> None:
@@ -41,7 +39,7 @@ class Transport(ABC):
     """
 
     @abstractmethod
-    def call(self, service: str, method: str, request: JsonObject, timeout: Optional[float] = None) -> JsonObject:
+    def call(self, service: str, method: str, request: "JsonObject", timeout: Optional[float] = None) -> "JsonObject":
         """A unary call, e.g. ``call("RunService", "GetRun", {"name": ...})``.
 
         Args:
@@ -50,7 +48,7 @@ class Transport(ABC):
         """
 
     @abstractmethod
-    def stream(self, service: str, method: str, request: JsonObject) -> Stream:
+    def stream(self, service: str, method: str, request: "JsonObject") -> "Stream":
         """A server-streaming call; without a time limit."""
 
     @abstractmethod

@@ -3,8 +3,6 @@
 Import it only when `grpc` is wanted: it loads grpcio and protobuf.
 """
 
-from __future__ import annotations
-
 import importlib
 import threading
 from typing import Any, Callable, Dict, List, Optional, Tuple

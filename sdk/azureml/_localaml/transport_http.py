@@ -1,7 +1,5 @@
 """Control calls as JSON over HTTP with the standard library: https://connectrpc.com/docs/protocol."""
 
-from __future__ import annotations
-
 import codecs
 import json
 import socket

@@ -1,7 +1,5 @@
 """What Azure's SDK has and LocalAML does not (yet): refused by name, never pretended."""
 
-from __future__ import annotations
-
 from azureml.exceptions import UserErrorException
 
 WHERE = "What is and is not supported: docs/compatibility.md of LocalAML."

@@ -1,7 +1,5 @@
 """Reading and writing proto3-JSON objects: fields with default values may be absent, numbers of 64 bits are strings."""
 
-from __future__ import annotations
-
 import re
 from typing import TYPE_CHECKING, Any, Mapping, Optional
 
@@ -16,7 +14,7 @@ def integer(message: Mapping[str, Any], key: str) -> int:
     return int(message.get(key) or 0)
 
 
-def timestamp(message: Mapping[str, Any], key: str) -> Optional[datetime]:
+def timestamp(message: Mapping[str, Any], key: str) -> "Optional[datetime]":
     """A `google.protobuf.Timestamp` field as an aware UTC datetime (microseconds); None when absent."""
     value = message.get(key)
     if not value:

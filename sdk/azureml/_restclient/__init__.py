@@ -1,7 +1,5 @@
 """The parts of Azure's inner clients that projects import: limits of snapshots, and the words for states of runs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from azureml._localaml.lazy import ask_module

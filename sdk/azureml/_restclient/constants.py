@@ -1,7 +1,5 @@
 """Words of Azure's services."""
 
-from __future__ import annotations
-
 from typing import List
 
 RUN_ORIGIN = "ExperimentRun"

@@ -1,7 +1,5 @@
 """Limits of snapshots. Set here, as Azure advises for large source folders, they count for the next submit."""
 
-from __future__ import annotations
-
 from azureml._localaml.lazy import lazy_names
 
 SNAPSHOT_MAX_SIZE_BYTES = 300 * 1024 * 1024

@@ -1,8 +1,6 @@
 """Script arguments: from what users write to words, with the data references and datasets among them taken out by
 name."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping
 
 from azureml._localaml.path_text import path_text
@@ -24,7 +22,7 @@ def is_datastore(value: Any) -> bool:
     return not is_data_reference(value) and hasattr(value, "datastore_type") and hasattr(value, "as_mount")
 
 
-def as_words(values: Iterable[Any], references: References, inputs: Inputs) -> List[str]:
+def as_words(values: Iterable[Any], references: "References", inputs: Inputs) -> List[str]:
     """Arguments as words. A data reference, or a datastore (then all of it, mounted), becomes a placeholder for its
     path on the node, and `references` gets it by name; so does a dataset input, and `inputs`.
 
@@ -35,7 +33,7 @@ def as_words(values: Iterable[Any], references: References, inputs: Inputs) -> L
     return [as_word(value, references, inputs) for value in values]
 
 
-def as_word(value: Any, references: References, inputs: Inputs) -> str:
+def as_word(value: Any, references: "References", inputs: Inputs) -> str:
     from azureml.exceptions import UserErrorException
 
     if is_dataset_input(value):
@@ -57,7 +55,7 @@ def as_word(value: Any, references: References, inputs: Inputs) -> str:
     return str(path_text(value))
 
 
-def add_reference(reference: Any, references: References) -> str:
+def add_reference(reference: Any, references: "References") -> str:
     """Notes a reference under its name; returns the placeholder for its path."""
     from azureml.exceptions import UserErrorException
 
@@ -73,7 +71,7 @@ def add_reference(reference: Any, references: References) -> str:
     return _NAMED.format(name)
 
 
-def flatten_script_params(script_params: Mapping[str, Any], references: References, inputs: Inputs) -> List[str]:
+def flatten_script_params(script_params: Mapping[str, Any], references: "References", inputs: Inputs) -> List[str]:
     """`{'--flag': value}` as words in the dict's order; None and '' leave the flag alone, 0 stays, a list is one word
     per entry."""
     from azureml.exceptions import TrainingException

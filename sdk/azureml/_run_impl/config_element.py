@@ -1,7 +1,5 @@
 """The base of run configuration objects: which attributes they have and how they are written as camelCase mappings."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Dict, List, NamedTuple, Optional, Tuple
 
 from azureml._localaml.path_text import path_text
@@ -38,7 +36,7 @@ def camel_case(name: str) -> str:
 class ConfigElement:
     """Attributes can be changed but not invented: a misspelled one raises AttributeError, as in Azure's SDK."""
 
-    _FIELDS: ClassVar[Tuple[Field, ...]] = ()
+    _FIELDS: "ClassVar[Tuple[Field, ...]]" = ()
     _sealed = False
 
     def _seal(self) -> None:

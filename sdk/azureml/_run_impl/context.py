@@ -1,7 +1,5 @@
 """The run that this process belongs to, told by the variables that the emulator sets in a job."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

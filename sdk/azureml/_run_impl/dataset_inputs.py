@@ -1,7 +1,5 @@
 """Datasets as inputs of runs: from what users give to the `data` of a run definition, and back."""
 
-from __future__ import annotations
-
 import os
 from typing import Any, Callable, Dict, Iterator, List, Mapping
 
@@ -23,7 +21,7 @@ def is_dataset(value: Any) -> bool:
     return hasattr(value, "as_named_input") and hasattr(value, "get_by_name")
 
 
-def add_input(value: Any, inputs: Inputs) -> str:
+def add_input(value: Any, inputs: "Inputs") -> str:
     """Notes an input under its name; returns what stands for it in arguments.
 
     Raises UserErrorException when another input has the name.
@@ -49,7 +47,7 @@ def not_saved(dataset: Any) -> str:
     return str(dataset.id)
 
 
-def data_entries(inputs: Inputs, save: SaveDataset) -> Dict[str, Any]:
+def data_entries(inputs: "Inputs", save: "SaveDataset") -> Dict[str, Any]:
     """The `data` of a run definition.
 
     Args:
@@ -58,7 +56,7 @@ def data_entries(inputs: Inputs, save: SaveDataset) -> Dict[str, Any]:
     return {name: _entry(name, value, save) for name, value in inputs.items()}
 
 
-def _entry(name: str, value: Any, save: SaveDataset) -> Dict[str, Any]:
+def _entry(name: str, value: Any, save: "SaveDataset") -> Dict[str, Any]:
     from azureml.exceptions import UserErrorException
 
     if is_dataset_input(value):

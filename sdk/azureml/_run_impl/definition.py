@@ -1,7 +1,5 @@
 """From a `RunConfiguration` to the RunDefinition that the emulator gets, and back to what users are shown of it."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from azureml._localaml.path_text import path_text
@@ -43,7 +41,7 @@ def whole_number(value: Any, what: str, least: int = 1) -> int:
     return number
 
 
-def run_definition(config: RunConfiguration, save_dataset: SaveDataset = not_saved) -> JsonObject:
+def run_definition(config: "RunConfiguration", save_dataset: SaveDataset = not_saved) -> "JsonObject":
     """The RunDefinition (proto3 JSON) of a configuration.
 
     Args:
@@ -118,7 +116,7 @@ def run_definition(config: RunConfiguration, save_dataset: SaveDataset = not_sav
     return definition
 
 
-def _environment(environment: Environment) -> JsonObject:
+def _environment(environment: "Environment") -> "JsonObject":
     python, docker = environment.python, environment.docker
     python_part: JsonObject = {
         "interpreterPath": python.interpreter_path or "python",
@@ -150,7 +148,7 @@ def _environment(environment: Environment) -> JsonObject:
     )
 
 
-def _reference(name: str, reference: Any) -> JsonObject:
+def _reference(name: str, reference: Any) -> "JsonObject":
     from azureml.exceptions import UserErrorException
 
     mode = str(reference.mode or "mount").lower()
@@ -186,7 +184,7 @@ def _texts(values: Optional[Mapping[str, Any]], what: str) -> Dict[str, str]:
     return {str(name): str(value) for name, value in (values or {}).items()}
 
 
-def _without_none(values: JsonObject) -> JsonObject:
+def _without_none(values: "JsonObject") -> "JsonObject":
     return {key: value for key, value in values.items() if value is not None}
 
 
@@ -217,7 +215,7 @@ def _view(value: Any) -> Any:
     return [_view(item) for item in value] if isinstance(value, list) else value
 
 
-def shown_definition(definition: JsonObject) -> RunDefinitionView:
+def shown_definition(definition: "JsonObject") -> "RunDefinitionView":
     """A run's definition as `get_details` shows it: all of Azure's keys, also those with default values."""
     environment = definition.get("environment") or {}
     docker, python = environment.get("docker") or {}, environment.get("python") or {}

@@ -1,7 +1,5 @@
 """What `Run.get_details` returns."""
 
-from __future__ import annotations
-
 from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from azureml._localaml.labels import read_labels
@@ -24,7 +22,7 @@ class Details(Dict[str, Any]):
         return list(super().__dir__()) + list(self)
 
 
-def run_details(run: Mapping[str, Any], log_urls: Mapping[str, str], workspace: Any = None) -> Details:
+def run_details(run: Mapping[str, Any], log_urls: Mapping[str, str], workspace: Any = None) -> "Details":
     """The details of a Run message.
 
     Args:

@@ -1,7 +1,5 @@
 """Dockerfiles, which are given as text or by the path of a file."""
 
-from __future__ import annotations
-
 import os
 from typing import Any, Optional
 

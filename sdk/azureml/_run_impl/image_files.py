@@ -1,7 +1,5 @@
 """What `log_image` uploads: the image's bytes, and the name of its file."""
 
-from __future__ import annotations
-
 import io
 import os
 import re
@@ -42,7 +40,7 @@ class ImageFile(NamedTuple):
     source: Any
 
 
-def image_file(name: str, path: Any, plot: Any, stamp: str) -> ImageFile:
+def image_file(name: str, path: Any, plot: Any, stamp: str) -> "ImageFile":
     """The image of `log_image`, from a file or binary stream, or drawn by a plot.
 
     Args:

@@ -1,7 +1,5 @@
 """Runs that a notebook or script performs itself: `Experiment.start_logging`."""
 
-from __future__ import annotations
-
 import os
 import uuid
 from typing import TYPE_CHECKING, Any, Dict, Optional
@@ -32,12 +30,12 @@ class Collector:
 
 
 def start_logging(
-    experiment: Experiment,
+    experiment: "Experiment",
     outputs: Optional[str],
     snapshot_directory: Optional[str],
     display_name: Optional[str],
     run_id: Optional[str] = None,
-) -> Run:
+) -> "Run":
     """Makes a run in Running that the caller performs."""
     from azureml._localaml.snapshot import create_snapshot
     from azureml.core.run import Run

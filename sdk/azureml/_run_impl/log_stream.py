@@ -5,8 +5,6 @@ Two streams of the emulator feed one queue: the run's changes (`WatchRun`), and 
 appears it takes over. Both streams are opened again where they stopped when the emulator was restarted.
 """
 
-from __future__ import annotations
-
 import base64
 import codecs
 import queue
@@ -41,7 +39,7 @@ _MOST_REST_BYTES = 16384
 
 
 def watch_run(
-    client: Client, run_name: str, note: Optional[Callable[[Stream], None]] = None
+    client: "Client", run_name: str, note: "Optional[Callable[[Stream], None]]" = None
 ) -> Iterator[Dict[str, Any]]:
     """The run's record now and after each change, the last one in a terminal state. `note` gets each stream that is
     opened, so that another thread can close it.
@@ -116,7 +114,7 @@ def primary_log(names: Iterable[str]) -> Optional[str]:
 class _LogReader:
     """Reads one log into the queue in a thread of its own."""
 
-    def __init__(self, client: Client, run_name: str, log_name: str, events: queue.Queue[Any]) -> None:
+    def __init__(self, client: "Client", run_name: str, log_name: str, events: "queue.Queue[Any]") -> None:
         self.log_name = log_name
         self._client = client
         self._run_name = run_name
@@ -180,7 +178,7 @@ class OutputStreamer:
         write: gets the text; default: to `sys.stdout`, at once, on a terminal as harmless text.
     """
 
-    def __init__(self, client: Client, run_name: str, write: Optional[Callable[[str], None]] = None) -> None:
+    def __init__(self, client: "Client", run_name: str, write: Optional[Callable[[str], None]] = None) -> None:
         self._client = client
         self._run_name = run_name
         self._write = write or Screen()
@@ -288,7 +286,7 @@ class OutputStreamer:
         except Exception as error:
             self._put(("failed", None, error))
 
-    def _note(self, stream: Stream) -> None:
+    def _note(self, stream: "Stream") -> None:
         self._watch_stream = stream
         if self._done:
             stream.close()

@@ -1,7 +1,5 @@
 """Metric values: checked and written as JSON at one end, read and put in Azure's shapes at the other."""
 
-from __future__ import annotations
-
 import json
 import math
 import operator

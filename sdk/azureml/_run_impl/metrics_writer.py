@@ -12,8 +12,6 @@ A child of `multiprocessing` can be ended at any moment after it has given its r
 `with Pool()`, a daemon's parent that exits). So there a record is at the emulator when `append` returns.
 """
 
-from __future__ import annotations
-
 import atexit
 import importlib
 import os
@@ -81,7 +79,7 @@ class MetricsWriter:
         self._through = False
         self._is_child = False
 
-    def append(self, record: Record) -> None:
+    def append(self, record: "Record") -> None:
         """Takes a record; it is on its way when this returns, in a multiprocessing child at the emulator. Else waits
         only when MAX_RECORDS are unsent."""
         records = self._records
@@ -310,7 +308,7 @@ def _in_multiprocessing_child() -> bool:
     return multiprocessing is not None and getattr(multiprocessing.current_process(), "_parent_pid", None) is not None
 
 
-def _close_with_child(writer: MetricsWriter) -> None:
+def _close_with_child(writer: "MetricsWriter") -> None:
     """A child that multiprocessing forked ends without atexit; it has a list of its own for what is to be done at
     the end."""
     from multiprocessing.util import Finalize
@@ -333,7 +331,7 @@ class _Writers:
         self._lock = threading.Lock()
         self._writers: Dict[Tuple[int, str], MetricsWriter] = {}
 
-    def get(self, client: Any, run_name: str) -> MetricsWriter:
+    def get(self, client: Any, run_name: str) -> "MetricsWriter":
         _load_what_sending_needs(client)
         key = (id(client), run_name)  # the writer keeps its client, so the id stays this client's
         writer = self._writers.get(key)
@@ -362,7 +360,7 @@ _writers = _Writers()
 in_child_after_fork(_writers.after_fork)
 
 
-def metrics_writer(client: Any, run_name: str) -> MetricsWriter:
+def metrics_writer(client: Any, run_name: str) -> "MetricsWriter":
     """The process's writer for a run."""
     return _writers.get(client, run_name)
 

@@ -1,8 +1,6 @@
 """The run of a process that belongs to none: what would be logged is printed, so that a script can be tried
 anywhere."""
 
-from __future__ import annotations
-
 import uuid
 from typing import Any, Dict, List, Optional
 
@@ -186,21 +184,21 @@ class _OfflineRun:
 
     def child_run(
         self, name: Optional[str] = None, run_id: Optional[str] = None, outputs: Optional[str] = None
-    ) -> _OfflineRun:
+    ) -> "_OfflineRun":
         """Another offline run."""
         return _OfflineRun()
 
     def create_children(
         self, count: Optional[int] = None, tag_key: Optional[str] = None, tag_values: Any = None
-    ) -> List[_OfflineRun]:
+    ) -> "List[_OfflineRun]":
         """Other offline runs."""
         return [_OfflineRun() for _ in (range(count or 0) if tag_values is None else tag_values)]
 
-    def get_children(self, *args: Any, **kwargs: Any) -> List[_OfflineRun]:
+    def get_children(self, *args: Any, **kwargs: Any) -> "List[_OfflineRun]":
         """None are known: empty."""
         return []
 
-    def __enter__(self) -> _OfflineRun:
+    def __enter__(self) -> "_OfflineRun":
         return self
 
     def __exit__(self, exit_type: Any, value: Any, traceback: Any) -> None:

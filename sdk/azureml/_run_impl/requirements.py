@@ -1,7 +1,5 @@
 """Reading pip requirement files and taking requirement strings apart, as far as conda specifications need it."""
 
-from __future__ import annotations
-
 import os
 import re
 from typing import Dict, List, Sequence, Tuple

@@ -1,7 +1,5 @@
 """`resume_from`: a run that gets the files of an earlier one, to go on from its checkpoint."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, List
 
 from azureml._run_impl.arguments import add_reference, is_data_reference
@@ -14,7 +12,7 @@ _NAME = "MODEL_LOCATION"
 _FLAG = "--resume-from"
 
 
-def resume_arguments(config: RunConfiguration, resume_from: Any) -> List[str]:
+def resume_arguments(config: "RunConfiguration", resume_from: Any) -> List[str]:
     """Notes the place among the configuration's data references, mounted; returns the words for the script.
 
     Args:

@@ -1,7 +1,5 @@
 """The part of a run that all others stand on: which run it is, and how its record is fetched."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Union
 
 from azureml._localaml.path_text import path_text
@@ -27,7 +25,7 @@ class RunBase:
     """
 
     def __init__(
-        self, experiment: Experiment, run_id: str, _run: Optional[Dict[str, Any]] = None, _fetch: bool = True
+        self, experiment: "Experiment", run_id: str, _run: Optional[Dict[str, Any]] = None, _fetch: bool = True
     ) -> None:
         self._experiment = experiment
         self._run_id = run_id
@@ -36,7 +34,7 @@ class RunBase:
             self._refresh()
 
     @property
-    def experiment(self) -> Experiment:
+    def experiment(self) -> "Experiment":
         """The run's experiment."""
         return self._experiment
 
@@ -46,7 +44,7 @@ class RunBase:
         return self._run_id
 
     @property
-    def _client(self) -> Client:
+    def _client(self) -> "Client":
         return self._experiment._client
 
     @property
@@ -72,7 +70,7 @@ class RunBase:
         return state_of(self._record) if self._record is not None else "Running"
 
 
-def tag_filter(tags: Tags, what: str) -> Dict[str, str]:
+def tag_filter(tags: "Tags", what: str) -> Dict[str, str]:
     """A filter by tags or properties: a name, or name -> value (None: any). Empty values match any on the wire."""
     from azureml.exceptions import UserErrorException
 

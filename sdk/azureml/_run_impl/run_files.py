@@ -1,7 +1,5 @@
 """A run's files: artifacts by name, and the snapshot of its source folder."""
 
-from __future__ import annotations
-
 import os
 from typing import IO, TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
@@ -48,7 +46,7 @@ class RunFiles(RunBase):
 
     def upload_file(
         self, name: str, path_or_stream: Union[str, IO[bytes]], datastore_name: Optional[str] = None
-    ) -> UploadedArtifacts:
+    ) -> "UploadedArtifacts":
         """Uploads one file. Works on a run that has ended, too.
 
         Args:
@@ -68,7 +66,7 @@ class RunFiles(RunBase):
         return_artifacts: bool = False,
         timeout_seconds: Optional[int] = None,
         datastore_name: Optional[str] = None,
-    ) -> Optional[UploadedArtifacts]:
+    ) -> "Optional[UploadedArtifacts]":
         """Uploads several files.
 
         Args:
@@ -85,7 +83,7 @@ class RunFiles(RunBase):
         uploaded = self._upload(list(zip(names, paths)))
         return uploaded if return_artifacts else None
 
-    def upload_folder(self, name: str, path: str, datastore_name: Optional[str] = None) -> UploadedArtifacts:
+    def upload_folder(self, name: str, path: str, datastore_name: Optional[str] = None) -> "UploadedArtifacts":
         """Uploads a folder with all that is below it, as ``<name>/...``."""
         from azureml.exceptions import UserErrorException
 
@@ -243,7 +241,7 @@ class RunFiles(RunBase):
         sample_output_dataset: Any = None,
         resource_configuration: Any = None,
         **kwargs: Any,
-    ) -> Model:
+    ) -> "Model":
         """Registers a file or folder of the run's files as the next version of a model, which outlives the run.
 
         Args:
@@ -280,7 +278,7 @@ class RunFiles(RunBase):
         request.update(runId=self.id, runPath=path, childPaths=name_list(child_paths or (), "child_paths"))
         return Model(workspace, _message=model_call(workspace, "RegisterModel", request))
 
-    def _get_outputs_datapath(self) -> DataPath:
+    def _get_outputs_datapath(self) -> "DataPath":
         """Where the run's ``outputs/`` lie in the workspace's blob store: for `resume_from` of a later run."""
         from azureml.core.datastore import Datastore
         from azureml.data.datapath import DataPath
@@ -294,7 +292,7 @@ class RunFiles(RunBase):
             request["prefix"] = prefix
         return self._client.pages("ArtifactService", "ListArtifacts", request, "artifacts")
 
-    def _upload(self, items: List[Tuple[str, Source]]) -> UploadedArtifacts:
+    def _upload(self, items: "List[Tuple[str, Source]]") -> "UploadedArtifacts":
         from azureml._localaml.transfer import Upload
         from azureml.exceptions import UserErrorException
 

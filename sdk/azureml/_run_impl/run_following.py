@@ -1,7 +1,5 @@
 """Waiting for a run, and reading its details and logs."""
 
-from __future__ import annotations
-
 import json
 import os
 from typing import Any, Dict, List, Optional

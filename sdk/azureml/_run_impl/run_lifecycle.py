@@ -1,7 +1,5 @@
 """Steering a run: its end, tags and properties, children."""
 
-from __future__ import annotations
-
 import sys
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
@@ -22,7 +20,7 @@ class RunLifecycle(RunBase):
     """What can be done to a run."""
 
     # Set on runs that this process performs (`Experiment.start_logging`): collects ./outputs at the end.
-    _collector: Optional[Collector] = None
+    _collector: "Optional[Collector]" = None
 
     def start(self) -> None:
         """Azure marks a run as started here. Runs of LocalAML that a caller performs are Running from the first
@@ -66,7 +64,7 @@ class RunLifecycle(RunBase):
         if method is not None:
             self._record = self._call(method, **request)
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> "Run":
         return self  # type: ignore[return-value]  # only Run is made of this
 
     def __exit__(self, exit_type: Any, value: Any, traceback: Any) -> None:
@@ -150,14 +148,16 @@ class RunLifecycle(RunBase):
     # Parents and children
 
     @property
-    def parent(self) -> Optional[Run]:
+    def parent(self) -> "Optional[Run]":
         """The run that this one is a child of, or None."""
         from azureml.core.run import get_run
 
         parent_id = self._known().get("parentRunId")
         return get_run(self._experiment, parent_id) if parent_id else None
 
-    def child_run(self, name: Optional[str] = None, run_id: Optional[str] = None, outputs: Optional[str] = None) -> Run:
+    def child_run(
+        self, name: Optional[str] = None, run_id: Optional[str] = None, outputs: Optional[str] = None
+    ) -> "Run":
         """Makes a child that this process performs; end it with `complete`, or use `with`.
 
         Args:
@@ -169,7 +169,7 @@ class RunLifecycle(RunBase):
 
     def create_children(
         self, count: Optional[int] = None, tag_key: Optional[str] = None, tag_values: Optional[Sequence[Any]] = None
-    ) -> List[Run]:
+    ) -> "List[Run]":
         """Makes several children: `count` of them, or one for each of `tag_values`, tagged with it under `tag_key`."""
         from azureml._run_impl.definition import whole_number
         from azureml.exceptions import UserErrorException
@@ -185,7 +185,7 @@ class RunLifecycle(RunBase):
             raise UserErrorException("count is {}, but there are {} tag_values.".format(count, len(values)))
         return [self._new_child(None, None, None, {str(tag_key): str(value)}) for value in values]
 
-    def submit_child(self, config: Any, tags: Optional[Mapping[str, str]] = None, **kwargs: Any) -> Run:
+    def submit_child(self, config: Any, tags: Optional[Mapping[str, str]] = None, **kwargs: Any) -> "Run":
         """Submits an experiment (ScriptRunConfig, Estimator, ...) as a child of this run."""
         from azureml._run_impl.submission import submit
 
@@ -199,13 +199,13 @@ class RunLifecycle(RunBase):
         type: Optional[str] = None,
         status: Optional[str] = None,
         _rehydrate_runs: bool = True,
-    ) -> Iterator[Run]:
+    ) -> "Iterator[Run]":
         """The children, newest first; with `recursive` all descendants. Filters: see `Run.list`."""
         return list_runs(self._experiment, type, tags, properties, status, parent_run_id=self.id, recursive=recursive)
 
     def _new_child(
         self, name: Optional[str], run_id: Optional[str], outputs: Optional[str], tags: Dict[str, str]
-    ) -> Run:
+    ) -> "Run":
         import uuid
 
         from azureml.core.run import Run
@@ -244,7 +244,7 @@ def list_runs(
     parent: Optional[str] = None,
     target: Optional[str] = None,
     **more: Any,
-) -> Iterator[Run]:
+) -> "Iterator[Run]":
     """Runs page by page, newest first. The filters are checked now, not at the first run.
 
     Args:
@@ -267,7 +267,7 @@ def list_runs(
     return _each_run(experiment, request)
 
 
-def _each_run(experiment: Any, request: Dict[str, Any]) -> Iterator[Run]:
+def _each_run(experiment: Any, request: Dict[str, Any]) -> "Iterator[Run]":
     from azureml.core.run import Run
 
     for record in experiment._client.pages("RunService", "ListRuns", request, "runs"):

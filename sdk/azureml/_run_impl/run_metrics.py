@@ -1,7 +1,5 @@
 """Logging metrics and reading them."""
 
-from __future__ import annotations
-
 import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Set
 
@@ -165,7 +163,7 @@ class RunMetrics(RunBase):
 
         def upload_file(
             self, name: str, path_or_stream: Any, datastore_name: Optional[str] = None
-        ) -> UploadedArtifacts: ...
+        ) -> "UploadedArtifacts": ...
 
         def get_children(self, recursive: bool = False, *args: Any, **kwargs: Any) -> Any: ...
 

@@ -1,7 +1,5 @@
 """Run configurations as YAML files: `<project>/.azureml/<name>.runconfig` (1.0.8: `aml_config/`)."""
 
-from __future__ import annotations
-
 import logging
 import os
 from typing import TYPE_CHECKING, Any, Dict, Optional
@@ -18,7 +16,7 @@ _ENVIRONMENT_FILE = "environment.yml"
 _LOGGER = logging.getLogger(__name__)
 
 
-def save(config: RunConfiguration, path: Optional[str], name: Optional[str], separate_environment: bool) -> None:
+def save(config: "RunConfiguration", path: Optional[str], name: Optional[str], separate_environment: bool) -> None:
     target = _target(path or config._path or os.getcwd(), name or config._name)
     folder = os.path.dirname(target) or "."
     os.makedirs(folder, exist_ok=True)
@@ -29,7 +27,7 @@ def save(config: RunConfiguration, path: Optional[str], name: Optional[str], sep
     _write(target, content)
 
 
-def load(path: str, name: Optional[str] = None) -> RunConfiguration:
+def load(path: str, name: Optional[str] = None) -> "RunConfiguration":
     from azureml.core.runconfig import RunConfiguration
     from azureml.exceptions import RunConfigurationException
 

@@ -1,7 +1,5 @@
 """The parts of a run configuration. Public under `azureml.core.runconfig`."""
 
-from __future__ import annotations
-
 from typing import Any, Dict, List, Optional
 
 from azureml._run_impl.config_element import ConfigElement, Field
@@ -216,7 +214,7 @@ class Data(ConfigElement):
         self._seal()
 
     @staticmethod
-    def create(data: Any) -> Data:
+    def create(data: Any) -> "Data":
         """The entry for a DatasetConsumptionConfig. Raises UserErrorException for anything else."""
         from azureml._run_impl.dataset_inputs import create_data
 

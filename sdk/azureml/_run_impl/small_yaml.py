@@ -6,8 +6,6 @@ and comments, all with the values that PyYAML gives. Anchors, aliases, tags, com
 refused by line, never guessed at.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any, Dict, List, Optional, Tuple
 

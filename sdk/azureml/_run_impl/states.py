@@ -1,7 +1,5 @@
 """Run states, in Azure's words."""
 
-from __future__ import annotations
-
 from typing import Any, Mapping
 
 TERMINAL = frozenset(("Completed", "Failed", "Canceled"))

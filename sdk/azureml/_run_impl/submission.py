@@ -1,7 +1,5 @@
 """Submitting: from what users give to `Experiment.submit` to a stored run."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sys
@@ -23,12 +21,12 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def submit(
-    experiment: Experiment,
+    experiment: "Experiment",
     config: Any,
     tags: Optional[Mapping[str, str]] = None,
     parent_run_id: Optional[str] = None,
     **kwargs: Any,
-) -> Run:
+) -> "Run":
     """Submits whatever has a `_to_submission` (ScriptRunConfig, estimators), or a RunConfiguration for the current
     folder.
 
@@ -57,14 +55,14 @@ def submit(
 
 
 def submit_run(
-    experiment: Experiment,
+    experiment: "Experiment",
     source_directory: str,
-    run_config: RunConfiguration,
+    run_config: "RunConfiguration",
     tags: Optional[Mapping[str, str]] = None,
     parent_run_id: Optional[str] = None,
     run_id: Optional[str] = None,
-    sweep: Optional[HyperDriveConfig] = None,
-) -> Run:
+    sweep: "Optional[HyperDriveConfig]" = None,
+) -> "Run":
     """Packs the source folder and submits; with `sweep` as a sweep over the run."""
     from azureml._localaml.snapshot import create_snapshot
     from azureml.core.script_run import ScriptRun

@@ -1,7 +1,5 @@
 """Which errors of a call may go away by themselves."""
 
-from __future__ import annotations
-
 _MAY_PASS = frozenset(
     ("", "UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL", "UNKNOWN", "CANCELLED", "ABORTED")
 )

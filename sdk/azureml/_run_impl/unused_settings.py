@@ -6,8 +6,6 @@ same result, is accepted, and the run's warnings name it. What a setting means i
 (`azureml.core.runconfig`, `azureml.core.environment`).
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Tuple
 
 from azureml._localaml.unsupported import unsupported
@@ -24,20 +22,20 @@ _RENDEZVOUS = ("nccl", "gloo")
 _Setting = Tuple[str, bool, str]
 
 
-def refuse_unsupported(config: RunConfiguration) -> None:
+def refuse_unsupported(config: "RunConfiguration") -> None:
     """Raises UserErrorException (reason ``NOT_SUPPORTED``) for a setting that Azure follows and LocalAML cannot."""
     for name, is_set, instead in _refused(config):
         if is_set:
             raise unsupported("RunConfiguration.{}".format(name), instead)
 
 
-def settings_without_effect(config: RunConfiguration) -> Dict[str, str]:
+def settings_without_effect(config: "RunConfiguration") -> Dict[str, str]:
     """What is set and changes nothing: the attribute's name and why. For the warnings of the run."""
     found = (*_of_run(config), *_of_distribution(config), *_of_environment(config.environment))
     return {name: reason for name, is_set, reason in found if is_set}
 
 
-def _refused(config: RunConfiguration) -> Iterator[_Setting]:
+def _refused(config: "RunConfiguration") -> "Iterator[_Setting]":
     for name in ("datacaches", "output_data", "services"):
         yield name, bool(getattr(config, name)), "Use data_references."
     yield "priority", config.priority is not None, "Runs of a cluster start in the order of their submission."
@@ -68,7 +66,7 @@ def _refused(config: RunConfiguration) -> Iterator[_Setting]:
     yield "environment.r", environment.r is not None, "Run the script with Python."
 
 
-def _of_run(config: RunConfiguration) -> Iterator[_Setting]:
+def _of_run(config: "RunConfiguration") -> "Iterator[_Setting]":
     yield "auto_prepare_environment", config.auto_prepare_environment is False, "environments are always prepared"
     spark = dict(config.spark.configuration or {})
     yield "spark", any(spark[key] != _SPARK_DEFAULTS.get(key) for key in spark), "the run does not use Spark"
@@ -106,7 +104,7 @@ def _of_run(config: RunConfiguration) -> Iterator[_Setting]:
     yield "docker.shared_volumes", not config.docker.shared_volumes, "folders are always shared with containers"
 
 
-def _of_distribution(config: RunConfiguration) -> Iterator[_Setting]:
+def _of_distribution(config: "RunConfiguration") -> "Iterator[_Setting]":
     communicator = str(config.communicator or "None").lower()
     of_others = "the communicator is {}".format(config.communicator or "None")
     for name in ("mpi", "pytorch"):
@@ -138,7 +136,7 @@ def _of_distribution(config: RunConfiguration) -> Iterator[_Setting]:
         yield "tensorflow.{}".format(name), communicator != "parameterserver" and value not in (None, 1), of_others
 
 
-def _of_environment(environment: Environment) -> Iterator[_Setting]:
+def _of_environment(environment: "Environment") -> "Iterator[_Setting]":
     python = environment.python
     if python.user_managed_dependencies:
         yield (

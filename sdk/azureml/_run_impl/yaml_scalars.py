@@ -1,7 +1,5 @@
 """Values of YAML that stand on their own: plain words, quoted texts and flow collections."""
 
-from __future__ import annotations
-
 import re
 from typing import Any, Dict, List, Tuple
 
@@ -25,7 +23,7 @@ class YamlSubsetError(ValueError):
     """The text is not YAML, or uses more of it than the reader knows; the message has the line."""
 
     @classmethod
-    def at(cls, number: int, line: str, why: str) -> YamlSubsetError:
+    def at(cls, number: int, line: str, why: str) -> "YamlSubsetError":
         """About line `number` (from 1)."""
         return cls(
             "Line {} ({!r}) cannot be read: {}. For files that use more of YAML install PyYAML "
@@ -138,7 +136,7 @@ class FlowReader:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _bad(self, why: str) -> YamlSubsetError:
+    def _bad(self, why: str) -> "YamlSubsetError":
         begin = self._text.rfind("\n", 0, self.position) + 1
         return YamlSubsetError.at(self.line + 1, self._text[begin:].split("\n", 1)[0], why)
 
@@ -235,7 +233,7 @@ class FlowReader:
             raise self._not_closed(begin)
         return (found, value), is_pair
 
-    def _not_closed(self, begin: int) -> YamlSubsetError:
+    def _not_closed(self, begin: int) -> "YamlSubsetError":
         if self.position >= len(self._text):
             self.line = begin
             return self._bad("the list or mapping that begins in line {} is not closed".format(begin + 1))

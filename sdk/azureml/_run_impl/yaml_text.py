@@ -3,8 +3,6 @@
 Written are block mappings and lists of plain or quoted scalars, in a form that both read back as it was.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any, Dict, List
 

@@ -1,7 +1,5 @@
 """Workspaces, compute targets, data, experiments and runs: the names that `from azureml.core import ...` finds."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from azureml._localaml.lazy import lazy_names

@@ -1,7 +1,5 @@
 """The registry of environments: registering, finding and building them."""
 
-from __future__ import annotations
-
 import threading
 import uuid
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional
@@ -21,7 +19,7 @@ _PLATFORMS = ("linux",)
 class EnvironmentRegistry:
     """The part of `Environment` that needs a workspace."""
 
-    def register(self, workspace: Workspace) -> Environment:
+    def register(self, workspace: "Workspace") -> "Environment":
         """Registers the definition as the next version of its name; an unchanged one keeps its version.
 
         `version` of this object does not matter: versions are counted. A registry's password is not kept.
@@ -46,7 +44,9 @@ class EnvironmentRegistry:
         return environment_of(workspace._client.call("EnvironmentService", "RegisterEnvironment", request))
 
     @staticmethod
-    def get(workspace: Workspace, name: str, version: Optional[str] = None, label: Optional[str] = None) -> Environment:
+    def get(
+        workspace: "Workspace", name: str, version: Optional[str] = None, label: Optional[str] = None
+    ) -> "Environment":
         """A registered or curated environment.
 
         Args:
@@ -64,14 +64,14 @@ class EnvironmentRegistry:
         return environment_of(workspace._client.call("EnvironmentService", "GetEnvironment", request))
 
     @staticmethod
-    def list(workspace: Workspace) -> Dict[str, Environment]:
+    def list(workspace: "Workspace") -> "Dict[str, Environment]":
         """The newest versions of all registered environments, and the curated ones, by name."""
         request = {"parent": workspace._resource_name, "latestOnly": True}
         found = workspace._client.pages("EnvironmentService", "ListEnvironments", request, "environments")
         return {str(environment.name): environment for environment in map(environment_of, found)}
 
     @staticmethod
-    def label(workspace: Workspace, name: str, version: str, labels: List[str]) -> None:
+    def label(workspace: "Workspace", name: str, version: str, labels: List[str]) -> None:
         """Gives labels to a version; other versions of the name lose them."""
         request = {
             "name": "{}/environments/{}".format(workspace._resource_name, name),
@@ -81,15 +81,15 @@ class EnvironmentRegistry:
         workspace._client.call("EnvironmentService", "LabelEnvironment", request)
 
     @staticmethod
-    def add_private_pip_wheel(workspace: Workspace, file_path: str, exist_ok: bool = False) -> str:
+    def add_private_pip_wheel(workspace: "Workspace", file_path: str, exist_ok: bool = False) -> str:
         """Not supported."""
         raise unsupported("Environment.add_private_pip_wheel", "Put the wheel into the source directory.")
 
-    def get_image_details(self, workspace: Workspace) -> Any:
+    def get_image_details(self, workspace: "Workspace") -> Any:
         """Not supported: there is no image."""
         raise unsupported("Environment.get_image_details", "environment.build_local(workspace) builds it here.")
 
-    def build(self, workspace: Workspace, image_build_compute: Optional[str] = None) -> ImageBuildDetails:
+    def build(self, workspace: "Workspace", image_build_compute: Optional[str] = None) -> "ImageBuildDetails":
         """Begins to build the environment at the emulator; runs then find it built. No image is made.
 
         Args:
@@ -99,7 +99,7 @@ class EnvironmentRegistry:
             raise unsupported("Environment.build(image_build_compute=...)", "The emulator's machine builds.")
         return ImageBuildDetails(workspace, self)
 
-    def build_local(self, workspace: Workspace, platform: Optional[str] = None, **kwargs: Any) -> str:
+    def build_local(self, workspace: "Workspace", platform: Optional[str] = None, **kwargs: Any) -> str:
         """Builds the environment on this machine, printing the log as it comes; runs then find it built.
 
         Args:
@@ -133,7 +133,7 @@ class ImageBuildDetails:
         status: ``Running``, ``Succeeded`` or ``Failed``.
     """
 
-    def __init__(self, workspace: Workspace, environment: Any) -> None:
+    def __init__(self, workspace: "Workspace", environment: Any) -> None:
         self._lines: List[str] = []
         self._error: Optional[AzureMLException] = None
         self._changed = threading.Condition()
@@ -148,7 +148,7 @@ class ImageBuildDetails:
         with self._changed:
             return "\n".join(self._lines)
 
-    def wait_for_completion(self, show_output: bool = True) -> ImageBuildDetails:
+    def wait_for_completion(self, show_output: bool = True) -> "ImageBuildDetails":
         """Returns when it has been built.
 
         Args:
@@ -172,7 +172,7 @@ class ImageBuildDetails:
             raise self._error
         return self
 
-    def _follow(self, workspace: Workspace, environment: Any) -> None:
+    def _follow(self, workspace: "Workspace", environment: Any) -> None:
         error: Optional[AzureMLException] = None
         try:
             for line in _build(workspace, environment):
@@ -189,7 +189,7 @@ class ImageBuildDetails:
             self._changed.notify_all()
 
 
-def _build(workspace: Workspace, environment: Any) -> Iterable[str]:
+def _build(workspace: "Workspace", environment: Any) -> Iterable[str]:
     """The lines of the build's log as they come. Raises UserErrorException when it fails."""
     from azureml._localaml.errors import ConnectionFailed
 
@@ -221,7 +221,7 @@ def _other_sections(environment: Any) -> Dict[str, Any]:
     return dict(other, docker=docker)
 
 
-def environment_of(message: Mapping[str, Any]) -> Environment:
+def environment_of(message: Mapping[str, Any]) -> "Environment":
     """The environment of an Environment message."""
     environment = environment_of_definition(message.get("definition") or {})
     environment._update(dict(message.get("otherSections") or {}))
@@ -231,7 +231,7 @@ def environment_of(message: Mapping[str, Any]) -> Environment:
     return environment
 
 
-def environment_of_definition(definition: Mapping[str, Any], kind: Optional[type] = None) -> Environment:
+def environment_of_definition(definition: Mapping[str, Any], kind: Optional[type] = None) -> "Environment":
     """The environment of an EnvironmentDefinition message, whose fields are absent where they have default values.
 
     Args:

@@ -1,7 +1,5 @@
 """A model's files: sending them, fetching them, and finding them where they lie already."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import uuid
@@ -57,7 +55,7 @@ def _children(model_path: str, files: List[Tuple[str, str]], child_paths: Iterab
     return sorted(chosen.items())
 
 
-def upload(workspace: Workspace, files: List[Tuple[str, str]]) -> str:
+def upload(workspace: "Workspace", files: List[Tuple[str, str]]) -> str:
     """Sends files; returns the upload id to register them with."""
     from azureml._localaml.transfer import Upload
 
@@ -75,7 +73,7 @@ def upload(workspace: Workspace, files: List[Tuple[str, str]]) -> str:
     return upload_id
 
 
-def signed_urls(model: Model) -> List[Tuple[str, str]]:
+def signed_urls(model: "Model") -> List[Tuple[str, str]]:
     """(path in the model, URL), by path."""
     result: List[Tuple[str, str]] = []
     page: Dict[str, Any] = {}
@@ -88,7 +86,7 @@ def signed_urls(model: Model) -> List[Tuple[str, str]]:
         page["pageToken"] = answer["nextPageToken"]
 
 
-def download(model: Model, target_dir: str, exist_ok: bool) -> str:
+def download(model: "Model", target_dir: str, exist_ok: bool) -> str:
     """Fetches all files of a model below a folder; returns the path of the file or folder that the model is.
 
     Raises WebserviceException: a file is there already and `exist_ok` is off.
@@ -109,7 +107,7 @@ def download(model: Model, target_dir: str, exist_ok: bool) -> str:
     return os.path.join(target_dir, urls[0][0].split("/")[0])
 
 
-def model_path(model_name: str, version: Optional[int], workspace: Optional[Workspace]) -> str:
+def model_path(model_name: str, version: Optional[int], workspace: "Optional[Workspace]") -> str:
     """See `Model.get_model_path`."""
     roots = _model_dir_roots()
     found = _lookup(roots, model_name, version)
@@ -168,7 +166,7 @@ def _only_entry(folder: str) -> str:
     return os.path.join(folder, entries[0])
 
 
-def _cached(model: Model) -> str:
+def _cached(model: "Model") -> str:
     folder = os.path.join(MODELS_DIR, model.name, str(model.version))
     if not os.path.isdir(folder):
         # Complete or not at all, also when several processes of a job fetch it at the same time.
@@ -185,7 +183,7 @@ def _cached(model: Model) -> str:
     return _only_entry(folder)
 
 
-def _workspace_of_job() -> Optional[Workspace]:
+def _workspace_of_job() -> "Optional[Workspace]":
     from azureml._run_impl.context import current_run
     from azureml.exceptions import RunEnvironmentException
 

@@ -1,7 +1,5 @@
 """What Azure's `Model` does to serve models: LocalAML serves none, and says so by name."""
 
-from __future__ import annotations
-
 from typing import Any, List, Optional
 
 from azureml._localaml.unsupported import unsupported

@@ -1,7 +1,5 @@
 """What a model's record says, as attributes and as plain data."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from azureml._localaml.labels import read_labels
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 class ModelRecord:
     """The part of `Model` that only reads what is known."""
 
-    workspace: Workspace
+    workspace: "Workspace"
 
     def _take(self, message: Mapping[str, Any]) -> None:
         self._resource_name = str(message["name"])
@@ -53,7 +51,7 @@ class ModelRecord:
     # What belongs to it
 
     @property
-    def run(self) -> Optional[Run]:
+    def run(self) -> "Optional[Run]":
         """The run that it comes from; None when it comes from none."""
         from azureml.core.run import Run
 
@@ -117,7 +115,7 @@ class ModelRecord:
         )
 
 
-def message_of(workspace: Workspace, model_payload: Mapping[str, Any]) -> Dict[str, Any]:
+def message_of(workspace: "Workspace", model_payload: Mapping[str, Any]) -> Dict[str, Any]:
     """The Model message that `serialize` came from. Raises UserErrorException for other data."""
     try:
         name, version = model_payload["name"], int(model_payload["version"])

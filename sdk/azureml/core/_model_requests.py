@@ -1,7 +1,5 @@
 """Arguments of `Model`'s methods as requests to the emulator, and its errors as Azure's."""
 
-from __future__ import annotations
-
 import re
 import uuid
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}\Z")
 
 
-def model_call(workspace: Workspace, method: str, request: Dict[str, Any]) -> Dict[str, Any]:
+def model_call(workspace: "Workspace", method: str, request: Dict[str, Any]) -> Dict[str, Any]:
     """A call of ModelService.
 
     Raises WebserviceException as Azure's SDK does; its message begins with ``ModelNotFound`` when that is it.
@@ -40,7 +38,7 @@ def webservice_exception(error: AzureMLException) -> AzureMLException:
 
 
 def registration(
-    workspace: Workspace,
+    workspace: "Workspace",
     model_name: str,
     tags: Any,
     properties: Any,
@@ -96,7 +94,7 @@ def label_filter(wanted: Any, what: str) -> Dict[str, str]:
     return result
 
 
-def dataset_list(workspace: Workspace, datasets: Optional[Iterable[Any]]) -> List[Dict[str, str]]:
+def dataset_list(workspace: "Workspace", datasets: Optional[Iterable[Any]]) -> List[Dict[str, str]]:
     """Pairs of purpose and dataset. Raises UserErrorException when they are none."""
     result = []
     for pair in datasets or ():
@@ -106,7 +104,7 @@ def dataset_list(workspace: Workspace, datasets: Optional[Iterable[Any]]) -> Lis
     return result
 
 
-def dataset_id(workspace: Workspace, dataset: Any) -> str:
+def dataset_id(workspace: "Workspace", dataset: Any) -> str:
     """The id of a dataset; empty for None. One that was not registered is stored without a name, as in Azure.
 
     Raises UserErrorException: it is no dataset.
@@ -127,7 +125,7 @@ def resources(configuration: Any) -> Dict[str, Any]:
 
 
 def model_filter(
-    workspace: Workspace, name: Optional[str], tags: Any, properties: Any, run_id: Any, framework: Any
+    workspace: "Workspace", name: Optional[str], tags: Any, properties: Any, run_id: Any, framework: Any
 ) -> Dict[str, Any]:
     """What ListModels filters by."""
     return {
@@ -141,7 +139,7 @@ def model_filter(
 
 
 def find_model(
-    workspace: Workspace,
+    workspace: "Workspace",
     name: Optional[str],
     id: Optional[str],
     tags: Any,

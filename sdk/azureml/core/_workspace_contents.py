@@ -1,7 +1,5 @@
 """What is in a workspace."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, Dict, Optional, cast
 
 from azureml.exceptions import UserErrorException
@@ -24,21 +22,21 @@ class WorkspaceContents:
     DEFAULT_CPU_CLUSTER_NAME = "cpu-cluster"
     DEFAULT_GPU_CLUSTER_NAME = "gpu-cluster"
 
-    _client: Client
+    _client: "Client"
     _message: Optional[Dict[str, Any]]
 
     @property
-    def _self(self) -> Workspace:
+    def _self(self) -> "Workspace":
         return cast("Workspace", self)
 
     @property
-    def compute_targets(self) -> Dict[str, ComputeTarget]:
+    def compute_targets(self) -> "Dict[str, ComputeTarget]":
         """The compute targets by name."""
         from azureml.core.compute import ComputeTarget
 
         return {target.name: target for target in ComputeTarget.list(self._self)}
 
-    def get_default_compute_target(self, type: str) -> Optional[AmlCompute]:
+    def get_default_compute_target(self, type: str) -> "Optional[AmlCompute]":
         """The cluster `cpu-cluster` or `gpu-cluster`, or None when there is none.
 
         Args:
@@ -50,13 +48,13 @@ class WorkspaceContents:
         return self.compute_targets.get(names[type])  # type: ignore[return-value]  # the only kind there is
 
     @property
-    def datastores(self) -> Dict[str, AbstractDatastore]:
+    def datastores(self) -> "Dict[str, AbstractDatastore]":
         """The datastores by name."""
         from azureml.core.datastore import list_datastores
 
         return {datastore.name: datastore for datastore in list_datastores(self._self)}
 
-    def get_default_datastore(self) -> AbstractDatastore:
+    def get_default_datastore(self) -> "AbstractDatastore":
         """The default datastore."""
         from azureml.core.datastore import Datastore
 
@@ -75,33 +73,33 @@ class WorkspaceContents:
         return AbstractDataset.get_all(self._self)
 
     @property
-    def experiments(self) -> Dict[str, Experiment]:
+    def experiments(self) -> "Dict[str, Experiment]":
         """The experiments by name."""
         from azureml.core.experiment import Experiment
 
         return {experiment.name: experiment for experiment in Experiment.list(self._self)}
 
     @property
-    def environments(self) -> Dict[str, Environment]:
+    def environments(self) -> "Dict[str, Environment]":
         """The newest versions of the registered environments, and the curated ones, by name."""
         from azureml.core.environment import Environment
 
         return Environment.list(self._self)
 
     @property
-    def models(self) -> Dict[str, Model]:
+    def models(self) -> "Dict[str, Model]":
         """The newest versions of the registered models, by name."""
         from azureml.core.model import Model
 
         return {model.name: model for model in Model.list(self._self, latest=True)}
 
-    def get_default_keyvault(self) -> Keyvault:
+    def get_default_keyvault(self) -> "Keyvault":
         """The workspace's secrets."""
         from azureml.core.keyvault import Keyvault
 
         return Keyvault(self._self)
 
-    def get_run(self, run_id: str) -> Run:
+    def get_run(self, run_id: str) -> "Run":
         """The run of this id, in whichever experiment it is."""
         from azureml.core.run import Run
 

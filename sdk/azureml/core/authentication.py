@@ -3,8 +3,6 @@
 The header that they give is the emulator's own: a program that sends it on to the emulator's HTTP address works.
 """
 
-from __future__ import annotations
-
 from abc import ABCMeta
 from datetime import datetime
 from typing import Any, Callable, Dict, NamedTuple, Optional
@@ -48,7 +46,7 @@ class AbstractAuthentication(metaclass=ABCMeta):  # noqa: B024  # abstract in Az
         """The HTTP header that the emulator accepts."""
         return {"Authorization": "Bearer " + self._get_token()}
 
-    def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
+    def get_token(self, *scopes: str, **kwargs: Any) -> "AccessToken":
         """The token that the emulator accepts; scopes make no difference."""
         return AccessToken(self._get_token(), 0)
 
@@ -185,7 +183,7 @@ class AzureMLTokenAuthentication(AbstractAuthentication):
         run_id: Optional[str],
         user_email: Optional[str] = None,
         experiment_id: Optional[str] = None,
-    ) -> AzureMLTokenAuthentication:
+    ) -> "AzureMLTokenAuthentication":
         """The same as the constructor."""
         return cls(
             azureml_access_token,

@@ -1,7 +1,5 @@
 """The second place where Azure's SDK has `ComputeTargetException`; and the `local` target."""
 
-from __future__ import annotations
-
 from azureml.exceptions import ComputeTargetException, UserErrorException
 
 __all__ = ["AbstractComputeTarget", "ComputeTargetException", "LocalTarget", "UserErrorException"]

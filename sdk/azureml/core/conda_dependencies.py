@@ -1,7 +1,5 @@
 """`CondaDependencies`: the packages of a Python environment, in the form of a conda environment file."""
 
-from __future__ import annotations
-
 import copy
 import os
 import re
@@ -53,7 +51,7 @@ class CondaDependencies:
         conda_packages: Optional[Sequence[str]] = None,
         python_version: Optional[str] = PYTHON_DEFAULT_VERSION,
         pin_sdk_version: bool = True,
-    ) -> CondaDependencies:
+    ) -> "CondaDependencies":
         """Makes dependencies from lists. `azureml-defaults` is always among them.
 
         Args:
@@ -293,7 +291,7 @@ def _checked(content: Any, where: str) -> Dict[str, Any]:
     """Brings the content into one form: `dependencies` is a list of strings with at most one `{pip: [...]}`."""
     from azureml.exceptions import UserErrorException
 
-    def bad(why: str) -> UserErrorException:
+    def bad(why: str) -> "UserErrorException":
         return UserErrorException("{} is no conda environment specification: {}.".format(where, why))
 
     if not isinstance(content, dict):

@@ -1,7 +1,5 @@
 """`ContainerRegistry`: where a private base image comes from."""
 
-from __future__ import annotations
-
 from typing import Optional
 
 from azureml._run_impl.config_element import ConfigElement, Field

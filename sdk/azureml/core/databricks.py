@@ -1,7 +1,5 @@
 """Libraries and clusters of Databricks. The names can be imported, so that a project that does not use them runs."""
 
-from __future__ import annotations
-
 from azureml._localaml.unsupported import refused_class
 
 _INSTEAD = "There is no Databricks; a run takes its packages from an Environment."

@@ -1,7 +1,5 @@
 """`Dataset`: makes and finds datasets."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from azureml._localaml.unsupported import unsupported

@@ -1,7 +1,5 @@
 """`Datastore`: finds and registers datastores."""
 
-from __future__ import annotations
-
 import uuid
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional
 
@@ -27,28 +25,28 @@ class Datastore(AbstractDatastore):
         UserErrorException: there is none of that name.
     """
 
-    def __new__(cls, workspace: Workspace, name: Optional[str] = None) -> Any:
+    def __new__(cls, workspace: "Workspace", name: Optional[str] = None) -> Any:
         if name is None:
             return cls.get_default(workspace)
         return cls.get(workspace, name)
 
-    def __init__(self, workspace: Workspace, name: Optional[str] = None) -> None:  # pragma: no cover - see __new__
+    def __init__(self, workspace: "Workspace", name: Optional[str] = None) -> None:  # pragma: no cover - see __new__
         raise AssertionError("__new__ gives objects of other classes")
 
     @staticmethod
-    def get(workspace: Workspace, datastore_name: str) -> Any:
+    def get(workspace: "Workspace", datastore_name: str) -> Any:
         """The datastore of this name. Raises UserErrorException when there is none."""
         name = "{}/datastores/{}".format(workspace._resource_name, datastore_name)
         return _datastore(workspace, workspace._client.call("DatastoreService", "GetDatastore", {"name": name}))
 
     @staticmethod
-    def get_default(workspace: Workspace) -> Any:
+    def get_default(workspace: "Workspace") -> Any:
         """The workspace's default datastore."""
         return Datastore.get(workspace, str(workspace._refresh().get("defaultDatastore") or ""))
 
     @staticmethod
     def register_azure_blob_container(
-        workspace: Workspace,
+        workspace: "Workspace",
         datastore_name: str,
         container_name: str,
         account_name: str,
@@ -86,7 +84,7 @@ class Datastore(AbstractDatastore):
 
     @staticmethod
     def register_azure_file_share(
-        workspace: Workspace,
+        workspace: "Workspace",
         datastore_name: str,
         file_share_name: str,
         account_name: str,
@@ -110,7 +108,7 @@ class Datastore(AbstractDatastore):
 
     @staticmethod
     def register_azure_data_lake(
-        workspace: Workspace,
+        workspace: "Workspace",
         datastore_name: str,
         store_name: str,
         tenant_id: Optional[str] = None,
@@ -137,7 +135,7 @@ class Datastore(AbstractDatastore):
 
     @staticmethod
     def register_azure_data_lake_gen2(
-        workspace: Workspace,
+        workspace: "Workspace",
         datastore_name: str,
         filesystem: str,
         account_name: str,
@@ -177,7 +175,7 @@ class Datastore(AbstractDatastore):
 
     @staticmethod
     def register_azure_sql_database(
-        workspace: Workspace,
+        workspace: "Workspace",
         datastore_name: str,
         server_name: str,
         database_name: str,
@@ -213,7 +211,7 @@ class Datastore(AbstractDatastore):
 
     @staticmethod
     def register_azure_postgre_sql(
-        workspace: Workspace,
+        workspace: "Workspace",
         datastore_name: str,
         server_name: str,
         database_name: str,
@@ -238,7 +236,7 @@ class Datastore(AbstractDatastore):
 
     @staticmethod
     def register_azure_my_sql(
-        workspace: Workspace,
+        workspace: "Workspace",
         datastore_name: str,
         server_name: str,
         database_name: str,
@@ -260,13 +258,13 @@ class Datastore(AbstractDatastore):
         return _register(workspace, datastore_name, _settings("AzureMySql", settings), user_password, overwrite)
 
     @staticmethod
-    def register_dbfs(workspace: Workspace, datastore_name: str) -> AbstractDatastore:
+    def register_dbfs(workspace: "Workspace", datastore_name: str) -> AbstractDatastore:
         """Registers the Databricks file system. Only the registration: the emulator cannot reach its data."""
         return _register(workspace, datastore_name, _settings("DBFS", {}), None, False)
 
     @staticmethod
     def register_hdfs(
-        workspace: Workspace,
+        workspace: "Workspace",
         datastore_name: str,
         protocol: str,
         namenode_address: str,
@@ -291,14 +289,14 @@ class Datastore(AbstractDatastore):
         return _register(workspace, datastore_name, _settings("Hdfs", settings), secret, overwrite)
 
 
-def list_datastores(workspace: Workspace) -> Iterator[Any]:
+def list_datastores(workspace: "Workspace") -> Iterator[Any]:
     """All datastores of a workspace."""
     request = {"parent": workspace._resource_name}
     for message in workspace._client.pages("DatastoreService", "ListDatastores", request, "datastores"):
         yield _datastore(workspace, message)
 
 
-def _datastore(workspace: Workspace, message: Mapping[str, Any]) -> Any:
+def _datastore(workspace: "Workspace", message: Mapping[str, Any]) -> Any:
     name = str(message["name"]).rpartition("/")[2]
     kind = str(message.get("datastoreType") or "")
     if kind in ("AzureBlob", "AzureFile"):
@@ -353,7 +351,7 @@ def _settings(kind: str, settings: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def _register(
-    workspace: Workspace,
+    workspace: "Workspace",
     name: str,
     datastore: Dict[str, Any],
     secret: Optional[str],

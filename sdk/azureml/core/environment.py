@@ -1,7 +1,5 @@
 """`Environment`: the Python packages, variables and image in which a job runs."""
 
-from __future__ import annotations
-
 import copy
 import json
 import os
@@ -105,7 +103,7 @@ class DockerBuildContext(ConfigElement):
 
     def __init__(
         self,
-        location_type: Optional[LocationType] = None,
+        location_type: "Optional[LocationType]" = None,
         location: Optional[str] = None,
         dockerfile_path: str = "Dockerfile",
     ) -> None:
@@ -117,8 +115,8 @@ class DockerBuildContext(ConfigElement):
 
     @staticmethod
     def from_local_directory(
-        workspace: Workspace, path: str, dockerfile_path: str = "Dockerfile"
-    ) -> DockerBuildContext:
+        workspace: "Workspace", path: str, dockerfile_path: str = "Dockerfile"
+    ) -> "DockerBuildContext":
         """Not supported."""
         raise unsupported("DockerBuildContext.from_local_directory", "Name a ready image with `docker.base_image`.")
 
@@ -244,7 +242,7 @@ class Environment(EnvironmentRegistry, ConfigElement):
         self.asset_id: Optional[str] = None
         self._seal()
 
-    def clone(self, new_name: str) -> Environment:
+    def clone(self, new_name: str) -> "Environment":
         """A copy under another name."""
         result = copy.deepcopy(self)
         result.name = new_name
@@ -254,14 +252,14 @@ class Environment(EnvironmentRegistry, ConfigElement):
     # Made from files and images
 
     @staticmethod
-    def from_conda_specification(name: str, file_path: str) -> Environment:
+    def from_conda_specification(name: str, file_path: str) -> "Environment":
         """From a conda environment file."""
         result = Environment(name)
         result.python.conda_dependencies = CondaDependencies(file_path)
         return result
 
     @staticmethod
-    def from_pip_requirements(name: str, file_path: str, pip_version: Optional[str] = None) -> Environment:
+    def from_pip_requirements(name: str, file_path: str, pip_version: Optional[str] = None) -> "Environment":
         """From a pip requirements file.
 
         Args:
@@ -284,7 +282,7 @@ class Environment(EnvironmentRegistry, ConfigElement):
         container_registry: Optional[ContainerRegistry] = None,
         conda_specification: Optional[str] = None,
         pip_requirements: Optional[str] = None,
-    ) -> Environment:
+    ) -> "Environment":
         """An image, with the packages of one file on top; without a file the image's own Python is used as it is."""
         result = _with_packages(name, conda_specification, pip_requirements)
         result.docker.base_image = image
@@ -295,7 +293,7 @@ class Environment(EnvironmentRegistry, ConfigElement):
     @staticmethod
     def from_dockerfile(
         name: str, dockerfile: str, conda_specification: Optional[str] = None, pip_requirements: Optional[str] = None
-    ) -> Environment:
+    ) -> "Environment":
         """An image to be built from a Dockerfile (its path or its text)."""
         result = _with_packages(name, conda_specification, pip_requirements)
         result.docker.base_image = None
@@ -303,12 +301,12 @@ class Environment(EnvironmentRegistry, ConfigElement):
         return result
 
     @staticmethod
-    def from_docker_build_context(name: str, docker_build_context: DockerBuildContext) -> Environment:
+    def from_docker_build_context(name: str, docker_build_context: "DockerBuildContext") -> "Environment":
         """Not supported."""
         raise unsupported("Environment.from_docker_build_context", "Use Environment.from_docker_image.")
 
     @staticmethod
-    def from_existing_conda_environment(name: str, conda_environment_name: str) -> Environment:
+    def from_existing_conda_environment(name: str, conda_environment_name: str) -> "Environment":
         """Not supported."""
         raise unsupported(
             "Environment.from_existing_conda_environment",
@@ -332,7 +330,7 @@ class Environment(EnvironmentRegistry, ConfigElement):
             self.python.conda_dependencies.save(os.path.join(path, _SAVED_CONDA_NAME))
 
     @staticmethod
-    def load_from_directory(path: str) -> Environment:
+    def load_from_directory(path: str) -> "Environment":
         """Reads what `save_to_directory` wrote.
 
         Raises:
@@ -353,7 +351,7 @@ class Environment(EnvironmentRegistry, ConfigElement):
         return result
 
 
-def _with_packages(name: str, conda_specification: Optional[str], pip_requirements: Optional[str]) -> Environment:
+def _with_packages(name: str, conda_specification: Optional[str], pip_requirements: Optional[str]) -> "Environment":
     from azureml.exceptions import UserErrorException
 
     if conda_specification and pip_requirements:

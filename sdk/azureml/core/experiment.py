@@ -1,7 +1,5 @@
 """`Experiment`: a named group of runs."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
 
 from azureml._localaml.labels import read_labels, text_map
@@ -45,7 +43,7 @@ class Experiment:
 
     def __init__(
         self,
-        workspace: Workspace,
+        workspace: "Workspace",
         name: str,
         _skip_name_validation: bool = False,
         _id: Optional[str] = None,
@@ -68,7 +66,7 @@ class Experiment:
             request = {"parent": workspace._resource_name, "experimentName": name}
             self._record = self._client.call("ExperimentService", "CreateExperiment", request)
 
-    def submit(self, config: Any, tags: Optional[Mapping[str, str]] = None, **kwargs: Any) -> Run:
+    def submit(self, config: Any, tags: Optional[Mapping[str, str]] = None, **kwargs: Any) -> "Run":
         """Submits an Estimator, a ScriptRunConfig, or a RunConfiguration (for the current folder). Returns at once.
 
         Args:
@@ -84,7 +82,7 @@ class Experiment:
 
         return submit(self, config, tags, **kwargs)
 
-    def start_logging(self, *args: Any, **kwargs: Any) -> Run:
+    def start_logging(self, *args: Any, **kwargs: Any) -> "Run":
         """Begins a run that this process performs. End it with `run.complete()`, or use `with`.
 
         Args:
@@ -111,7 +109,7 @@ class Experiment:
 
     def get_runs(
         self, type: Optional[str] = None, tags: Tags = None, properties: Tags = None, include_children: bool = False
-    ) -> Iterator[Run]:
+    ) -> "Iterator[Run]":
         """The runs, newest first. Filters: see `Run.list`."""
         from azureml._run_impl.run_lifecycle import list_runs
 
@@ -120,12 +118,12 @@ class Experiment:
     # What it is
 
     @property
-    def workspace(self) -> Workspace:
+    def workspace(self) -> "Workspace":
         """The workspace."""
         return self._workspace
 
     @property
-    def workspace_object(self) -> Workspace:
+    def workspace_object(self) -> "Workspace":
         """The workspace (an old name)."""
         return self.workspace
 
@@ -186,11 +184,11 @@ class Experiment:
 
     @staticmethod
     def list(
-        workspace: Workspace,
+        workspace: "Workspace",
         experiment_name: Optional[str] = None,
         view_type: str = ViewType.ActiveOnly,
         tags: Tags = None,
-    ) -> List[Experiment]:
+    ) -> "List[Experiment]":
         """The experiments of a workspace, by name.
 
         Args:
@@ -212,7 +210,7 @@ class Experiment:
         return [item for item in found if experiment_name is None or item.name == experiment_name]
 
     @staticmethod
-    def delete(workspace: Workspace, experiment_id: str) -> None:
+    def delete(workspace: "Workspace", experiment_id: str) -> None:
         """Deletes an experiment that has no runs.
 
         Args:
@@ -232,7 +230,7 @@ class Experiment:
         )
 
     @staticmethod
-    def from_directory(path: str, auth: Any = None) -> Experiment:
+    def from_directory(path: str, auth: Any = None) -> "Experiment":
         """Not supported."""
         from azureml._localaml.unsupported import unsupported
 
@@ -250,7 +248,7 @@ class Experiment:
     # For the other modules of the SDK
 
     @property
-    def _client(self) -> Client:
+    def _client(self) -> "Client":
         return self.workspace._client
 
     @property
@@ -262,12 +260,12 @@ class Experiment:
         return "{}/experiments/{}".format(self._workspace_resource_name, self._experiment_name)
 
     @classmethod
-    def _of_run(cls, workspace: Workspace, record: Mapping[str, Any]) -> Experiment:
+    def _of_run(cls, workspace: "Workspace", record: Mapping[str, Any]) -> "Experiment":
         """The experiment of a Run message, without asking for it."""
         return cls(workspace, str(record["name"]).split("/")[-3], _create_in_cloud=False)
 
     @classmethod
-    def _scope(cls, workspace: Workspace) -> Experiment:
+    def _scope(cls, workspace: "Workspace") -> "Experiment":
         """Stands for all experiments of a workspace in lists of runs."""
         scope = cls(workspace, "-", _create_in_cloud=False)
         scope._is_scope = True

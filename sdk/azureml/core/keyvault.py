@@ -1,7 +1,5 @@
 """`Keyvault`: the secrets of a workspace."""
 
-from __future__ import annotations
-
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Union
 
@@ -43,14 +41,14 @@ class Keyvault:
     reads those that it names (`run.get_secret`).
     """
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: "Workspace") -> None:
         self.workspace = workspace
 
     def set_secret(
         self,
         name: str,
         value: str,
-        content_type: Union[KeyVaultContentType, str] = KeyVaultContentType.not_provided,
+        content_type: "Union[KeyVaultContentType, str]" = KeyVaultContentType.not_provided,
     ) -> None:
         """Sets a secret, making or replacing it.
 

@@ -1,7 +1,5 @@
 """`Model`: files registered under a name in a workspace, counted in versions."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from azureml._localaml.labels import text_map
@@ -63,7 +61,7 @@ class Model(ModelRecord, ModelGaps):
 
     def __init__(
         self,
-        workspace: Workspace,
+        workspace: "Workspace",
         name: Optional[str] = None,
         id: Optional[str] = None,
         tags: Any = None,
@@ -86,7 +84,7 @@ class Model(ModelRecord, ModelGaps):
 
     @staticmethod
     def register(
-        workspace: Workspace,
+        workspace: "Workspace",
         model_path: str,
         model_name: str,
         tags: Optional[Mapping[str, Any]] = None,
@@ -99,7 +97,7 @@ class Model(ModelRecord, ModelGaps):
         sample_input_dataset: Any = None,
         sample_output_dataset: Any = None,
         resource_configuration: Optional[ResourceConfiguration] = None,
-    ) -> Model:
+    ) -> "Model":
         """Uploads a file or folder and registers it as the next version of a name.
 
         Args:
@@ -143,7 +141,7 @@ class Model(ModelRecord, ModelGaps):
 
     @staticmethod
     def list(
-        workspace: Workspace,
+        workspace: "Workspace",
         name: Optional[str] = None,
         tags: Any = None,
         properties: Any = None,
@@ -153,7 +151,7 @@ class Model(ModelRecord, ModelGaps):
         expand: bool = True,
         page_count: int = 255,
         model_framework: Optional[str] = None,
-    ) -> List[Model]:
+    ) -> "List[Model]":
         """The versions of all models, newest first. Filters: see the class.
 
         Args:
@@ -174,7 +172,7 @@ class Model(ModelRecord, ModelGaps):
     # Files
 
     @staticmethod
-    def get_model_path(model_name: str, version: Optional[int] = None, _workspace: Optional[Workspace] = None) -> str:
+    def get_model_path(model_name: str, version: Optional[int] = None, _workspace: "Optional[Workspace]" = None) -> str:
         """The path of a model's file or folder.
 
         Where a scoring environment has models (AZUREML_MODEL_DIR) it is looked for there. In a job, or with a
@@ -279,7 +277,7 @@ class Model(ModelRecord, ModelGaps):
     # As data
 
     @staticmethod
-    def deserialize(workspace: Workspace, model_payload: Mapping[str, Any]) -> Model:
+    def deserialize(workspace: "Workspace", model_payload: Mapping[str, Any]) -> "Model":
         """The model that `serialize` gave, as it was then. Raises UserErrorException for other data."""
         return Model(workspace, _message=message_of(workspace, model_payload))
 

@@ -1,7 +1,5 @@
 """`ResourceConfiguration`: what a model needs to be served."""
 
-from __future__ import annotations
-
 from typing import Any, Dict, Mapping, Optional
 
 
@@ -26,7 +24,7 @@ class ResourceConfiguration:
         return {"cpu": self.cpu, "memoryInGB": self.memory_in_gb, "gpu": self.gpu}
 
     @staticmethod
-    def deserialize(payload_obj: Optional[Mapping[str, Any]]) -> Optional[ResourceConfiguration]:
+    def deserialize(payload_obj: Optional[Mapping[str, Any]]) -> "Optional[ResourceConfiguration]":
         """From what `serialize` gave; None stays None."""
         if payload_obj is None:
             return None

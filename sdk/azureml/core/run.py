@@ -1,7 +1,5 @@
 """`Run`: one execution, as it is seen from outside and from inside the job."""
 
-from __future__ import annotations
-
 import os
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Tuple
 
@@ -34,7 +32,7 @@ class Run(RunMetrics, RunFiles, RunFollowing, RunLifecycle):
         UserErrorException: the experiment has no such run.
     """
 
-    def __init__(self, experiment: Experiment, run_id: str, outputs: Optional[str] = None, **kwargs: Any) -> None:
+    def __init__(self, experiment: "Experiment", run_id: str, outputs: Optional[str] = None, **kwargs: Any) -> None:
         RunBase.__init__(self, experiment, run_id, kwargs.get("_run"), kwargs.get("_fetch", True))
         if outputs:
             from azureml._run_impl.interactive import Collector
@@ -60,7 +58,7 @@ class Run(RunMetrics, RunFiles, RunFollowing, RunLifecycle):
         return cls.get_context(**kwargs)
 
     @staticmethod
-    def get(workspace: Workspace, run_id: str) -> Run:
+    def get(workspace: "Workspace", run_id: str) -> "Run":
         """A run by its id, in whichever experiment it is. Raises UserErrorException when there is none."""
         from azureml.core.experiment import Experiment
 
@@ -70,14 +68,14 @@ class Run(RunMetrics, RunFiles, RunFollowing, RunLifecycle):
 
     @staticmethod
     def list(
-        experiment: Experiment,
+        experiment: "Experiment",
         type: Optional[str] = None,
         tags: Tags = None,
         properties: Tags = None,
         status: Optional[str] = None,
         include_children: bool = False,
         _rehydrate_runs: bool = True,
-    ) -> Iterator[Run]:
+    ) -> "Iterator[Run]":
         """The experiment's runs, newest first.
 
         Args:
@@ -95,7 +93,7 @@ class Run(RunMetrics, RunFiles, RunFollowing, RunLifecycle):
         tags: Tags = None,
         properties: Tags = None,
         status: Optional[str] = None,
-    ) -> Iterator[Run]:
+    ) -> "Iterator[Run]":
         """The runs on a compute target, newest first. Filters: see `list`."""
         from azureml.core.experiment import Experiment
 
@@ -103,12 +101,12 @@ class Run(RunMetrics, RunFiles, RunFollowing, RunLifecycle):
         return list_runs(scope, type, tags, properties, status, target=compute.name, include_children=True)
 
     @staticmethod
-    def add_type_provider(runtype: str, run_factory: Callable[..., Run]) -> None:
+    def add_type_provider(runtype: str, run_factory: "Callable[..., Run]") -> None:
         """Lets runs of a type be objects of another class: `run_factory(experiment, run record as dict)`."""
         _TYPE_PROVIDERS[runtype] = run_factory
 
     @classmethod
-    def _of(cls, experiment: Any, record: Dict[str, Any]) -> Run:
+    def _of(cls, experiment: Any, record: Dict[str, Any]) -> "Run":
         """The run object that fits a Run message."""
         run_type = record.get("runType") or ""
         if experiment._is_scope:
@@ -138,7 +136,7 @@ class Run(RunMetrics, RunFiles, RunFollowing, RunLifecycle):
     # What LocalAML lacks
 
     @property
-    def input_datasets(self) -> InputDatasets:
+    def input_datasets(self) -> "InputDatasets":
         """The input datasets by name. In the run's own job, a mounted or downloaded one is the path of its files."""
         from azureml._run_impl.dataset_inputs import InputDatasets
 
@@ -151,7 +149,7 @@ class Run(RunMetrics, RunFiles, RunFollowing, RunLifecycle):
         """Not supported."""
         raise unsupported("Run.output_datasets", "Write to ./outputs or to a mounted datastore.")
 
-    def get_environment(self) -> Environment:
+    def get_environment(self) -> "Environment":
         """The environment that the run was submitted with. Raises UserErrorException when it was not submitted."""
         from azureml.core._environment_registry import environment_of_definition
         from azureml.core.runconfig import EnvironmentDefinition
@@ -208,10 +206,10 @@ class Run(RunMetrics, RunFiles, RunFollowing, RunLifecycle):
 
 # By run type. Part of Azure's interface (`Run.add_type_provider`): whoever defines a run class registers it for the
 # process.
-_TYPE_PROVIDERS: Dict[str, Callable[..., Run]] = {}
+_TYPE_PROVIDERS: "Dict[str, Callable[..., Run]]" = {}
 
 
-def get_run(experiment: Experiment, run_id: str, rehydrate: bool = True, clean_up: bool = True) -> Run:
+def get_run(experiment: "Experiment", run_id: str, rehydrate: bool = True, clean_up: bool = True) -> "Run":
     """A run of an experiment by its id.
 
     Args:

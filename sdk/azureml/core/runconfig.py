@@ -1,7 +1,5 @@
 """`RunConfiguration` and its parts: what a run is to do, and where."""
 
-from __future__ import annotations
-
 import os
 from typing import Any, Dict, List, Optional, Union
 
@@ -215,7 +213,7 @@ class RunConfiguration(ConfigElement):
         runconfig_files.save(self, path, name, separate_environment_yaml)
 
     @staticmethod
-    def load(path: str, name: Optional[str] = None) -> RunConfiguration:
+    def load(path: str, name: Optional[str] = None) -> "RunConfiguration":
         """Reads a configuration.
 
         Args:

@@ -1,7 +1,5 @@
 """`ScriptRun`: a run that was submitted."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, Optional
 
 from azureml.core.run import Run
@@ -25,10 +23,10 @@ class ScriptRun(Run):
 
     def __init__(
         self,
-        experiment: Experiment,
+        experiment: "Experiment",
         run_id: str,
         directory: Optional[str] = None,
-        _run_config: Optional[RunConfiguration] = None,
+        _run_config: "Optional[RunConfiguration]" = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(experiment, run_id, **kwargs)

@@ -1,7 +1,5 @@
 """`ScriptRunConfig`: a script, or a command line, and how to run it."""
 
-from __future__ import annotations
-
 import copy
 import os
 from typing import TYPE_CHECKING, Any, List, Optional, Tuple, Union
@@ -53,7 +51,7 @@ class ScriptRunConfig:
         run_config: Optional[RunConfiguration] = None,
         _telemetry_values: Any = None,
         compute_target: Any = None,
-        environment: Optional[Environment] = None,
+        environment: "Optional[Environment]" = None,
         distributed_job_config: Any = None,
         resume_from: Any = None,
         max_run_duration_seconds: Optional[int] = MAX_DURATION_SECONDS_DEFAULT,

@@ -1,7 +1,5 @@
 """`Workspace`: where everything else lies."""
 
-from __future__ import annotations
-
 import time
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
@@ -39,7 +37,7 @@ class Workspace(WorkspaceContents, WorkspaceGaps):
         subscription_id: str,
         resource_group: str,
         workspace_name: str,
-        auth: Optional[AbstractAuthentication] = None,
+        auth: "Optional[AbstractAuthentication]" = None,
         _location: Optional[str] = None,
         _disable_service_check: bool = False,
         _workspace_id: Optional[str] = None,
@@ -70,10 +68,10 @@ class Workspace(WorkspaceContents, WorkspaceGaps):
     @staticmethod
     def from_config(
         path: Optional[str] = None,
-        auth: Optional[AbstractAuthentication] = None,
+        auth: "Optional[AbstractAuthentication]" = None,
         _logger: Any = None,
         _file_name: Optional[str] = None,
-    ) -> Workspace:
+    ) -> "Workspace":
         """The workspace that a config.json names.
 
         Args:
@@ -94,7 +92,7 @@ class Workspace(WorkspaceContents, WorkspaceGaps):
     @staticmethod
     def create(
         name: str,
-        auth: Optional[AbstractAuthentication] = None,
+        auth: "Optional[AbstractAuthentication]" = None,
         subscription_id: Optional[str] = None,
         resource_group: Optional[str] = None,
         location: Optional[str] = None,
@@ -120,7 +118,7 @@ class Workspace(WorkspaceContents, WorkspaceGaps):
         user_assigned_identity_for_cmk_encryption: Optional[str] = None,
         system_datastores_auth_mode: str = "accessKey",
         v1_legacy_mode: Optional[bool] = None,
-    ) -> Workspace:
+    ) -> "Workspace":
         """Makes a workspace with its default datastores.
 
         Args:
@@ -173,13 +171,13 @@ class Workspace(WorkspaceContents, WorkspaceGaps):
     @staticmethod
     def get(
         name: str,
-        auth: Optional[AbstractAuthentication] = None,
+        auth: "Optional[AbstractAuthentication]" = None,
         subscription_id: Optional[str] = None,
         resource_group: Optional[str] = None,
         location: Optional[str] = None,
         cloud: str = "AzureCloud",
         id: Optional[str] = None,
-    ) -> Workspace:
+    ) -> "Workspace":
         """The workspace of this name. The subscription and the group may be left out while the name says enough.
 
         Raises:
@@ -205,8 +203,8 @@ class Workspace(WorkspaceContents, WorkspaceGaps):
 
     @staticmethod
     def list(
-        subscription_id: str, auth: Optional[AbstractAuthentication] = None, resource_group: Optional[str] = None
-    ) -> Dict[str, List[Workspace]]:
+        subscription_id: str, auth: "Optional[AbstractAuthentication]" = None, resource_group: Optional[str] = None
+    ) -> "Dict[str, List[Workspace]]":
         """The workspaces of a subscription by name; in a list, as several groups may use one name."""
         result: Dict[str, List[Workspace]] = {}
         for message in _list_workspaces(subscription_id, resource_group):
@@ -319,7 +317,7 @@ class Workspace(WorkspaceContents, WorkspaceGaps):
     # Internals
 
     @classmethod
-    def _of(cls, message: Mapping[str, Any], auth: Optional[AbstractAuthentication] = None) -> Workspace:
+    def _of(cls, message: Mapping[str, Any], auth: "Optional[AbstractAuthentication]" = None) -> "Workspace":
         subscription, group, name = _names_of(message)
         workspace = cls(subscription, group, name, auth=auth, _disable_service_check=True)
         workspace._message = dict(message)
@@ -371,7 +369,7 @@ class Workspace(WorkspaceContents, WorkspaceGaps):
         return _again, (self._subscription_id, self._resource_group, self._workspace_name)
 
 
-def _again(subscription_id: str, resource_group: str, name: str) -> Workspace:
+def _again(subscription_id: str, resource_group: str, name: str) -> "Workspace":
     return Workspace(subscription_id, resource_group, name, _disable_service_check=True)
 
 

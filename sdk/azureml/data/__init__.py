@@ -1,7 +1,5 @@
 """Data: datastores, references to what lies in them, and datasets."""
 
-from __future__ import annotations
-
 from azureml._localaml.lazy import lazy_names
 
 # The version of Azure's SDK whose interface this is.

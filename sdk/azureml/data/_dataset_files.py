@@ -1,7 +1,5 @@
 """The files of a dataset: which they are now, and copies of them."""
 
-from __future__ import annotations
-
 import os
 import random
 import shutil
@@ -41,7 +39,7 @@ class File(NamedTuple):
         return self.url or "/" + self.remote
 
 
-def files_of(definition: Dict[str, Any], workspace: Any) -> List[File]:
+def files_of(definition: Dict[str, Any], workspace: Any) -> "List[File]":
     """The files that a definition means now. Nothing is asked when there are only URLs.
 
     Raises:
@@ -82,7 +80,7 @@ def _place(url: str) -> str:
     return "/".join(part for part in whole.split("/") if part not in ("", "."))
 
 
-def _select(files: List[File], selections: Iterable[Dict[str, Any]]) -> List[File]:
+def _select(files: "List[File]", selections: Iterable[Dict[str, Any]]) -> "List[File]":
     """As `localaml.domain.datasets.select`."""
     for selection in selections:
         if "take" in selection:
@@ -97,7 +95,7 @@ def _select(files: List[File], selections: Iterable[Dict[str, Any]]) -> List[Fil
     return files
 
 
-def fetch(files: Sequence[File], folder: str, workspace: Any, overwrite: bool) -> List[str]:
+def fetch(files: "Sequence[File]", folder: str, workspace: Any, overwrite: bool) -> List[str]:
     """Copies files into a folder, each at its place in the dataset; returns their paths.
 
     Raises:
@@ -129,7 +127,7 @@ def fetch(files: Sequence[File], folder: str, workspace: Any, overwrite: bool) -
     return list(targets)
 
 
-def _fetch_batch(datastore: str, wanted: Sequence[str], targets: Dict[str, File], workspace: Any) -> None:
+def _fetch_batch(datastore: str, wanted: Sequence[str], targets: "Dict[str, File]", workspace: Any) -> None:
     from azureml._localaml.transfer import Download
 
     request = {

@@ -1,7 +1,5 @@
 """From what users give as a path of a dataset to the sources that the emulator keeps."""
 
-from __future__ import annotations
-
 from typing import Any, Dict, List, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,7 +19,7 @@ class Sources(NamedTuple):
     workspace: Any
 
 
-def read_sources(path: Any) -> Sources:
+def read_sources(path: Any) -> "Sources":
     """The sources that a `path` argument means.
 
     Raises:

@@ -1,7 +1,5 @@
 """Moves files between folders here and a datastore: what is there, what is to be replaced, what is the same."""
 
-from __future__ import annotations
-
 import os
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
@@ -33,7 +31,7 @@ class DatastoreFiles:
         name: the datastore's resource name.
     """
 
-    def __init__(self, client: Client, name: str) -> None:
+    def __init__(self, client: "Client", name: str) -> None:
         self._client = client
         self._name = name
 
@@ -94,7 +92,7 @@ class DatastoreFiles:
             display.finish()
         return display.count + display.unchanged
 
-    def _upload_batch(self, batch: List[_File], overwrite: bool, display: Display) -> None:
+    def _upload_batch(self, batch: "List[_File]", overwrite: bool, display: Display) -> None:
         from azureml._localaml.transfer import Upload
 
         answer = self._ask("Upload", [file.remote for file in batch], overwrite=False)
@@ -114,7 +112,7 @@ class DatastoreFiles:
             uploads, display.watcher([file.local for file in wanted], [file.size for file in wanted])
         )
 
-    def _download_batch(self, batch: List[_File], display: Display) -> None:
+    def _download_batch(self, batch: "List[_File]", display: Display) -> None:
         from azureml._localaml.transfer import Download
 
         urls = _by_path(self._ask("Download", [file.remote for file in batch]))
@@ -146,7 +144,7 @@ def _by_path(answer: Dict[str, Any]) -> Dict[str, str]:
     return {url["path"]: url["url"] for url in answer.get("urls") or ()}
 
 
-def _batches(files: Sequence[_File]) -> Iterator[List[_File]]:
+def _batches(files: "Sequence[_File]") -> "Iterator[List[_File]]":
     batch: List[_File] = []
     size = 0
     for file in files:

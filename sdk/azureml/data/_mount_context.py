@@ -1,7 +1,5 @@
 """What `FileDataset.mount` gives: a folder with the dataset's files for as long as a `with` statement lasts."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile
@@ -69,7 +67,7 @@ class MountContext:
             else:
                 os.unlink(path)
 
-    def __enter__(self) -> MountContext:
+    def __enter__(self) -> "MountContext":
         self.start()
         return self
 

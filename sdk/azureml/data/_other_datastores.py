@@ -1,7 +1,5 @@
 """Datastores without files of their own here: they can be registered and read back, not uploaded to."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
 from azureml.data.abstract_datastore import AbstractDatastore
@@ -17,7 +15,7 @@ class SettingsDatastore(AbstractDatastore):
     TYPE = ""
     SETTINGS: Any = ()
 
-    def __init__(self, workspace: Workspace, name: str, settings: Mapping[str, str]) -> None:
+    def __init__(self, workspace: "Workspace", name: str, settings: Mapping[str, str]) -> None:
         super().__init__(workspace, name, self.TYPE)
         self._settings = dict(settings)
         for key in self.SETTINGS:

@@ -1,7 +1,5 @@
 """Columns from the paths of files: `{state}/{day:yyyy/MM/dd}/data.csv`."""
 
-from __future__ import annotations
-
 import re
 from datetime import datetime
 from typing import Any, Dict, List, NamedTuple, Optional, Pattern
@@ -62,7 +60,7 @@ class PartitionFormat(NamedTuple):
             raise DatasetExecutionError("The path {!r} holds no time: {}.".format(path, error)) from None
 
 
-def parse(text: str) -> PartitionFormat:
+def parse(text: str) -> "PartitionFormat":
     """Reads a partition format. Raises UserErrorException when it is none."""
     if not isinstance(text, str) or not _FIELD.search(text):
         raise UserErrorException(

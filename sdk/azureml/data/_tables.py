@@ -5,8 +5,6 @@ columns of whole numbers, numbers, true/false or times become such, a column of 
 floats. A column of nothing but 0 and 1 stays one of numbers here.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
@@ -40,7 +38,7 @@ def pandas() -> Any:
     return package
 
 
-def read(files: Files, reading: Mapping[str, Any], on_error: str, out_of_range: str) -> Any:
+def read(files: "Files", reading: Mapping[str, Any], on_error: str, out_of_range: str) -> Any:
     """All files as one DataFrame.
 
     Args:
@@ -70,7 +68,7 @@ def read(files: Files, reading: Mapping[str, Any], on_error: str, out_of_range: 
     return data
 
 
-def _columns_of_files(files: Files, frames: Sequence[Any], reading: Mapping[str, Any]) -> Dict[str, List[Any]]:
+def _columns_of_files(files: "Files", frames: Sequence[Any], reading: Mapping[str, Any]) -> Dict[str, List[Any]]:
     columns: Dict[str, List[Any]] = {}
     if reading.get("includePath"):
         columns["Path"] = [shown for (_, shown), frame in zip(files, frames) for _ in range(len(frame))]
@@ -85,7 +83,7 @@ def _columns_of_files(files: Files, frames: Sequence[Any], reading: Mapping[str,
 # -- delimited --------------------------------------------------------------------------------------------------------
 
 
-def _delimited(files: Files, reading: Mapping[str, Any]) -> List[Any]:
+def _delimited(files: "Files", reading: Mapping[str, Any]) -> List[Any]:
     header = reading["header"]
     frames: List[Any] = []
     names: List[str] = []
@@ -159,7 +157,7 @@ def _width(path: str, separator: str, encoding: str) -> int:
 # -- other formats ----------------------------------------------------------------------------------------------------
 
 
-def _parquet(files: Files, reading: Mapping[str, Any]) -> List[Any]:
+def _parquet(files: "Files", reading: Mapping[str, Any]) -> List[Any]:
     package = pandas()
     try:
         import pyarrow
@@ -174,7 +172,7 @@ def _parquet(files: Files, reading: Mapping[str, Any]) -> List[Any]:
     return frames
 
 
-def _json_lines(files: Files, reading: Mapping[str, Any]) -> List[Any]:
+def _json_lines(files: "Files", reading: Mapping[str, Any]) -> List[Any]:
     package = pandas()
     frames = []
     for path, shown in files:

@@ -1,7 +1,5 @@
 """What datasets of files and of tables have in common."""
 
-from __future__ import annotations
-
 import random
 import uuid
 from typing import TYPE_CHECKING, Any, ClassVar, Dict, List, Mapping, Optional, Type, TypeVar, Union
@@ -26,13 +24,13 @@ class _Factories(type):
     """`AbstractDataset.File` and `.Tabular`, loaded when they are asked for."""
 
     @property
-    def File(cls) -> Type[FileDatasetFactory]:
+    def File(cls) -> "Type[FileDatasetFactory]":
         from azureml.data.dataset_factory import FileDatasetFactory
 
         return FileDatasetFactory
 
     @property
-    def Tabular(cls) -> Type[TabularDatasetFactory]:
+    def Tabular(cls) -> "Type[TabularDatasetFactory]":
         from azureml.data.dataset_factory import TabularDatasetFactory
 
         return TabularDatasetFactory
@@ -50,7 +48,9 @@ class AbstractDataset(metaclass=_Factories):
         self._record: Optional[Dict[str, Any]] = None
 
     @classmethod
-    def _new(cls: Type[_D], definition: Dict[str, Any], workspace: Any, record: Optional[Dict[str, Any]] = None) -> _D:
+    def _new(
+        cls: "Type[_D]", definition: Dict[str, Any], workspace: Any, record: Optional[Dict[str, Any]] = None
+    ) -> "_D":
         made = cls()
         made._definition, made._workspace, made._record = definition, workspace, record
         return made
@@ -58,7 +58,7 @@ class AbstractDataset(metaclass=_Factories):
     # -- finding ------------------------------------------------------------------------------------------------------
 
     @staticmethod
-    def get_by_name(workspace: Workspace, name: str, version: Union[int, str] = "latest", **kwargs: Any) -> Any:
+    def get_by_name(workspace: "Workspace", name: str, version: Union[int, str] = "latest", **kwargs: Any) -> Any:
         """A registered dataset.
 
         Args:
@@ -79,7 +79,7 @@ class AbstractDataset(metaclass=_Factories):
         return from_record(workspace, workspace._client.call(_SERVICE, "GetDataset", request))
 
     @staticmethod
-    def get_by_id(workspace: Workspace, id: str, **kwargs: Any) -> Any:
+    def get_by_id(workspace: "Workspace", id: str, **kwargs: Any) -> Any:
         """A dataset, registered or not, by its id. Raises UserErrorException when there is none."""
         if not isinstance(id, str) or not id:
             raise UserErrorException("The id of a dataset is text, not {!r}.".format(id))
@@ -87,7 +87,7 @@ class AbstractDataset(metaclass=_Factories):
         return from_record(workspace, workspace._client.call(_SERVICE, "GetDataset", request))
 
     @staticmethod
-    def get_all(workspace: Workspace) -> Dict[str, Any]:
+    def get_all(workspace: "Workspace") -> Dict[str, Any]:
         """The newest versions of all registered datasets, by name."""
         request = {"parent": workspace._resource_name, "latestOnly": True}
         found = workspace._client.pages(_SERVICE, "ListDatasets", request, "datasets")
@@ -137,13 +137,13 @@ class AbstractDataset(metaclass=_Factories):
     # -- registration -------------------------------------------------------------------------------------------------
 
     def register(
-        self: _D,
-        workspace: Workspace,
+        self: "_D",
+        workspace: "Workspace",
         name: str,
         description: Optional[str] = None,
         tags: Optional[Mapping[str, str]] = None,
         create_new_version: bool = False,
-    ) -> _D:
+    ) -> "_D":
         """Stores the dataset under a name; returns the registered one.
 
         Args:
@@ -168,7 +168,7 @@ class AbstractDataset(metaclass=_Factories):
         record = workspace._client.call(_SERVICE, "RegisterDataset", request)
         return type(self)._new(self._definition, workspace, record)
 
-    def update(self: _D, description: Optional[str] = None, tags: Optional[Mapping[str, str]] = None) -> _D:
+    def update(self: "_D", description: Optional[str] = None, tags: Optional[Mapping[str, str]] = None) -> "_D":
         """Changes the description and the tags (all of them) of this version. What is None stays."""
         request: Dict[str, Any] = {}
         if description is not None:
@@ -179,11 +179,11 @@ class AbstractDataset(metaclass=_Factories):
             request["removeTags"] = [key for key in self.tags or {} if key not in wanted]
         return self._update(request)
 
-    def add_tags(self: _D, tags: Optional[Mapping[str, str]] = None) -> _D:
+    def add_tags(self: "_D", tags: Optional[Mapping[str, str]] = None) -> "_D":
         """Adds tags to this version; existing ones are replaced."""
         return self._update({"setTags": text_map({} if tags is None else tags, "tags")})
 
-    def remove_tags(self: _D, tags: Optional[List[str]] = None) -> _D:
+    def remove_tags(self: "_D", tags: Optional[List[str]] = None) -> "_D":
         """Removes tags of this version."""
         if isinstance(tags, str):
             raise UserErrorException("tags must be a list of names, not one name.")
@@ -196,7 +196,7 @@ class AbstractDataset(metaclass=_Factories):
         workspace._client.call(_SERVICE, "UnregisterDataset", request)
         self._record = None
 
-    def as_named_input(self, name: str) -> DatasetConsumptionConfig:
+    def as_named_input(self, name: str) -> "DatasetConsumptionConfig":
         """The dataset as an input of a run."""
         from azureml.data.dataset_consumption_config import DatasetConsumptionConfig
 
@@ -208,7 +208,7 @@ class AbstractDataset(metaclass=_Factories):
     def _record_id(self) -> Optional[str]:
         return (self._record or {}).get("datasetId")
 
-    def _saved_id(self, workspace: Workspace) -> str:
+    def _saved_id(self, workspace: "Workspace") -> str:
         """The dataset's id in a workspace, stored there without a name when it has none."""
         self._check_workspace(workspace)
         if self._record_id:
@@ -218,7 +218,7 @@ class AbstractDataset(metaclass=_Factories):
         self._workspace = workspace
         return str(self._record["datasetId"])
 
-    def _check_workspace(self, workspace: Workspace) -> None:
+    def _check_workspace(self, workspace: "Workspace") -> None:
         known = self._workspace
         if not hasattr(workspace, "_resource_name"):
             raise UserErrorException("A dataset needs a Workspace, not {!r}.".format(workspace))
@@ -229,12 +229,12 @@ class AbstractDataset(metaclass=_Factories):
                 )
             )
 
-    def _registered(self) -> Workspace:
+    def _registered(self) -> "Workspace":
         if not self.name or self._workspace is None:
             raise UserErrorException("This dataset is not registered: register it first.")
         return self._workspace
 
-    def _update(self: _D, request: Dict[str, Any]) -> _D:
+    def _update(self: "_D", request: Dict[str, Any]) -> "_D":
         workspace = self._registered()
         request.update(parent=workspace._resource_name, datasetId=self._record_id)
         self._record = workspace._client.call(_SERVICE, "UpdateDataset", request)
@@ -271,7 +271,7 @@ class AbstractDataset(metaclass=_Factories):
     __hash__ = None  # type: ignore[assignment]  # tags and description can change
 
 
-def from_record(workspace: Workspace, record: Dict[str, Any]) -> Any:
+def from_record(workspace: "Workspace", record: Dict[str, Any]) -> Any:
     """The dataset of a Dataset message."""
     from azureml.data.file_dataset import FileDataset
     from azureml.data.tabular_dataset import TabularDataset

@@ -1,7 +1,5 @@
 """What all datastores have in common."""
 
-from __future__ import annotations
-
 import json
 from typing import TYPE_CHECKING, Any, Dict
 
@@ -12,13 +10,13 @@ if TYPE_CHECKING:
 class AbstractDatastore:
     """A named place for data in a workspace."""
 
-    def __init__(self, workspace: Workspace, name: str, datastore_type: str) -> None:
+    def __init__(self, workspace: "Workspace", name: str, datastore_type: str) -> None:
         self._workspace = workspace
         self._name = name
         self._datastore_type = datastore_type
 
     @property
-    def workspace(self) -> Workspace:
+    def workspace(self) -> "Workspace":
         """The workspace that it belongs to."""
         return self._workspace
 

@@ -1,7 +1,5 @@
 """Datastores that are containers of files: blob containers and file shares."""
 
-from __future__ import annotations
-
 import os
 from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 
@@ -30,7 +28,7 @@ class AbstractAzureStorageDatastore(AbstractDatastore):
 
     def __init__(
         self,
-        workspace: Workspace,
+        workspace: "Workspace",
         name: str,
         datastore_type: str,
         container_name: str,
@@ -184,7 +182,7 @@ class AbstractAzureStorageDatastore(AbstractDatastore):
         self._files().upload(pairs, target, overwrite, show_progress)
         return DataReference(self, path_on_datastore=target or None)
 
-    def _files(self) -> DatastoreFiles:
+    def _files(self) -> "DatastoreFiles":
         from azureml.data._datastore_files import DatastoreFiles
 
         return DatastoreFiles(self._workspace._client, self._resource_name)
@@ -204,7 +202,7 @@ class AzureBlobDatastore(AbstractAzureStorageDatastore):
 
     def __init__(
         self,
-        workspace: Workspace,
+        workspace: "Workspace",
         name: str,
         container_name: str,
         account_name: str,
@@ -232,7 +230,7 @@ class AzureFileDatastore(AbstractAzureStorageDatastore):
 
     def __init__(
         self,
-        workspace: Workspace,
+        workspace: "Workspace",
         name: str,
         container_name: str,
         account_name: str,

@@ -1,7 +1,5 @@
 """`DataReference`: a place in a datastore, and how a run gets it."""
 
-from __future__ import annotations
-
 import uuid
 from typing import TYPE_CHECKING, Optional
 
@@ -34,7 +32,7 @@ class DataReference:
 
     def __init__(
         self,
-        datastore: AbstractDatastore,
+        datastore: "AbstractDatastore",
         data_reference_name: Optional[str] = None,
         path_on_datastore: Optional[str] = None,
         mode: str = "mount",
@@ -52,25 +50,25 @@ class DataReference:
         self.path_on_compute = path_text(path_on_compute)
         self.overwrite = overwrite
 
-    def path(self, path: Optional[str] = None, data_reference_name: Optional[str] = None) -> DataReference:
+    def path(self, path: Optional[str] = None, data_reference_name: Optional[str] = None) -> "DataReference":
         """A reference to a place below this one."""
         given = (self.path_on_datastore, path_text(path))
         parts = [part.strip("/") for part in given if part and part.strip("/") not in ("", ".")]
         return DataReference(self.datastore, data_reference_name, "/".join(parts) or None)
 
-    def as_mount(self) -> DataReference:
+    def as_mount(self) -> "DataReference":
         """The same place, mounted."""
         return self._copy("mount")
 
-    def as_download(self, path_on_compute: Optional[str] = None, overwrite: bool = False) -> DataReference:
+    def as_download(self, path_on_compute: Optional[str] = None, overwrite: bool = False) -> "DataReference":
         """The same place, copied to the node before the run."""
         return self._copy("download", path_on_compute, overwrite)
 
-    def as_upload(self, path_on_compute: Optional[str] = None, overwrite: bool = False) -> DataReference:
+    def as_upload(self, path_on_compute: Optional[str] = None, overwrite: bool = False) -> "DataReference":
         """The same place, filled from the node after the run."""
         return self._copy("upload", path_on_compute, overwrite)
 
-    def to_config(self) -> DataReferenceConfiguration:
+    def to_config(self) -> "DataReferenceConfiguration":
         """The form that a run configuration holds under `data_references[data_reference_name]`."""
         from azureml.core.runconfig import DataReferenceConfiguration
 
@@ -81,15 +79,15 @@ class DataReference:
     @staticmethod
     def create(
         data_reference_name: Optional[str] = None,
-        datapath: Optional[DataPath] = None,
-        datapath_compute_binding: Optional[DataPathComputeBinding] = None,
-    ) -> DataReference:
+        datapath: "Optional[DataPath]" = None,
+        datapath_compute_binding: "Optional[DataPathComputeBinding]" = None,
+    ) -> "DataReference":
         """Puts a `DataPath` and a `DataPathComputeBinding` together."""
         if datapath is None:
             raise ValueError("datapath is a required parameter")
         return datapath.create_data_reference(data_reference_name, datapath_compute_binding)
 
-    def _copy(self, mode: str, path_on_compute: Optional[str] = None, overwrite: bool = False) -> DataReference:
+    def _copy(self, mode: str, path_on_compute: Optional[str] = None, overwrite: bool = False) -> "DataReference":
         return DataReference(
             self.datastore, self.data_reference_name, self.path_on_datastore, mode, path_on_compute, overwrite
         )

@@ -1,7 +1,5 @@
 """`DataPath`: a place in a datastore; with a `DataPathComputeBinding` it becomes a `DataReference`."""
 
-from __future__ import annotations
-
 import uuid
 from typing import TYPE_CHECKING, Optional
 
@@ -35,7 +33,7 @@ class DataPathComputeBinding:
         """Whether existing files are replaced."""
         return self._overwrite
 
-    def create_data_reference(self, data_reference_name: str, datapath: DataPath) -> DataReference:
+    def create_data_reference(self, data_reference_name: str, datapath: "DataPath") -> DataReference:
         """A reference to a place, got in this way."""
         return datapath.create_data_reference(data_reference_name, self)
 
@@ -51,7 +49,7 @@ class DataPath:
 
     def __init__(
         self,
-        datastore: Optional[AbstractDatastore] = None,
+        datastore: "Optional[AbstractDatastore]" = None,
         path_on_datastore: Optional[str] = None,
         name: Optional[str] = None,
     ) -> None:
@@ -74,7 +72,7 @@ class DataPath:
     def create_data_reference(
         self,
         data_reference_name: Optional[str] = None,
-        datapath_compute_binding: Optional[DataPathComputeBinding] = None,
+        datapath_compute_binding: "Optional[DataPathComputeBinding]" = None,
     ) -> DataReference:
         """A reference to this place, got as the binding says."""
         if datapath_compute_binding is None:
@@ -89,7 +87,7 @@ class DataPath:
         )
 
     @staticmethod
-    def create_from_data_reference(data_reference: DataReference) -> DataPath:
+    def create_from_data_reference(data_reference: DataReference) -> "DataPath":
         """The place that a reference means. Raises ValueError for anything else."""
         if not hasattr(data_reference, "path_on_datastore"):
             raise ValueError("A DataReference is needed, not {!r}.".format(data_reference))

@@ -1,7 +1,5 @@
 """`DatasetConsumptionConfig`: a dataset as an input of a run, by a name."""
 
-from __future__ import annotations
-
 import re
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
@@ -31,7 +29,7 @@ class DatasetConsumptionConfig:
     """
 
     def __init__(
-        self, name: str, dataset: AbstractDataset, mode: str = "direct", path_on_compute: Optional[str] = None
+        self, name: str, dataset: "AbstractDataset", mode: str = "direct", path_on_compute: Optional[str] = None
     ) -> None:
         from azureml.data.abstract_dataset import AbstractDataset
 
@@ -64,15 +62,15 @@ class DatasetConsumptionConfig:
         """The input's name."""
         return self._name
 
-    def as_mount(self, path_on_compute: Optional[str] = None) -> DatasetConsumptionConfig:
+    def as_mount(self, path_on_compute: Optional[str] = None) -> "DatasetConsumptionConfig":
         """The same input as a read-only folder with the dataset's files."""
         return DatasetConsumptionConfig(self._name, self.dataset, "mount", path_on_compute)
 
-    def as_download(self, path_on_compute: Optional[str] = None) -> DatasetConsumptionConfig:
+    def as_download(self, path_on_compute: Optional[str] = None) -> "DatasetConsumptionConfig":
         """The same input as copies of the dataset's files."""
         return DatasetConsumptionConfig(self._name, self.dataset, "download", path_on_compute)
 
-    def as_hdfs(self) -> DatasetConsumptionConfig:
+    def as_hdfs(self) -> "DatasetConsumptionConfig":
         """Not supported."""
         raise unsupported("DatasetConsumptionConfig.as_hdfs", "Use as_mount() or as_download().")
 

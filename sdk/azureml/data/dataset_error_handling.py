@@ -1,7 +1,5 @@
 """What goes wrong with the data of datasets."""
 
-from __future__ import annotations
-
 from azureml.exceptions import UserErrorException
 
 

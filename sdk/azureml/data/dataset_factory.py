@@ -1,7 +1,5 @@
 """`Dataset.File` and `Dataset.Tabular`: what makes datasets."""
 
-from __future__ import annotations
-
 import os
 import re
 import tempfile
@@ -28,29 +26,29 @@ class DataType:
         self._settings = settings
 
     @staticmethod
-    def to_string() -> DataType:
+    def to_string() -> "DataType":
         """Text."""
         return DataType("string")
 
     @staticmethod
-    def to_long() -> DataType:
+    def to_long() -> "DataType":
         """Whole numbers; what is none becomes missing."""
         return DataType("long")
 
     @staticmethod
-    def to_float(decimal_mark: str = ".") -> DataType:
+    def to_float(decimal_mark: str = ".") -> "DataType":
         """Numbers; what is none becomes missing."""
         if decimal_mark not in (".", ","):
             raise UserErrorException("decimal_mark is '.' or ',', not {!r}.".format(decimal_mark))
         return DataType("float", decimalMark=decimal_mark)
 
     @staticmethod
-    def to_bool() -> DataType:
+    def to_bool() -> "DataType":
         """True and false."""
         return DataType("bool")
 
     @staticmethod
-    def to_datetime(formats: Union[str, List[str], None] = None) -> DataType:
+    def to_datetime(formats: Union[str, List[str], None] = None) -> "DataType":
         """Times. `formats` are tried in turn, as for `datetime.strptime`; without any, common forms are understood."""
         return DataType("datetime", formats=[formats] if isinstance(formats, str) else list(formats or ()))
 
@@ -141,7 +139,7 @@ class TabularDatasetFactory:
         validate: bool = True,
         include_path: bool = False,
         infer_column_types: bool = True,
-        set_column_types: Optional[Mapping[str, DataType]] = None,
+        set_column_types: "Optional[Mapping[str, DataType]]" = None,
         separator: str = ",",
         header: Any = True,
         partition_format: Optional[str] = None,
@@ -179,7 +177,7 @@ class TabularDatasetFactory:
         path: Any,
         validate: bool = True,
         include_path: bool = False,
-        set_column_types: Optional[Mapping[str, DataType]] = None,
+        set_column_types: "Optional[Mapping[str, DataType]]" = None,
         partition_format: Optional[str] = None,
     ) -> TabularDataset:
         """A table from Parquet files."""
@@ -190,7 +188,7 @@ class TabularDatasetFactory:
         path: Any,
         validate: bool = True,
         include_path: bool = False,
-        set_column_types: Optional[Mapping[str, DataType]] = None,
+        set_column_types: "Optional[Mapping[str, DataType]]" = None,
         partition_format: Optional[str] = None,
         invalid_lines: str = "error",
         encoding: str = "utf8",
@@ -262,7 +260,7 @@ def _table(
     validate: bool,
     settings: Dict[str, Any],
     include_path: bool,
-    set_column_types: Optional[Mapping[str, DataType]],
+    set_column_types: "Optional[Mapping[str, DataType]]",
     partition_format: Optional[str],
 ) -> TabularDataset:
     from azureml.data._partition_format import parse
@@ -316,7 +314,7 @@ def _encoding(encoding: Any) -> str:
     return str(encoding)
 
 
-def _column_types(types: Optional[Mapping[str, DataType]]) -> Dict[str, Any]:
+def _column_types(types: "Optional[Mapping[str, DataType]]") -> Dict[str, Any]:
     if types is None:
         return {}
     if not isinstance(types, Mapping) or not all(

@@ -1,7 +1,5 @@
 """Words that describe the files of datasets."""
 
-from __future__ import annotations
-
 from enum import Enum
 
 

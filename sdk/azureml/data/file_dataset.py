@@ -1,7 +1,5 @@
 """`FileDataset`: files of datastores or of the web that belong together."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 import uuid
@@ -90,24 +88,24 @@ class FileDataset(AbstractDataset):
 
     # -- choosing among the files -------------------------------------------------------------------------------------
 
-    def take(self, count: int) -> FileDataset:
+    def take(self, count: int) -> "FileDataset":
         """The first so many files."""
         return self._chosen({"take": str(_count(count))})
 
-    def skip(self, count: int) -> FileDataset:
+    def skip(self, count: int) -> "FileDataset":
         """All files but the first so many."""
         return self._chosen({"skip": str(_count(count))})
 
-    def take_sample(self, probability: float, seed: Optional[int] = None) -> FileDataset:
+    def take_sample(self, probability: float, seed: Optional[int] = None) -> "FileDataset":
         """Each file with a probability. The same seed gives the same files."""
         return self._chosen(_sample(chance(probability, "probability", seed)))
 
-    def random_split(self, percentage: float, seed: Optional[int] = None) -> Tuple[FileDataset, FileDataset]:
+    def random_split(self, percentage: float, seed: Optional[int] = None) -> "Tuple[FileDataset, FileDataset]":
         """Two datasets: each file is in the first with this probability (0 to 1), else in the second."""
         first = chance(percentage, "percentage", seed)
         return self._chosen(_sample(first)), self._chosen(_sample(dict(first, complement=True)))
 
-    def filter(self, expression: Any) -> FileDataset:
+    def filter(self, expression: Any) -> "FileDataset":
         """Not supported."""
         raise unsupported("FileDataset.filter", "Use patterns in from_files.")
 
@@ -117,7 +115,7 @@ class FileDataset(AbstractDataset):
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _chosen(self, selection: Dict[str, Any]) -> FileDataset:
+    def _chosen(self, selection: Dict[str, Any]) -> "FileDataset":
         selections = [*self._definition.get("selections", ()), selection]
         return FileDataset._new(dict(self._definition, selections=selections), self._workspace)
 

@@ -1,7 +1,5 @@
 """Outputs of runs as datasets. The names can be imported, so that a project that does not use them runs."""
 
-from __future__ import annotations
-
 from azureml._localaml.unsupported import refused_class
 
 __all__ = [

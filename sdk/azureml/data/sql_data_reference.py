@@ -1,7 +1,5 @@
 """Queries of databases as data references. The name can be imported, so that a project that does not use it runs."""
 
-from __future__ import annotations
-
 from azureml._localaml.unsupported import refused_class
 
 __all__ = ["SqlDataReference"]

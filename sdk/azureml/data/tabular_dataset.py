@@ -1,7 +1,5 @@
 """`TabularDataset`: files that are read as one table."""
 
-from __future__ import annotations
-
 import random
 import tempfile
 from datetime import datetime, timedelta, timezone
@@ -51,24 +49,24 @@ class TabularDataset(AbstractDataset):
 
     # -- choosing rows and columns ------------------------------------------------------------------------------------
 
-    def take(self, count: int) -> TabularDataset:
+    def take(self, count: int) -> "TabularDataset":
         """The first so many rows."""
         return self._with({"take": _count(count)})
 
-    def skip(self, count: int) -> TabularDataset:
+    def skip(self, count: int) -> "TabularDataset":
         """All rows but the first so many."""
         return self._with({"skip": _count(count)})
 
-    def take_sample(self, probability: float, seed: Optional[int] = None) -> TabularDataset:
+    def take_sample(self, probability: float, seed: Optional[int] = None) -> "TabularDataset":
         """Each row with a probability. The same seed gives the same rows."""
         return self._with({"sample": chance(probability, "probability", seed)})
 
-    def random_split(self, percentage: float, seed: Optional[int] = None) -> Tuple[TabularDataset, TabularDataset]:
+    def random_split(self, percentage: float, seed: Optional[int] = None) -> "Tuple[TabularDataset, TabularDataset]":
         """Two datasets: each row is in the first with this probability (0 to 1), else in the second."""
         first = chance(percentage, "percentage", seed)
         return self._with({"sample": first}), self._with({"sample": dict(first, complement=True)})
 
-    def keep_columns(self, columns: Columns, validate: bool = False) -> TabularDataset:
+    def keep_columns(self, columns: "Columns", validate: bool = False) -> "TabularDataset":
         """Only these columns; names that the table lacks are left out. A dataset without its timestamp column loses its
         abilities with times.
 
@@ -85,7 +83,7 @@ class TabularDataset(AbstractDataset):
             made.to_pandas_dataframe()
         return made
 
-    def drop_columns(self, columns: Columns) -> TabularDataset:
+    def drop_columns(self, columns: "Columns") -> "TabularDataset":
         """All columns but these; names that the table lacks do not matter."""
         names = _names(columns)
         timestamp, partition = self.timestamp_columns
@@ -94,7 +92,7 @@ class TabularDataset(AbstractDataset):
             None if lost else timestamp, None if lost or partition in names else partition
         )
 
-    def filter(self, expression: Any) -> TabularDataset:
+    def filter(self, expression: Any) -> "TabularDataset":
         """Not supported."""
         raise unsupported("TabularDataset.filter", "Filter the DataFrame of to_pandas_dataframe().")
 
@@ -111,7 +109,7 @@ class TabularDataset(AbstractDataset):
         partition_timestamp: Optional[str] = None,
         validate: bool = False,
         **kwargs: Any,
-    ) -> TabularDataset:
+    ) -> "TabularDataset":
         """Says which columns hold times, for `time_before` and the like; None forgets them.
 
         Args:
@@ -139,23 +137,25 @@ class TabularDataset(AbstractDataset):
                     _check_times(data, name)
         return made
 
-    def time_before(self, end_time: datetime, include_boundary: bool = True, validate: bool = True) -> TabularDataset:
+    def time_before(self, end_time: datetime, include_boundary: bool = True, validate: bool = True) -> "TabularDataset":
         """The rows up to a time. Raises DatasetTimestampMissingError when no column is said to hold times."""
         return self._between("time_before", None, end_time, include_boundary)
 
-    def time_after(self, start_time: datetime, include_boundary: bool = True, validate: bool = True) -> TabularDataset:
+    def time_after(
+        self, start_time: datetime, include_boundary: bool = True, validate: bool = True
+    ) -> "TabularDataset":
         """The rows from a time on. Raises DatasetTimestampMissingError as `time_before`."""
         return self._between("time_after", start_time, None, include_boundary)
 
     def time_between(
         self, start_time: datetime, end_time: datetime, include_boundary: bool = True, validate: bool = True
-    ) -> TabularDataset:
+    ) -> "TabularDataset":
         """The rows between two times. Raises DatasetTimestampMissingError as `time_before`."""
         return self._between("time_between", start_time, end_time, include_boundary)
 
     def time_recent(
         self, time_delta: timedelta, include_boundary: bool = True, validate: bool = True
-    ) -> TabularDataset:
+    ) -> "TabularDataset":
         """The rows of the last so much time, from now. Raises DatasetTimestampMissingError as `time_before`."""
         if not isinstance(time_delta, timedelta):
             raise UserErrorException("time_delta must be a datetime.timedelta, not {!r}.".format(time_delta))
@@ -226,16 +226,16 @@ class TabularDataset(AbstractDataset):
         table: Dict[str, Any] = self._definition["table"]
         return table
 
-    def _changed(self, **changes: Any) -> TabularDataset:
+    def _changed(self, **changes: Any) -> "TabularDataset":
         return TabularDataset._new(dict(self._definition, table=dict(self._table, **changes)), self._workspace)
 
-    def _with(self, step: Dict[str, Any]) -> TabularDataset:
+    def _with(self, step: Dict[str, Any]) -> "TabularDataset":
         return self._changed(steps=[*self._table.get("steps", ()), step])
 
-    def _with_timestamps(self, timestamp: Optional[str], partition: Optional[str]) -> TabularDataset:
+    def _with_timestamps(self, timestamp: Optional[str], partition: Optional[str]) -> "TabularDataset":
         return self._changed(timestamp=timestamp or "", partitionTimestamp=partition or "")
 
-    def _between(self, method: str, start: Any, end: Any, include: bool) -> TabularDataset:
+    def _between(self, method: str, start: Any, end: Any, include: bool) -> "TabularDataset":
         column = self.timestamp_columns[0]
         if column is None:
             raise DatasetTimestampMissingError(
@@ -265,7 +265,7 @@ def _shown(local: Sequence[str], files: Sequence[File]) -> List[Tuple[str, str]]
     return [(path, file.shown) for path, file in zip(local, files)]
 
 
-def _names(columns: Columns) -> List[str]:
+def _names(columns: "Columns") -> List[str]:
     names = [columns] if isinstance(columns, str) else columns
     if not isinstance(names, (list, tuple)) or not names or not all(isinstance(name, str) for name in names):
         raise ValueError("Columns are given by name, one or a list of them, not {!r}.".format(columns))

@@ -18,8 +18,6 @@ AzureMLException
 AzureMLAggregatedException          (an AzureMLException) several at once
 """
 
-from __future__ import annotations
-
 from azureml._common.exceptions import AzureMLAggregatedException, AzureMLException
 from azureml.exceptions._azureml_exception import (
     ActivityFailedException,

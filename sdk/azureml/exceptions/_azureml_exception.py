@@ -1,7 +1,5 @@
 """The exception classes; `azureml.exceptions` shows them as a tree."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, Optional
 
 from azureml._common.exceptions import AzureMLException
@@ -106,7 +104,7 @@ class WebserviceException(AzureMLException):
         self,
         exception_message: str,
         status_code: Optional[int] = None,
-        logger: Optional[logging.Logger] = None,
+        logger: "Optional[logging.Logger]" = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(exception_message, **kwargs)
@@ -118,7 +116,7 @@ class WebserviceException(AzureMLException):
 class ModelNotFoundException(AzureMLException):
     """A model of that name and version does not exist."""
 
-    def __init__(self, exception_message: str, logger: Optional[logging.Logger] = None, **kwargs: Any) -> None:
+    def __init__(self, exception_message: str, logger: "Optional[logging.Logger]" = None, **kwargs: Any) -> None:
         super().__init__(exception_message, **kwargs)
         if logger is not None:
             logger.error(exception_message)

@@ -1,7 +1,5 @@
 """Azure's switch for telemetry. LocalAML collects and sends nothing, whatever it is set to."""
 
-from __future__ import annotations
-
 from typing import Any, Optional
 
 

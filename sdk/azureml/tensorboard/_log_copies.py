@@ -1,7 +1,5 @@
 """Keeps a folder like the `logs/` of runs, while the runs go on."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

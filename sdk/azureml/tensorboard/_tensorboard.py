@@ -1,7 +1,5 @@
 """A real TensorBoard, started over the logs of runs that may still be going on."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import socket
@@ -39,7 +37,7 @@ class Tensorboard:
 
     def __init__(
         self,
-        runs: Union[Run, Sequence[Run]],
+        runs: "Union[Run, Sequence[Run]]",
         local_root: Optional[str] = None,
         port: int = 6006,
         use_display_name: bool = False,
@@ -128,7 +126,7 @@ def _tensorboard_command() -> List[str]:
     raise UserErrorException("TensorBoard is not installed in this Python: pip install tensorboard.")
 
 
-def _wait(process: subprocess.Popen[bytes], url: str, said: Any) -> None:
+def _wait(process: "subprocess.Popen[bytes]", url: str, said: Any) -> None:
     from azureml.exceptions import UserErrorException
 
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -156,7 +154,7 @@ def _wait(process: subprocess.Popen[bytes], url: str, said: Any) -> None:
     raise UserErrorException("TensorBoard {}. It said: {}".format(why, text[-2000:] or "nothing"))
 
 
-def _end(process: subprocess.Popen[bytes], copies: LogCopies, said: Any, temporary: Optional[str]) -> None:
+def _end(process: "subprocess.Popen[bytes]", copies: LogCopies, said: Any, temporary: Optional[str]) -> None:
     copies.stop()
     if process.poll() is None:
         process.terminate()

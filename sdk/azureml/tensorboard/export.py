@@ -3,8 +3,6 @@
 The events are written by the package tensorboard or, where that is missing, tensorboardX.
 """
 
-from __future__ import annotations
-
 import importlib
 import json
 import logging
@@ -89,7 +87,7 @@ def _with_children(given: Iterable[Any], recursive: bool) -> Iterator[Any]:
                 yield one
 
 
-def _export(run: Any, series: List[Dict[str, Any]], writer: _Writer) -> None:
+def _export(run: Any, series: List[Dict[str, Any]], writer: "_Writer") -> None:
     counts: Dict[str, int] = {}
 
     def next_step(tag: str) -> int:

@@ -1,7 +1,5 @@
 """Checks of estimator arguments."""
 
-from __future__ import annotations
-
 from typing import Any
 
 

@@ -1,7 +1,5 @@
 """What `distributed_training` of estimators takes."""
 
-from __future__ import annotations
-
 
 class _DistributedTraining:
     """A way to run a training script on several processes.

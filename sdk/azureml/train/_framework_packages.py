@@ -9,8 +9,6 @@ The sets of old releases were resolved on their Python; of them TensorFlow 1.13 
 numpy bounds were tightened after that.
 """
 
-from __future__ import annotations
-
 from typing import Dict, NamedTuple, Optional, Tuple
 
 
@@ -35,8 +33,8 @@ class Framework(NamedTuple):
         azures_default: the version that Azure's estimator takes when none is asked for.
     """
 
-    newest: Release
-    releases: Dict[str, Release]
+    newest: "Release"
+    releases: "Dict[str, Release]"
     azures_default: str
 
 

@@ -1,7 +1,5 @@
 """`SKLearn`: a training script with scikit-learn, on one node."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence
 
 from azureml.train._framework_packages import SCIKIT_LEARN
@@ -42,7 +40,7 @@ class SKLearn(_FrameworkBaseEstimator):
         script_params: Optional[Mapping[str, Any]] = None,
         use_docker: bool = True,
         custom_docker_image: Optional[str] = None,
-        image_registry_details: Optional[ContainerRegistry] = None,
+        image_registry_details: "Optional[ContainerRegistry]" = None,
         user_managed: bool = False,
         conda_packages: Optional[Sequence[str]] = None,
         pip_packages: Optional[Sequence[str]] = None,
@@ -51,7 +49,7 @@ class SKLearn(_FrameworkBaseEstimator):
         conda_dependencies_file: Optional[str] = None,
         pip_requirements_file: Optional[str] = None,
         environment_variables: Optional[Mapping[str, str]] = None,
-        environment_definition: Optional[Environment] = None,
+        environment_definition: "Optional[Environment]" = None,
         inputs: Optional[Sequence[Any]] = None,
         shm_size: Optional[str] = None,
         resume_from: Any = None,

@@ -1,7 +1,5 @@
 """A run's metrics as what can be drawn: numbers, lines, images."""
 
-from __future__ import annotations
-
 import json
 import math
 from html import escape
@@ -31,11 +29,11 @@ class MetricsView(NamedTuple):
     """
 
     numbers: List[Tuple[str, Any]]
-    charts: List[Chart]
+    charts: "List[Chart]"
     images: List[Tuple[str, str]]
 
 
-def metrics_view(series: Iterable[Mapping[str, Any]]) -> MetricsView:
+def metrics_view(series: Iterable[Mapping[str, Any]]) -> "MetricsView":
     """Sorts metric series (MetricSeries messages). A scalar logged several times is a line over its steps, else over
     its number; a list is a line; rows and tables are the line of their first two numeric columns, as in Azure's
     portal."""
@@ -56,7 +54,7 @@ def metrics_view(series: Iterable[Mapping[str, Any]]) -> MetricsView:
     return view
 
 
-def _scalars(view: MetricsView, name: str, parts: List[Mapping[str, Any]]) -> None:
+def _scalars(view: "MetricsView", name: str, parts: List[Mapping[str, Any]]) -> None:
     points: List[Tuple[float, float]] = []
     everything: List[Any] = []
     has_steps = False
@@ -76,7 +74,7 @@ def _scalars(view: MetricsView, name: str, parts: List[Mapping[str, Any]]) -> No
         view.numbers.append((name, everything[0]))
 
 
-def _table(name: str, columns: Any) -> Optional[Chart]:
+def _table(name: str, columns: Any) -> "Optional[Chart]":
     numeric = []
     for column, cells in (columns or {}).items():
         cells = cells if isinstance(cells, list) else [cells]
@@ -97,7 +95,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def svg(chart: Chart) -> str:
+def svg(chart: "Chart") -> str:
     """The chart as an SVG element: needs no library, no figure in a thread, and nothing from the network."""
     xs, ys = [x for x, _ in chart.points], [y for _, y in chart.points]
     low_x, high_x, low_y, high_y = min(xs), max(xs), min(ys), max(ys)

@@ -1,7 +1,5 @@
 """The view in a notebook, which a thread keeps up to date until the run has ended. Needs ipywidgets."""
 
-from __future__ import annotations
-
 import codecs
 import queue
 import threading
@@ -82,7 +80,7 @@ class LiveView:
             if state_of(record) in TERMINAL:
                 return
 
-    def _watch(self, events: queue.Queue[Any]) -> None:
+    def _watch(self, events: "queue.Queue[Any]") -> None:
         try:
             for record in watch_run(self._run._client, self._run._name):
                 events.put(("run", record))

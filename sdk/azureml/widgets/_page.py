@@ -1,7 +1,5 @@
 """The widget's parts as HTML. All that comes from a run is escaped: a log or a metric's name is anybody's text."""
 
-from __future__ import annotations
-
 import base64
 from html import escape
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple

@@ -1,7 +1,5 @@
 """`RunDetails`: shows a run in a notebook."""
 
-from __future__ import annotations
-
 import sys
 from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional
 
@@ -19,7 +17,7 @@ class RunDetails:
         UserErrorException: it is no run.
     """
 
-    def __init__(self, run_instance: Run) -> None:
+    def __init__(self, run_instance: "Run") -> None:
         from azureml.core.run import Run
         from azureml.exceptions import UserErrorException
 

@@ -1,8 +1,6 @@
 """What the widget of Azure's SDK keeps about a run: the keys are those of a widget state that a public notebook
 stored."""
 
-from __future__ import annotations
-
 import base64
 import codecs
 import re

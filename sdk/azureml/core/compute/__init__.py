@@ -1,7 +1,5 @@
 """Compute targets."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from azureml._localaml.lazy import lazy_names

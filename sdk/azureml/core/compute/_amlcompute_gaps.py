@@ -1,7 +1,5 @@
 """What Azure's `AmlCompute` has and LocalAML does not: each refused by its name."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from azureml._localaml.unsupported import unsupported

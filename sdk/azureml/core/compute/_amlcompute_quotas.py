@@ -3,8 +3,6 @@
 Keys as observed on azureml-core 1.61, which hands the provider's answers on as they are.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Union
 
 from azureml.exceptions import AzureMLException, ComputeTargetException
@@ -19,7 +17,7 @@ class AmlComputeQuotas:
     """The part of `AmlCompute` that deals with quotas. They are a workspace's own; its region does not matter."""
 
     @staticmethod
-    def list_usages(workspace: Workspace, show_all: bool = False, location: Optional[str] = None) -> List[Any]:
+    def list_usages(workspace: "Workspace", show_all: bool = False, location: Optional[str] = None) -> List[Any]:
         """Cores in use and the limit, by family of VM sizes.
 
         Args:
@@ -36,7 +34,7 @@ class AmlComputeQuotas:
         ]
 
     @staticmethod
-    def list_quotas(workspace: Workspace, location: Optional[str] = None) -> List[Any]:
+    def list_quotas(workspace: "Workspace", location: Optional[str] = None) -> List[Any]:
         """The limits, by family of VM sizes."""
         return [
             {**_common(workspace, quota, "quotas"), "limit": quota.get("coreLimit", 0)} for quota in _quotas(workspace)
@@ -44,7 +42,7 @@ class AmlComputeQuotas:
 
     @staticmethod
     def update_quotas(
-        workspace: Workspace,
+        workspace: "Workspace",
         vm_family: Union[str, Sequence[str]],
         limit: Union[int, Sequence[int], None] = None,
         location: Optional[str] = None,
@@ -72,12 +70,12 @@ class AmlComputeQuotas:
         return AmlComputeQuotas.list_quotas(workspace)
 
 
-def _quotas(workspace: Workspace) -> List[Dict[str, Any]]:
+def _quotas(workspace: "Workspace") -> List[Dict[str, Any]]:
     answer = workspace._client.call("ComputeService", "ListQuotas", {"parent": workspace._resource_name})
     return list(answer.get("quotas") or ())
 
 
-def _common(workspace: Workspace, quota: Dict[str, Any], what: str) -> Dict[str, Any]:
+def _common(workspace: "Workspace", quota: Dict[str, Any], what: str) -> Dict[str, Any]:
     family = quota["vmFamily"]
     is_low_priority = family == _LOW_PRIORITY
     kind = "lowPriorityCores" if is_low_priority else "dedicatedCores"

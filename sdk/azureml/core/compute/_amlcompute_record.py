@@ -1,7 +1,5 @@
 """What is known of a cluster, and its forms: of the emulator, of Azure's resource, as text."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Type, TypeVar
 
@@ -19,7 +17,7 @@ COMPUTE_TYPE = "AmlCompute"
 class ClusterRecord:
     """The part of `AmlCompute` that holds data."""
 
-    workspace: Workspace
+    workspace: "Workspace"
     type: str
     name: str
     provisioning_state: str
@@ -64,7 +62,7 @@ class ClusterRecord:
         }
 
     @classmethod
-    def _of_dict(cls: Type[_T], workspace: Workspace, object_dict: Mapping[str, Any]) -> _T:
+    def _of_dict(cls: "Type[_T]", workspace: "Workspace", object_dict: Mapping[str, Any]) -> "_T":
         properties = object_dict.get("properties") or {}
         if properties.get("computeType") != COMPUTE_TYPE:
             raise ComputeTargetException(
@@ -86,7 +84,7 @@ class ClusterRecord:
         return target
 
     @classmethod
-    def _blank(cls: Type[_T], workspace: Workspace) -> _T:
+    def _blank(cls: "Type[_T]", workspace: "Workspace") -> "_T":
         target = object.__new__(cls)
         target.workspace = workspace
         target.type = COMPUTE_TYPE
@@ -100,7 +98,7 @@ class ClusterRecord:
         return target
 
     @classmethod
-    def _of(cls: Type[_T], workspace: Workspace, message: Mapping[str, Any]) -> _T:
+    def _of(cls: "Type[_T]", workspace: "Workspace", message: Mapping[str, Any]) -> "_T":
         target = cls._blank(workspace)
         target.name = str(message["name"]).rpartition("/")[2]
         target._load(message)

@@ -1,7 +1,5 @@
 """Settings and status of AmlCompute clusters; public under `azureml.core.compute.amlcompute`."""
 
-from __future__ import annotations
-
 import re
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Union
@@ -60,7 +58,7 @@ class ScaleSettings:
         }
 
     @staticmethod
-    def deserialize(object_dict: Optional[Dict[str, Any]]) -> Optional[ScaleSettings]:
+    def deserialize(object_dict: Optional[Dict[str, Any]]) -> "Optional[ScaleSettings]":
         """The reverse of `serialize`."""
         if not object_dict:
             return None
@@ -102,7 +100,7 @@ class AmlComputeNodeStateCounts:
         }
 
     @staticmethod
-    def deserialize(object_dict: Dict[str, Any]) -> AmlComputeNodeStateCounts:
+    def deserialize(object_dict: Dict[str, Any]) -> "AmlComputeNodeStateCounts":
         """The reverse of `serialize`."""
         return AmlComputeNodeStateCounts(*[int(object_dict.get(state + "NodeCount") or 0) for state in _NODE_STATES])
 
@@ -128,10 +126,10 @@ class AmlComputeStatus:
         current_node_count: Optional[int],
         errors: Optional[List[Dict[str, Any]]],
         modified_time: Optional[datetime],
-        node_state_counts: Optional[AmlComputeNodeStateCounts],
+        node_state_counts: "Optional[AmlComputeNodeStateCounts]",
         provisioning_state: Optional[str],
         provisioning_state_transition_time: Optional[datetime],
-        scale_settings: Optional[ScaleSettings],
+        scale_settings: "Optional[ScaleSettings]",
         target_node_count: Optional[int],
         vm_priority: Optional[str],
         vm_size: Optional[str],
@@ -169,7 +167,7 @@ class AmlComputeStatus:
         }
 
     @staticmethod
-    def deserialize(object_dict: Optional[Dict[str, Any]]) -> Optional[AmlComputeStatus]:
+    def deserialize(object_dict: Optional[Dict[str, Any]]) -> "Optional[AmlComputeStatus]":
         """The reverse of `serialize`."""
         if not object_dict:
             return None
@@ -277,7 +275,7 @@ class AmlComputeProvisioningConfiguration(ComputeTargetProvisioningConfiguration
             raise _invalid("identity_id belongs to identity_type 'UserAssigned'")
 
 
-def status_of(message: Mapping[str, Any]) -> AmlComputeStatus:
+def status_of(message: Mapping[str, Any]) -> "AmlComputeStatus":
     """The status in what the emulator says of a cluster (a `localaml.v1.ComputeTarget` in proto3-JSON form)."""
     scale = message.get("scaleSettings") or {}
     counts = message.get("nodeStateCounts") or {}

@@ -1,7 +1,5 @@
 """Following a cluster: its changes as they happen, and what is printed of them."""
 
-from __future__ import annotations
-
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional
@@ -12,7 +10,7 @@ if TYPE_CHECKING:
     from azureml._localaml.client import Client
 
 
-def cluster_changes(client: Client, name: str, limit: Optional[float]) -> Iterator[Dict[str, Any]]:
+def cluster_changes(client: "Client", name: str, limit: Optional[float]) -> Iterator[Dict[str, Any]]:
     """The cluster now and after each change, as the emulator tells; ends after `limit` seconds.
 
     Raises:

@@ -1,7 +1,5 @@
 """`AmlCompute`: clusters of the emulator."""
 
-from __future__ import annotations
-
 import time
 import uuid
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple, Union
@@ -105,7 +103,7 @@ class AmlCompute(ClusterRecord, AmlComputeQuotas, AmlComputeGaps, ComputeTarget)
         )
 
     @staticmethod
-    def supported_vmsizes(workspace: Workspace, location: Optional[str] = None) -> List[Dict[str, Any]]:
+    def supported_vmsizes(workspace: "Workspace", location: Optional[str] = None) -> List[Dict[str, Any]]:
         """The VM sizes: dicts with name, vCPUs, gpus, memoryGB, maxResourceVolumeMB and family."""
         answer = workspace._client.call("ComputeService", "ListVmSizes", {"parent": workspace._resource_name})
         return [
@@ -254,7 +252,7 @@ class AmlCompute(ClusterRecord, AmlComputeQuotas, AmlComputeGaps, ComputeTarget)
         return self.serialize()
 
     @staticmethod
-    def deserialize(workspace: Workspace, object_dict: Dict[str, Any]) -> AmlCompute:
+    def deserialize(workspace: "Workspace", object_dict: Dict[str, Any]) -> "AmlCompute":
         """The reverse of `serialize`. Raises ComputeTargetException when it is no AmlCompute."""
         return AmlCompute._of_dict(workspace, object_dict)
 
@@ -264,7 +262,7 @@ class AmlCompute(ClusterRecord, AmlComputeQuotas, AmlComputeGaps, ComputeTarget)
     # Internals
 
     @classmethod
-    def _get(cls, workspace: Workspace, name: str) -> AmlCompute:
+    def _get(cls, workspace: "Workspace", name: str) -> "AmlCompute":
         request = {"name": "{}/computes/{}".format(workspace._resource_name, name)}
         try:
             return cls._of(workspace, workspace._client.call("ComputeService", "GetComputeTarget", request))
@@ -275,7 +273,9 @@ class AmlCompute(ClusterRecord, AmlComputeQuotas, AmlComputeGaps, ComputeTarget)
             raise as_compute_error(error, prefix) from None
 
     @classmethod
-    def _create(cls, workspace: Workspace, name: str, configuration: AmlComputeProvisioningConfiguration) -> AmlCompute:
+    def _create(
+        cls, workspace: "Workspace", name: str, configuration: AmlComputeProvisioningConfiguration
+    ) -> "AmlCompute":
         scale = configuration.scale_settings
         settings = {
             "vmSize": configuration.vm_size,
@@ -303,7 +303,7 @@ class AmlCompute(ClusterRecord, AmlComputeQuotas, AmlComputeGaps, ComputeTarget)
         return target
 
 
-def _call(workspace: Workspace, method: str, request: Dict[str, Any]) -> Dict[str, Any]:
+def _call(workspace: "Workspace", method: str, request: Dict[str, Any]) -> Dict[str, Any]:
     """A call whose refusals are ComputeTargetExceptions."""
     try:
         return workspace._client.call("ComputeService", method, request)

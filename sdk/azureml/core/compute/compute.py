@@ -1,7 +1,5 @@
 """`ComputeTarget`: finds, makes and lists places where runs can go."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
@@ -34,18 +32,18 @@ class ComputeTarget(ABC):
     name: str
     type: str
     provisioning_state: str
-    workspace: Workspace
+    workspace: "Workspace"
 
-    def __new__(cls, workspace: Workspace, name: str) -> Any:
+    def __new__(cls, workspace: "Workspace", name: str) -> Any:
         from azureml.core.compute.amlcompute import AmlCompute
 
         return AmlCompute._get(workspace, name)
 
-    def __init__(self, workspace: Workspace, name: str) -> None:
+    def __init__(self, workspace: "Workspace", name: str) -> None:
         assert self.name, "`__new__` has filled the object"
 
     @staticmethod
-    def create(workspace: Workspace, name: str, provisioning_configuration: Any) -> Any:
+    def create(workspace: "Workspace", name: str, provisioning_configuration: Any) -> Any:
         """Makes a compute target. When the name is taken with the same settings, that one is returned.
 
         Args:
@@ -63,7 +61,7 @@ class ComputeTarget(ABC):
         return provisioning_configuration._compute_type._create(workspace, name, provisioning_configuration)
 
     @staticmethod
-    def attach(workspace: Workspace, name: str, attach_configuration: Any) -> Any:
+    def attach(workspace: "Workspace", name: str, attach_configuration: Any) -> Any:
         """Not supported: LocalAML has no compute targets that were made elsewhere."""
         kind = type(attach_configuration).__name__
         raise unsupported(
@@ -71,7 +69,7 @@ class ComputeTarget(ABC):
         )
 
     @staticmethod
-    def list(workspace: Workspace) -> List[ComputeTarget]:
+    def list(workspace: "Workspace") -> "List[ComputeTarget]":
         """The compute targets of a workspace, by name."""
         from azureml.core.compute.amlcompute import AmlCompute
 
@@ -105,7 +103,7 @@ class ComputeTarget(ABC):
 
     @staticmethod
     @abstractmethod
-    def deserialize(workspace: Workspace, object_dict: Dict[str, Any]) -> ComputeTarget:
+    def deserialize(workspace: "Workspace", object_dict: Dict[str, Any]) -> "ComputeTarget":
         """An object of the dict that `serialize` gives."""
 
 

@@ -1,7 +1,5 @@
 """Estimators for frameworks of deep learning, and the ways to distribute them."""
 
-from __future__ import annotations
-
 from azureml.train._distributed_training import Gloo, Mpi, Nccl, ParameterServer
 from azureml.train.dnn._chainer import Chainer
 from azureml.train.dnn._pytorch import PyTorch

@@ -1,7 +1,5 @@
 """`PyTorch`: a training script with PyTorch."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence
 
 from azureml.train._distributed_training import Gloo, Mpi, Nccl, _DistributedTraining
@@ -52,7 +50,7 @@ class PyTorch(_FrameworkBaseEstimator):
         use_docker: bool = True,
         custom_docker_base_image: Optional[str] = None,
         custom_docker_image: Optional[str] = None,
-        image_registry_details: Optional[ContainerRegistry] = None,
+        image_registry_details: "Optional[ContainerRegistry]" = None,
         user_managed: bool = False,
         conda_packages: Optional[Sequence[str]] = None,
         pip_packages: Optional[Sequence[str]] = None,
@@ -61,7 +59,7 @@ class PyTorch(_FrameworkBaseEstimator):
         conda_dependencies_file: Optional[str] = None,
         pip_requirements_file: Optional[str] = None,
         environment_variables: Optional[Mapping[str, str]] = None,
-        environment_definition: Optional[Environment] = None,
+        environment_definition: "Optional[Environment]" = None,
         inputs: Optional[Sequence[Any]] = None,
         source_directory_data_store: Any = None,
         shm_size: Optional[str] = None,

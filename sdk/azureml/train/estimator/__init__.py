@@ -1,7 +1,5 @@
 """`Estimator`: a training script with its target, environment, data and distribution."""
 
-from __future__ import annotations
-
 from azureml.core.runconfig import MpiConfiguration
 from azureml.train._distributed_training import Gloo, Mpi, Nccl, ParameterServer
 from azureml.train.estimator._estimator import Estimator

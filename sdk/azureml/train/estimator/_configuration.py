@@ -1,7 +1,5 @@
 """From the arguments of an estimator, of whatever kind, to a run configuration."""
 
-from __future__ import annotations
-
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 from azureml._localaml.deprecation import warn_deprecated

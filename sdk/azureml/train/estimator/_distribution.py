@@ -1,7 +1,5 @@
 """From an estimator's arguments on nodes and processes to the parts of a run configuration."""
 
-from __future__ import annotations
-
 from typing import Any, Mapping, NamedTuple, Optional, Tuple, Type
 
 from azureml.core.runconfig import RunConfiguration
@@ -23,7 +21,7 @@ class Backends(NamedTuple):
     kinds: Tuple[Type[_DistributedTraining], ...] = ()
 
 
-def distribute(config: RunConfiguration, arguments: Mapping[str, Any], backends: Backends, estimator: str) -> None:
+def distribute(config: RunConfiguration, arguments: Mapping[str, Any], backends: "Backends", estimator: str) -> None:
     """Sets nodes, processes, framework and communicator of `config`.
 
     Args:
@@ -80,7 +78,7 @@ def _set(config: RunConfiguration, training: _DistributedTraining) -> None:
 
 
 def _training(
-    arguments: Mapping[str, Any], given: Mapping[str, int], backends: Backends, estimator: str
+    arguments: Mapping[str, Any], given: Mapping[str, int], backends: "Backends", estimator: str
 ) -> Optional[_DistributedTraining]:
     """What the two ways to ask for a backend say; None when neither is used."""
     from azureml.exceptions import TrainingException

@@ -1,7 +1,5 @@
 """From an estimator's arguments on packages and images to an environment."""
 
-from __future__ import annotations
-
 import os
 from typing import TYPE_CHECKING, Any, List, Mapping, Optional, Sequence
 
@@ -34,7 +32,7 @@ class EnvironmentArguments:
         use_gpu: bool,
         use_docker: bool,
         custom_docker_image: Optional[str],
-        image_registry_details: Optional[ContainerRegistry],
+        image_registry_details: "Optional[ContainerRegistry]",
         user_managed: bool,
         conda_packages: Optional[Sequence[str]],
         pip_packages: Optional[Sequence[str]],
@@ -149,7 +147,7 @@ class EnvironmentArguments:
         return packages + list(self.pip_packages or ())
 
 
-def _check_lists(arguments: EnvironmentArguments) -> None:
+def _check_lists(arguments: "EnvironmentArguments") -> None:
     from azureml.exceptions import TrainingException, UserErrorException
 
     definition = arguments.environment_definition

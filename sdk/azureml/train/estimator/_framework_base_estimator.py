@@ -1,7 +1,5 @@
 """The base of the estimators that bring their framework along."""
 
-from __future__ import annotations
-
 import logging
 import os
 import re

@@ -1,7 +1,5 @@
 """The base of all estimators."""
 
-from __future__ import annotations
-
 import os
 from typing import TYPE_CHECKING, Any, Optional, Tuple
 
@@ -19,10 +17,10 @@ class MMLBaseEstimator:
         estimator_config: the run configuration.
     """
 
-    run_config: Optional[RunConfiguration] = None
+    run_config: "Optional[RunConfiguration]" = None
 
     def __init__(
-        self, source_directory: str, *, compute_target: Any, estimator_config: Optional[RunConfiguration] = None
+        self, source_directory: str, *, compute_target: Any, estimator_config: "Optional[RunConfiguration]" = None
     ) -> None:
         self._source_directory = source_directory if source_directory else os.curdir
         self._compute_target = compute_target
@@ -35,18 +33,18 @@ class MMLBaseEstimator:
         return self._source_directory
 
     @property
-    def conda_dependencies(self) -> Optional[CondaDependencies]:
+    def conda_dependencies(self) -> "Optional[CondaDependencies]":
         """The packages of the job's environment; changes count at the next submit."""
         return self._config.environment.python.conda_dependencies
 
     @property
-    def _config(self) -> RunConfiguration:
+    def _config(self) -> "RunConfiguration":
         from azureml.exceptions import TrainingException
 
         if self.run_config is None:
             raise TrainingException("This estimator has no run configuration.")
         return self.run_config
 
-    def _to_submission(self) -> Tuple[str, RunConfiguration]:
+    def _to_submission(self) -> "Tuple[str, RunConfiguration]":
         """The source folder and the configuration; for `Experiment.submit`."""
         return self._source_directory, self._config

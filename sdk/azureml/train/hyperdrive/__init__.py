@@ -1,7 +1,5 @@
 """HyperDrive: sweeps over hyperparameters. What it does and what is different from Azure: docs/hyperdrive.md."""
 
-from __future__ import annotations
-
 from azureml.train.hyperdrive.parameter_expressions import (
     choice,
     lognormal,

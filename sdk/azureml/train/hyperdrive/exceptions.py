@@ -1,7 +1,5 @@
 """The exceptions of HyperDrive, under the names that Azure's SDK gives them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from azureml._common.exceptions import AzureMLException

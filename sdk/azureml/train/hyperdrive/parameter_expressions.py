@@ -1,7 +1,5 @@
 """Where the values of hyperparameters come from: an expression is a list of a distribution's name and its arguments."""
 
-from __future__ import annotations
-
 from typing import Any, List
 
 from azureml.train.hyperdrive.exceptions import HyperDriveConfigException

@@ -1,7 +1,5 @@
 """When children of a sweep that do badly are stopped. A report of the primary metric counts as one interval."""
 
-from __future__ import annotations
-
 from abc import ABC
 from typing import Any, Dict, Mapping, Optional
 

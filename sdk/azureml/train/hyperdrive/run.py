@@ -1,7 +1,5 @@
 """`HyperDriveRun`: a sweep that was submitted."""
 
-from __future__ import annotations
-
 import math
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
@@ -37,7 +35,11 @@ class HyperDriveRun(Run):
     HYPER_DRIVE_RUN_USER_AGENT = "sdk_run_hyper_drive"
 
     def __init__(
-        self, experiment: Experiment, run_id: str, hyperdrive_config: Optional[HyperDriveConfig] = None, **kwargs: Any
+        self,
+        experiment: "Experiment",
+        run_id: str,
+        hyperdrive_config: "Optional[HyperDriveConfig]" = None,
+        **kwargs: Any,
     ) -> None:
         older = kwargs.pop("hyperdrive_run_config", None)
         kwargs.pop("run_config", None)
@@ -45,7 +47,7 @@ class HyperDriveRun(Run):
         self._hyperdrive_config = hyperdrive_config if hyperdrive_config is not None else older
 
     @property
-    def hyperdrive_config(self) -> HyperDriveConfig:
+    def hyperdrive_config(self) -> "HyperDriveConfig":
         """What was submitted. Raises UserErrorException for a run that another process has submitted."""
         if self._hyperdrive_config is None:
             raise unsupported(
@@ -55,7 +57,7 @@ class HyperDriveRun(Run):
         return self._hyperdrive_config
 
     @property
-    def hyperdrive_run_config(self) -> HyperDriveConfig:
+    def hyperdrive_run_config(self) -> "HyperDriveConfig":
         """The older name of `hyperdrive_config`."""
         return self.hyperdrive_config
 

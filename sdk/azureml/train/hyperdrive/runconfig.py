@@ -1,7 +1,5 @@
 """`HyperDriveConfig`: a sweep over the hyperparameters of a training script."""
 
-from __future__ import annotations
-
 import enum
 import json
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
@@ -27,7 +25,7 @@ class PrimaryMetricGoal(enum.Enum):
     MINIMIZE = "MINIMIZE"
 
     @staticmethod
-    def from_str(goal: str) -> PrimaryMetricGoal:
+    def from_str(goal: str) -> "PrimaryMetricGoal":
         """The goal of a name in any case. Raises HyperDriveConfigException for another word."""
         if str(goal).upper() not in PrimaryMetricGoal.__members__:
             raise HyperDriveConfigException("The goal is 'maximize' or 'minimize', not {!r}.".format(goal))
@@ -61,7 +59,7 @@ class HyperDriveConfig:
         self,
         hyperparameter_sampling: HyperParameterSampling,
         primary_metric_name: str,
-        primary_metric_goal: PrimaryMetricGoal,
+        primary_metric_goal: "PrimaryMetricGoal",
         max_total_runs: int,
         max_concurrent_runs: Optional[int] = None,
         max_duration_minutes: int = MAX_DURATION_MINUTES,
@@ -146,7 +144,7 @@ class HyperDriveConfig:
         """The folder with the code."""
         return str((self._estimator if self._run_config is None else self._run_config).source_directory)
 
-    def _to_submission(self) -> Tuple[str, RunConfiguration]:
+    def _to_submission(self) -> "Tuple[str, RunConfiguration]":
         """The source folder and the configuration of a child, without its values; for `Experiment.submit`."""
         submission: Tuple[str, RunConfiguration] = (
             self._estimator if self._run_config is None else self._run_config
@@ -227,12 +225,12 @@ class HyperDriveRunConfig(HyperDriveConfig):
         estimator: Any,
         hyperparameter_sampling: HyperParameterSampling,
         primary_metric_name: str,
-        primary_metric_goal: PrimaryMetricGoal,
+        primary_metric_goal: "PrimaryMetricGoal",
         max_total_runs: int,
         max_concurrent_runs: Optional[int] = None,
         max_duration_minutes: int = MAX_DURATION_MINUTES,
         policy: Optional[EarlyTerminationPolicy] = None,
-    ) -> HyperDriveConfig:
+    ) -> "HyperDriveConfig":
         warn_deprecated("HyperDriveRunConfig", "HyperDriveConfig")
         return HyperDriveConfig(
             hyperparameter_sampling,

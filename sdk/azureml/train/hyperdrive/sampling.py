@@ -1,7 +1,5 @@
 """How the values of a sweep's children are chosen."""
 
-from __future__ import annotations
-
 from abc import ABC
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
