@@ -238,10 +238,13 @@ class Node:
     async def _refresh(self) -> None:
         async with self._lock:
             shape = self._shape
-            if self.is_gone or shape is None:
+            if self.is_gone or not self.container_id:
                 return
             with self._made_anew_after_errors():
                 await self.agent.ask("clear", timeout_seconds=_READY_SECONDS)
+                if shape is None:
+                    # Made by an earlier emulator: what it was like is not known, so the next run gets another one.
+                    return
                 if await self._changes() != self._fresh:
                     # In the cloud every run gets a container of its own: what this one changed is not the next one's.
                     await self._create(shape)
