@@ -24,8 +24,23 @@ def test_every_pair_is_either_in_the_table_or_refused(state: RunState, event: Ru
         assert state.value in str(caught.value)
 
 
-def test_no_event_leads_out_of_an_end() -> None:
-    assert not [state for state, _ in TRANSITIONS if state in TERMINAL]
+def test_only_a_caller_that_says_it_failed_leads_out_of_an_end() -> None:
+    out = [(state, event, end) for (state, event), end in TRANSITIONS.items() if state in TERMINAL and end is not state]
+    assert out == [(RunState.COMPLETED, RunEvent.FAIL, RunState.FAILED)]
+
+
+@pytest.mark.parametrize(
+    ("event", "verb"),
+    [
+        (RunEvent.COMPLETE, "be completed"),
+        (RunEvent.FAIL, "be failed"),
+        (RunEvent.CANCEL, "be canceled"),
+        (RunEvent.END_CANCELED, "be canceled"),
+    ],
+)
+def test_what_is_refused_is_named_in_plain_words(event: RunEvent, verb: str) -> None:
+    with pytest.raises(FailedPrecondition, match=rf"has ended \(Canceled\); it cannot {verb} any more"):
+        next_state(RunState.CANCELED, event)
 
 
 def test_every_state_that_can_be_reached_can_end_in_each_way_that_fits() -> None:
@@ -48,4 +63,4 @@ def test_only_an_unplaced_run_is_waiting() -> None:
 
 def test_completed_is_reached_only_after_work() -> None:
     before = {start for (start, _), end in TRANSITIONS.items() if end is RunState.COMPLETED}
-    assert before == {RunState.RUNNING, RunState.FINALIZING}
+    assert before - {RunState.COMPLETED} == {RunState.RUNNING, RunState.FINALIZING}

@@ -84,7 +84,7 @@ async def test_a_script_can_fail_its_run(world: World) -> None:
     world.cluster()
     world.submit("r")
     await world.state("r", S.RUNNING)
-    world.orchestrator.finish_own_run(world.key("r"), S.FAILED, ErrorInfo("Mine", "because"))
+    await world.orchestrator.ends.fail(world.key("r"), ErrorInfo("Mine", "because"), by_script=True)
     assert world.run("r").state is S.RUNNING, "its processes decide when"
     world.runtime.jobs["r"].end()
     run = await world.state("r", S.FAILED)

@@ -14,7 +14,7 @@ from tests.jobs.world import NAME, World
 
 from localaml.control.clock import VirtualClock
 from localaml.domain.job import JobSpec, Launch, PythonEnvironmentSpec
-from localaml.domain.models import MetricRecord, Run, RunKey, ScaleSettings
+from localaml.domain.models import ErrorInfo, MetricRecord, Run, RunKey, ScaleSettings
 from localaml.domain.names import RunName
 from localaml.domain.states import RunState
 from localaml.errors import FailedPrecondition
@@ -224,13 +224,27 @@ async def test_then_those_that_go_on_are_ended_first(world: World) -> None:
 async def test_a_sweep_cannot_be_ended_by_a_caller(world: World) -> None:
     world.cluster()
     run = submit_sweep(world, 1)
-    for state in (S.COMPLETED, S.FAILED):
-        with pytest.raises(FailedPrecondition) as caught:
-            world.orchestrator.finish_own_run(run.key, state)
-        assert caught.value.reason == "SWEEP_ENDS_BY_ITSELF"
+    with pytest.raises(FailedPrecondition) as caught:
+        world.orchestrator.ends.complete(run.key)
+    assert caught.value.reason == "SWEEP_ENDS_BY_ITSELF"
+    with pytest.raises(FailedPrecondition) as caught:
+        await world.orchestrator.ends.fail(run.key, ErrorInfo("", ""), by_script=False)
+    assert caught.value.reason == "SWEEP_ENDS_BY_ITSELF"
     await world.until(lambda: "s_0" in world.runtime.jobs, "it runs")
     world.runtime.jobs["s_0"].end()
     await world.state("s", S.COMPLETED)
+
+
+async def test_a_child_that_its_caller_fails_counts_as_failed_and_the_sweep_goes_on(world: World) -> None:
+    world.cluster(high=1)
+    submit_sweep(world, 1, 2)
+    await world.until(lambda: states(world) == {"0": S.RUNNING, "1": S.QUEUED}, "one runs and one waits")
+    await world.orchestrator.ends.fail(world.key("s_0"), ErrorInfo("NAN", "no number"), by_script=False)
+    await world.until(lambda: states(world) == {"0": S.FAILED, "1": S.RUNNING}, "the next one")
+    assert world.runtime.jobs["s_0"].terminated
+    world.runtime.jobs["s_1"].end()
+    await world.until(lambda: world.run("s").state.is_terminal, "the sweep's end")
+    assert states(world) == {"0": S.FAILED, "1": S.COMPLETED}
 
 
 async def test_a_cancel_waits_for_children_that_take_their_time(world: World) -> None:

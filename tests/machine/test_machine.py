@@ -27,7 +27,7 @@ from localaml.clock import RealClock
 from localaml.control.clock import VirtualClock
 from localaml.control.faults import FaultControl
 from localaml.domain.faults import CRASH_POINTS, FaultEffect, FaultKind, FaultRule, FaultTarget, FaultWhen
-from localaml.domain.models import Cluster, ClusterKey, Node, Run, ScaleSettings
+from localaml.domain.models import Cluster, ClusterKey, ErrorInfo, Node, Run, ScaleSettings
 from localaml.domain.run_lifecycle import PLACED, WAITING
 from localaml.domain.states import NodeState, RunState
 from localaml.errors import FailedPrecondition, InvalidArgument
@@ -228,6 +228,22 @@ class Machine(RuleBasedStateMachine):
         if self.do(act):
             assert self.world.run(name).state is (before if before.is_terminal else RunState.CANCELED)
 
+    @precondition(lambda self: self.ends)
+    @rule(data=st.data())
+    def fail(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(self.ends)))
+        before = self.world.run(name).state
+
+        async def act() -> bool:
+            try:
+                await self.world.orchestrator.ends.fail(self.world.key(name), ErrorInfo("", ""), by_script=False)
+            except FailedPrecondition:
+                assert before is RunState.CANCELED
+            return True
+
+        if self.do(act):
+            assert self.world.run(name).state is (before if before is RunState.CANCELED else RunState.FAILED)
+
     @rule(low=st.integers(0, _MOST_NODES), high=st.integers(1, _MOST_NODES), idle=st.sampled_from([0, 60, 600]))
     def resize(self, low: int, high: int, idle: int) -> None:
         scale = ScaleSettings(min(low, high), high, idle)
@@ -348,8 +364,11 @@ class Machine(RuleBasedStateMachine):
         for run in self.runs():
             before = self.stories.get(run.run_id, ())
             assert run.state_changes[: len(before)] == before, "a story is never rewritten"
-            terminal = [change for change in run.state_changes if change.state.is_terminal]
-            assert len(terminal) <= 1 and (not terminal or terminal[0] is run.state_changes[-1])
+            ends = [change.state for change in run.state_changes if change.state.is_terminal]
+            # A caller may say of a run that is Completed that it has failed.
+            assert len(ends) <= 1 or ends == [RunState.COMPLETED, RunState.FAILED]
+            assert [change.state for change in run.state_changes[len(run.state_changes) - len(ends) :]] == ends
+            assert run.is_over is bool(ends), "nothing of it goes on"
             assert run.state is run.state_changes[-1].state
             assert run.state is not RunState.FAILED or run.error is not None, "a failed run says why"
             self.stories[run.run_id] = run.state_changes

@@ -63,6 +63,12 @@ async def test_submits_are_idempotent(emulator: Emulated) -> None:
         ("NODE_COUNT_TOO_LARGE", InvalidArgument, {"target": "cpu", "nodeCount": 5, "communicator": "Mpi"}, {}),
         ("VM_SIZE_REQUIRED", InvalidArgument, {"target": "amlcompute"}, {}),
         ("DISTRIBUTED_BACKEND_NOT_SUPPORTED", Unimplemented, {"communicator": "ParallelTask"}, {}),
+        (
+            "PATH_ON_COMPUTE_NOT_ALLOWED",
+            InvalidArgument,
+            {"dataReferences": {"d": {"dataStoreName": "workspaceblobstore", "pathOnCompute": "/tmp/dataset"}}},
+            {},
+        ),
         ("INVALID_NAME", InvalidArgument, {}, {"run_id": "a/b"}),
         ("INVALID_NAME", InvalidArgument, {}, {"run_id": "x" * 300}),
         ("PARENT_RUN_NOT_FOUND", NotFound, {}, {"parent_run_id": "nope"}),
@@ -126,13 +132,12 @@ async def test_runs_that_callers_perform(emulator: Emulated) -> None:
 
     completed = await emulator.call("RunService/CompleteRun", R.CompleteRunRequest(name=run.name))
     assert completed.state == R.RUN_STATE_COMPLETED
-    for method, request in (
-        ("CompleteRun", R.CompleteRunRequest(name=run.name)),
-        ("FailRun", R.FailRunRequest(name=run.name)),
-        ("CancelRun", R.CancelRunRequest(name=run.name)),
-    ):
-        with pytest.raises(FailedPrecondition):
-            await emulator.call(f"RunService/{method}", request)
+    again = await emulator.call("RunService/CompleteRun", R.CompleteRunRequest(name=run.name))
+    assert again == completed
+    with pytest.raises(FailedPrecondition, match="cannot be canceled any more"):
+        await emulator.call("RunService/CancelRun", R.CancelRunRequest(name=run.name))
+    failed = await emulator.call("RunService/FailRun", R.FailRunRequest(name=run.name))
+    assert (failed.state, failed.error.code, failed.end_time) == (R.RUN_STATE_FAILED, "UserError", completed.end_time)
     failed = await emulator.call(
         "RunService/FailRun",
         R.FailRunRequest(name=child.name, error=resources_pb2.ErrorDetail(code="Mine", message="gone wrong")),

@@ -182,6 +182,16 @@ class Run:
         return int(self.execution.get("attempt", 1))
 
     @property
+    def is_ending(self) -> bool:
+        """Whether its caller has failed it while it was at work: its processes are being ended, its files collected."""
+        return "ending" in self.execution
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, and nothing of it goes on any more."""
+        return self.state.is_terminal and not self.is_ending
+
+    @property
     def is_sweep(self) -> bool:
         """Whether its work is to start children and to follow them: it has no processes of its own."""
         return "sweep" in self.execution

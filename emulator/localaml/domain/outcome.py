@@ -17,6 +17,7 @@ class StopReason(str, Enum):
     """Why a run was made to end before its processes ended by themselves."""
 
     CANCELED = "canceled"
+    FAILED = "failed by its caller"
     TIMED_OUT = "timed out"
     NODE_LOST = "node lost"
     NODE_EVICTED = "node evicted"
@@ -24,8 +25,9 @@ class StopReason(str, Enum):
     PROCESS_KILLED = "process killed"
 
 
-# What went wrong beneath a run, with the code that its error has.
+# What makes a run fail, with the code that its error has.
 _FAILURES = {
+    StopReason.FAILED: "UserError",
     StopReason.TIMED_OUT: "MAX_RUN_DURATION_EXCEEDED",
     StopReason.NODE_LOST: "NODE_LOST",
     StopReason.OUT_OF_MEMORY: "OUT_OF_MEMORY",

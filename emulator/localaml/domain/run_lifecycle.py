@@ -5,6 +5,9 @@ Sources: states as in Azure's SDK (`Run.get_status`); their order and meaning as
 has its environment made (Preparing), is laid out and launched (Starting), works (Running), has its files collected
 (Finalizing) and ends. A run that its caller performs (`start_logging`, `child_run`) goes from NotStarted to Running
 to its end.
+
+A caller may say of a run that is Completed that it has failed (`Run.fail`, where a "run finishes but has an error"). To
+say twice how a run has ended changes nothing.
 """
 
 from __future__ import annotations
@@ -70,6 +73,17 @@ TRANSITIONS: dict[tuple[RunState, RunEvent], RunState] = {
     (_S.CANCEL_REQUESTED, _E.CANCEL): _S.CANCEL_REQUESTED,
     (_S.CANCEL_REQUESTED, _E.END_CANCELED): _S.CANCELED,
     (_S.CANCEL_REQUESTED, _E.FAIL): _S.FAILED,
+    (_S.COMPLETED, _E.COMPLETE): _S.COMPLETED,
+    (_S.COMPLETED, _E.FAIL): _S.FAILED,
+    (_S.FAILED, _E.FAIL): _S.FAILED,
+}
+
+# What cannot be done, in the words of an error.
+_VERBS = {
+    _E.CANCEL: "be canceled",
+    _E.END_CANCELED: "be canceled",
+    _E.COMPLETE: "be completed",
+    _E.FAIL: "be failed",
 }
 
 # Waiting states: no node, no process; a cancel ends them at once.
@@ -93,11 +107,12 @@ def next_state(state: RunState, event: RunEvent, story: Sequence[StateChange] = 
     try:
         return TRANSITIONS[state, event]
     except KeyError:
+        verb = _VERBS.get(event, event.value)
         told = "; ".join(f"{change.state.value} ({change.cause})" for change in story) or "no history"
         if state.is_terminal:
-            message = f"Run {run_id!r} has ended ({state.value}); it cannot {event.value} any more. Its story: {told}."
+            message = f"Run {run_id!r} has ended ({state.value}); it cannot {verb} any more. Its story: {told}."
         else:
-            message = f"Run {run_id!r} is {state.value}: it cannot {event.value}. Its story: {told}."
+            message = f"Run {run_id!r} is {state.value}: it cannot {verb}. Its story: {told}."
         raise FailedPrecondition(
             "ILLEGAL_RUN_TRANSITION", message, {"state": state.value, "event": event.value}
         ) from None

@@ -208,13 +208,14 @@ class JobExecution:
             raise _Stopped
         job = await tools.runtime.launch(plan)
         tools.hooks.reached("launched", run)
-        tools.book.advance(
-            self.key,
-            RunEvent.PROCESSES_STARTED,
-            "processes started",
-            # Read anew: the script may have told something already.
-            execution={**tools.book.get(self.key).execution, "handle": dict(job.handle)},
-        )
+        # Read anew: the script may have told something already.
+        run = tools.book.get(self.key)
+        execution = {**run.execution, "handle": dict(job.handle)}
+        if run.state is RunState.STARTING:
+            tools.book.advance(self.key, RunEvent.PROCESSES_STARTED, "processes started", execution=execution)
+        else:
+            # It was asked to end meanwhile. Its processes are there all the same, and are to be ended.
+            tools.book.change(run, execution=execution)
         await asyncio.to_thread(self._folder.forget_carried)
         return job
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from localaml.compute.runtime import NodeSpec
 from localaml.domain.job import JobSpec
 from localaml.domain.models import Cluster, ClusterKey, ErrorInfo, Node, Run, RunKey, ScaleSettings
-from localaml.domain.outcome import Outcome, Stop, StopReason
+from localaml.domain.outcome import Outcome
 from localaml.domain.run_lifecycle import WAITING, RunEvent
 from localaml.domain.scheduler import WaitingRun
 from localaml.domain.states import NodeState, ProvisioningState, RunState
@@ -20,6 +20,7 @@ from localaml.jobs.cluster_control import ClusterControl
 from localaml.jobs.cluster_controls import make_control, release_forgotten_nodes
 from localaml.jobs.cluster_status import ClusterStatus
 from localaml.jobs.disturbances import Disturbances
+from localaml.jobs.early_ends import EarlyEnds, stop_of
 from localaml.jobs.execution import JobExecution
 from localaml.jobs.identifiers import Identifiers
 from localaml.jobs.job_tools import JobTools, run_label
@@ -45,6 +46,7 @@ class Orchestrator:
         logs: where the logs of runs that go on are.
         disturbances: what can be done to nodes and runs from outside; quotas: how many cores clusters may have.
         sweeps: the runs whose work is to start others.
+        ends: what callers tell of a run's end.
 
     Args:
         spec_of: reads a stored run's definition again (after a restart).
@@ -77,6 +79,14 @@ class Orchestrator:
         self._folders = RunFolders(paths, tools.reserve)
         self.sweeps = SweepKeeper(
             tools, paths, self._tasks, self._folders, sweeps, spec_of, self.submit_run, self.cancel_run
+        )
+        self.ends = EarlyEnds(
+            tools.book,
+            self._clusters,
+            self._executions,
+            cancel_sweep=self.sweeps.cancel,
+            collect=self._collect,
+            after_run=self._after_run,
         )
         self.disturbances = Disturbances(self._clusters, self._executions, tools.runtime)
         self.quotas = QuotaKeeper(tools.store, self._clusters)
@@ -168,36 +178,7 @@ class Orchestrator:
         Raises:
             FailedPrecondition: ``ILLEGAL_RUN_TRANSITION`` when it has ended.
         """
-        book = self._tools.book
-        run = book.get(key)
-        if run.is_sweep:
-            return self.sweeps.cancel(key)
-        if run.state in WAITING or not run.submitted:
-            control = self._clusters.get(ClusterKey(key.workspace_id, run.target))
-            withdrawn = control is not None and control.withdraw(key.run_id)
-            if run.attempt > 1:
-                # It has worked before, until a node was taken away: what it wrote then is kept, like that of any run.
-                await self._collect(run)
-            run = book.advance(key, RunEvent.END_CANCELED, text)
-            if withdrawn:
-                self._after_run(run)
-            return run
-        run = book.advance(key, RunEvent.CANCEL, text)
-        execution = self._executions.get(key)
-        if execution is not None and run.state is RunState.CANCEL_REQUESTED:
-            execution.stop(Stop(StopReason.CANCELED, text))
-        return run
-
-    def finish_own_run(self, key: RunKey, state: RunState, error: ErrorInfo | None = None) -> Run:
-        """Ends a run that its caller performs.
-
-        Of a submitted run (called from inside its job) only a failure is noted: it counts when the processes end with
-        exit code 0.
-
-        Raises:
-            FailedPrecondition: ``ILLEGAL_RUN_TRANSITION`` when it has ended.
-        """
-        return self._tools.book.finish_by_caller(key, state, error)
+        return await self.ends.cancel(key, text)
 
     async def cancel_all(self) -> int:
         """Cancels every active run and waits for their ends; returns how many there were."""
@@ -311,8 +292,8 @@ class Orchestrator:
     def _perform(self, run: Run, nodes: list[NodeSpec]) -> None:
         execution = JobExecution(run, self._spec_of(run), nodes, self._paths, self._tools)
         self._executions[run.key] = execution
-        if run.state is RunState.CANCEL_REQUESTED:
-            execution.stop(Stop(StopReason.CANCELED, "The run was canceled."))
+        if (stop := stop_of(run)) is not None:
+            execution.stop(stop)
         self._tasks.spawn(self._perform_to_the_end(execution), run.key)
 
     async def _perform_to_the_end(self, execution: JobExecution) -> None:
@@ -326,13 +307,16 @@ class Orchestrator:
             logger.exception("run %s: a step failed in an unforeseen way", key.run_id)
             text = f"LocalAML itself failed while it performed the run: {type(error).__name__}: {error}"
             outcome = Outcome(RunEvent.FAIL, text, ErrorInfo("INTERNAL_ERROR", text))
-        if outcome.event is RunEvent.REQUEUE:
+        if outcome.event is RunEvent.REQUEUE and not self._tools.book.get(key).is_ending:
             if self._tools.book.get(key).state is not RunState.CANCEL_REQUESTED:
                 self._requeue(key, outcome.cause)
                 return
             await self._collect(self._tools.book.get(key))
             outcome = Outcome(RunEvent.END_CANCELED, "The run was canceled.")
-        run = self._tools.book.advance(key, outcome.event, outcome.cause, error=outcome.error)
+        if self._tools.book.get(key).is_ending:
+            run = self._tools.book.nothing_goes_on(key)
+        else:
+            run = self._tools.book.advance(key, outcome.event, outcome.cause, error=outcome.error)
         del self._executions[key]
         if (control := self._clusters.get(ClusterKey(key.workspace_id, run.target))) is not None:
             control.release(run.node_ids)
@@ -371,8 +355,12 @@ class Orchestrator:
         if control is None:
             spec = ErrorInfo("COMPUTE_TARGET_NOT_FOUND", f"The compute target {run.target!r} does not exist any more.")
         if isinstance(spec, ErrorInfo):
+            book = self._tools.book
             event = RunEvent.END_CANCELED if run.state is RunState.CANCEL_REQUESTED else RunEvent.FAIL
-            self._after_run(self._tools.book.advance(run.key, event, spec.message, error=spec))
+            if run.is_ending:
+                self._after_run(book.nothing_goes_on(run.key))
+            else:
+                self._after_run(book.advance(run.key, event, spec.message, error=spec))
             self._folders.remove(run.key)
             return
         assert control is not None

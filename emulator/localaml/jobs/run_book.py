@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from localaml.domain.models import ErrorInfo, Run, RunKey, StateChange
+from localaml.domain.models import Run, RunKey, StateChange
 from localaml.domain.run_lifecycle import RunEvent, next_state
 from localaml.domain.states import RunState
-from localaml.errors import FailedPrecondition
 from localaml.jobs.children import end_of_forsaken, forsaken
 from localaml.jobs.history import History
 
@@ -70,16 +69,28 @@ class RunBook:
             changes["state"] = state
         if state is RunState.RUNNING and run.started_at is None:
             changes["started_at"] = now
-        if state.is_terminal:
+        if state.is_terminal and run.ended_at is None:
             changes["ended_at"] = now
         with self._store.transaction():
             changed = self.change(run, **changes)
             if state is not run.state:
                 self.history.run(run, changed, cause)
-            for child in forsaken(self._store, changed) if state.is_terminal and run.submitted else ():
-                end = end_of_forsaken(changed)
-                self.advance(child.key, end.event, end.cause, error=end.error)
+            self._end_forsaken(changed)
         return changed
+
+    def nothing_goes_on(self, key: RunKey) -> Run:
+        """The processes of a run that its caller had failed have ended, and its files are collected."""
+        run = self.get(key)
+        execution = {name: value for name, value in run.execution.items() if name != "ending"}
+        with self._store.transaction():
+            changed = self.change(run, execution=execution)
+            self._end_forsaken(changed)
+        return changed
+
+    def _end_forsaken(self, job: Run) -> None:
+        for child in forsaken(self._store, job) if job.is_over and job.submitted else ():
+            end = end_of_forsaken(job)
+            self.advance(child.key, end.event, end.cause, error=end.error)
 
     def requeue(self, key: RunKey, cause: str) -> Run:
         """Sends a run back to the queue. What it had of nodes and processes is forgotten; its attempts are counted."""
@@ -90,26 +101,6 @@ class RunBook:
             # Its processes were there: the next ones go on from what they have written.
             execution["attempt"] = run.attempt + 1
         return self.advance(key, RunEvent.REQUEUE, cause, node_ids=(), execution=execution)
-
-    def finish_by_caller(self, key: RunKey, state: RunState, error: ErrorInfo | None) -> Run:
-        """What `Orchestrator.finish_own_run` promises."""
-        run = self.get(key)
-        if run.is_sweep:
-            raise FailedPrecondition(
-                "SWEEP_ENDS_BY_ITSELF",
-                f"Run {run.run_id!r} is a sweep: it ends when its child runs have ended. Cancel it to end it earlier.",
-            )
-        if not run.submitted:
-            event = RunEvent.COMPLETE if state is RunState.COMPLETED else RunEvent.FAIL
-            cause = "completed by its caller" if event is RunEvent.COMPLETE else "failed by its caller"
-            return self.advance(key, event, cause, error=error)
-        if run.state.is_terminal:
-            return self.advance(key, RunEvent.COMPLETE, "")  # raises with the run's story
-        if state is RunState.FAILED:
-            told = error or ErrorInfo("UserError", "The script called run.fail().")
-            wish = {"code": told.code or "UserError", "message": told.message}
-            return self.change(run, execution={**run.execution, "failed_by_script": wish})
-        return run
 
     def change(self, run: Run, **changes: Any) -> Run:
         """Stores the run with `changes` to fields other than its state."""

@@ -127,7 +127,7 @@ def _message(artifact: Artifact) -> artifact_pb2.Artifact:
 
 def live_logs(context: ServiceContext, run: Run) -> list[LiveLog]:
     """The logs of a run that goes on, by name; of an ended one none: they are artifacts."""
-    if run.state.is_terminal or not run.submitted:
+    if run.is_over or not run.submitted:
         return []
     logs = []
     for name in sorted(context.orchestrator.logs.names(run.key)):
@@ -145,7 +145,7 @@ def missing_file(context: ServiceContext, run: Run, path: str) -> NotFound:
     """The error for a file that a run does not have, with those that it has."""
     names = [artifact.path for artifact in context.store.artifacts.list(run.key, limit=200)]
     names += [log.path for log in live_logs(context, run)]
-    still = "" if run.state.is_terminal else " (the run goes on; its outputs come when it ends)"
+    still = "" if run.is_over else " (the run goes on; its outputs come when it ends)"
     return NotFound(
         "ARTIFACT_NOT_FOUND",
         f"Run {run.run_id!r} has no file {path!r}{still}. {known(set(names), 20)}",

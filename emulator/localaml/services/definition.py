@@ -363,7 +363,7 @@ def _check_data(reference: DataReference, datastore: Datastore) -> None:
 
 
 def _path_on_compute(name: str, path: str) -> str:
-    """Relative to the work folder, or absolute: then `jobs.data` checks where it leads."""
+    """Relative to the work folder, or absolute: then `domain.node_folders` and `jobs.data` check where it leads."""
     if path in ("", "."):
         return ""
     checked = check_relative_path(path.lstrip("/"), f"path on the compute of data reference {name!r}")

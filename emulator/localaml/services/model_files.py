@@ -113,11 +113,7 @@ def _below(context: ServiceContext, run: Run, folder: str) -> list[Artifact]:
 
 def _missing(context: ServiceContext, run: Run, path: str) -> NotFound:
     names = [artifact.path for artifact in context.store.artifacts.list(run.key, limit=200)]
-    still = (
-        ""
-        if run.state.is_terminal
-        else " The run goes on: its ./outputs come when it ends, or earlier with run.upload_file."
-    )
+    still = "" if run.is_over else " The run goes on: its ./outputs come when it ends, or earlier with run.upload_file."
     return NotFound(
         "MODEL_PATH_NOT_FOUND",
         f"Run {run.run_id!r} has no file or folder {path!r} to make a model of. {known(names, 20)}{still}",

@@ -84,7 +84,7 @@ class RunLogs:
 
         def complete() -> bool:
             run = store.runs.find(key)
-            if run is None or run.state.is_terminal or not run.submitted:
+            if run is None or run.is_over or not run.submitted:
                 return True
             # Being collected: the bytes have moved to the artifact, and no more will come.
             return self._live(key, name) is None and store.artifacts.find(key, name) is not None

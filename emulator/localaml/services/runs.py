@@ -8,12 +8,14 @@ from dataclasses import replace
 
 from localaml.domain.models import ErrorInfo, Run, RunKey, Workspace
 from localaml.domain.names import RunName, check_name, parse_child
+from localaml.domain.node_folders import check_absolute_paths
 from localaml.domain.run_lifecycle import RunEvent
 from localaml.domain.states import RunState
 from localaml.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from localaml.jobs.children import performed_by
 from localaml.jobs.run_book import RunBook
 from localaml.jobs.targets import check_target, runs_in_containers
+from localaml.paths import StatePaths
 from localaml.services.container_definition import sealed_password
 from localaml.services.context import ServiceContext
 from localaml.services.definition import check_definition, run_target
@@ -57,6 +59,7 @@ class RunService:
                 context.runtime, context.store, workspace_id, run_target(request.definition)
             ),
         )
+        check_absolute_paths(checked.spec, StatePaths(context.settings.state_dir).runs)
         await check_package_sources(
             checked.spec.environment,
             context.settings.environments.allowed_package_folders,
@@ -270,14 +273,13 @@ class RunService:
 
     async def complete_run(self, request: run_pb2.CompleteRunRequest, caller: Caller) -> run_pb2.Run:
         key = self._context.run(request.name).key
-        return run_message(self._context.orchestrator.finish_own_run(key, RunState.COMPLETED))
+        return run_message(self._context.orchestrator.ends.complete(key))
 
     async def fail_run(self, request: run_pb2.FailRunRequest, caller: Caller) -> run_pb2.Run:
         key = self._context.run(request.name).key
         error = error_record(request.error) if request.HasField("error") else ErrorInfo("", "")
-        if not error.code and not error.message:
-            error = ErrorInfo("UserError", "The run was reported as failed by its caller.")
-        return run_message(self._context.orchestrator.finish_own_run(key, RunState.FAILED, error))
+        by_script = caller.run == key
+        return run_message(await self._context.orchestrator.ends.fail(key, error, by_script=by_script))
 
     async def update_run(self, request: run_pb2.UpdateRunRequest, caller: Caller) -> run_pb2.Run:
         run = self._context.run(request.name)

@@ -80,7 +80,7 @@ def changeable_values(run: Run) -> Row:
     return (
         run.run_type,
         run.state.value,
-        run.state.is_terminal,
+        run.is_over,
         run.submitted,
         run.target,
         run.parent_run_id,

@@ -76,9 +76,9 @@ class Runs:
         return None if row is None else _stored(row).read()
 
     def is_going_on(self, key: RunKey) -> bool:
-        """Whether there is such a run, and it has not ended."""
+        """Whether there is such a run, and it, or something of it, goes on."""
         found = self.find(key)
-        return found is not None and not found.state.is_terminal
+        return found is not None and not found.is_over
 
     def get(self, key: RunKey) -> Run:
         """Raises NotFound ``RUN_NOT_FOUND``."""
@@ -123,7 +123,8 @@ class Runs:
         return run
 
     def list_active(self) -> list[Run]:
-        """Submitted runs that have not ended, of all workspaces, oldest first; without those that cannot be read."""
+        """Submitted runs of which something goes on, of all workspaces, oldest first; without those that cannot be
+        read."""
         # Left alone, SQLite reads all runs to save itself the sorting of these few.
         active = SELECT_RUN.replace("FROM runs r", "FROM runs r INDEXED BY runs_active")
         return list(readable(_stored(row) for row in self._db.all(f"{active} WHERE {_ACTIVE} ORDER BY r.seq")))

@@ -32,16 +32,21 @@ class RunLifecycle(RunBase):
         self._finish("CompleteRun" if _set_status else None)
 
     def fail(self, error_details: Any = None, error_code: Optional[str] = None, _set_status: bool = True) -> None:
-        """Ends a run as Failed.
+        """Ends a run as Failed; also one that is Completed. A submitted run is Failed at once, and its processes are
+        ended as by `cancel`. Called in its own job it counts when the script has ended.
 
         Args:
             error_details: text or an exception.
             error_code: stable word for the kind of error.
+
+        Raises:
+            UserErrorException: the run was canceled.
         """
-        message = "The run was marked as failed." if error_details is None else str(error_details)
+        message = "" if error_details is None else str(error_details)
         if isinstance(error_details, BaseException):
             message = "{}: {}".format(type(error_details).__name__, message)
-        self._finish("FailRun" if _set_status else None, error={"code": error_code or "UserError", "message": message})
+        error = {"code": error_code or "", "message": message}
+        self._finish("FailRun" if _set_status else None, error=error)
 
     def cancel(self) -> None:
         """Asks the run to end. Returns at once; `wait_for_completion` tells when it has.
@@ -68,11 +73,22 @@ class RunLifecycle(RunBase):
         return self  # type: ignore[return-value]  # only Run is made of this
 
     def __exit__(self, exit_type: Any, value: Any, traceback: Any) -> None:
-        """Completes the run, or fails it with the exception that ends the block."""
-        if exit_type is None:
-            self.complete()
-        else:
-            self.fail(value if value is not None else exit_type.__name__)
+        """Completes the run, or fails it with the exception that ends the block. A run that was ended inside the block
+        (`complete`, `fail`, `cancel`) keeps that end, but one that is Completed can still be failed by an exception."""
+        from azureml.exceptions import UserErrorException
+
+        has_ended = self._status in (TERMINAL - {"Completed"})
+        try:
+            if has_ended:
+                self._finish(None)
+            elif exit_type is None:
+                self.complete()
+            else:
+                self.fail(value if value is not None else exit_type.__name__)
+        except UserErrorException as error:
+            # Somebody else has ended it meanwhile.
+            if getattr(error, "reason", "") != "ILLEGAL_RUN_TRANSITION":
+                raise
 
     # Names and texts
 
