@@ -6,7 +6,6 @@ with client.stream("RunService", "WatchRun", {"name": name}) as runs: ...
 client.transfer.upload_file(url, path)
 """
 
-import logging
 import os
 import threading
 import time
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from azureml._localaml.transfer import Transfer
 
 _T = TypeVar("_T")
-_LOG = logging.getLogger("azureml")
 
 # For how many seconds a call that lost its connection is repeated. A job outlives a restart of its emulator.
 RETRY_SECONDS = 5.0
@@ -97,10 +95,7 @@ class Client:
                 request["page"] = page
             answer = self.call(service, method, request)
             for record in answer.get("unreadable") or ():
-                message = (record.get("error") or {}).get("message", "")
-                _LOG.warning(
-                    "%s: a record cannot be read and is left out: %r. %s", method, record.get("id", ""), message
-                )
+                _tell_unreadable(method, record)
             yield from answer.get(items) or ()
             token = answer.get("nextPageToken")
             if not token:
@@ -284,6 +279,16 @@ class _Clients:
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()
+
+
+def _tell_unreadable(method: str, record: JsonObject) -> None:
+    # Not at the top: a job that only logs metrics would pay for it.
+    import logging
+
+    message = (record.get("error") or {}).get("message", "")
+    logging.getLogger("azureml").warning(
+        "%s: a record cannot be read and is left out: %r. %s", method, record.get("id", ""), message
+    )
 
 
 def _finder(source: str) -> Callable[[bool], Endpoint]:
