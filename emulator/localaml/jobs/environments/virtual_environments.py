@@ -160,12 +160,16 @@ def is_complete(folder: Path, *, elsewhere: bool) -> bool:
     return (folder / MARKER).is_file() and (os.path.lexists(python) if elsewhere else python.exists())
 
 
+_CONDA_BRINGS = ("pip", "setuptools")
+
+
 def _for_python(request: EnvironmentRequest, python: Interpreter) -> EnvironmentRequest:
     if python.minor >= (3, 8):
         return request
     # mpi4py 4 has no wheels for these; the older one builds in a sixth of the time.
     requirements = tuple("mpi4py<4" if word == "mpi4py" else word for word in request.requirements)
-    return replace(request, requirements=requirements)
+    # A conda environment has these, and packages of the time import them without asking for them (CNTK does).
+    return replace(request, requirements=(*requirements, *(_CONDA_BRINGS if requirements else ())))
 
 
 class _Build:
