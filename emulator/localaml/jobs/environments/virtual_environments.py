@@ -97,10 +97,9 @@ class VirtualEnvironments:
             FailedPrecondition: ``ENVIRONMENT_BUILD_FAILED``, ``CONSTRAINTS_FILE_MISSING``, ``UV_NOT_FOUND``.
         """
         python = site.python
-        request = _for_python(request, python)
-        resolution = make_resolution(
-            request, python, self.settings, await self._pip_settings(), self._environ, site.platform
-        )
+        pip = await self._pip_settings()
+        request = _for_python(request, python, has_index=not (pip.no_index or request.options.no_index))
+        resolution = make_resolution(request, python, self.settings, pip, self._environ, site.platform)
         build = _Build(self, request, site, resolution, open_mpi, log)
         pins = await build.pins()
         folder = (
@@ -163,13 +162,13 @@ def is_complete(folder: Path, *, elsewhere: bool) -> bool:
 _CONDA_BRINGS = ("pip", "setuptools")
 
 
-def _for_python(request: EnvironmentRequest, python: Interpreter) -> EnvironmentRequest:
+def _for_python(request: EnvironmentRequest, python: Interpreter, *, has_index: bool) -> EnvironmentRequest:
     if python.minor >= (3, 8):
         return request
     # mpi4py 4 has no wheels for these; the older one builds in a sixth of the time.
     requirements = tuple("mpi4py<4" if word == "mpi4py" else word for word in request.requirements)
     # A conda environment has these, and packages of the time import them without asking for them (CNTK does).
-    return replace(request, requirements=(*requirements, *(_CONDA_BRINGS if requirements else ())))
+    return replace(request, requirements=(*requirements, *(_CONDA_BRINGS if requirements and has_index else ())))
 
 
 class _Build:
