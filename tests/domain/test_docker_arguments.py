@@ -10,7 +10,7 @@ from localaml.domain.docker_arguments import DockerArguments, Ulimit, parse_dock
 from localaml.domain.sizes import parse_size
 from localaml.errors import InvalidArgument
 
-_NAMES = st.text(st.characters(blacklist_characters="=\0", blacklist_categories=("Cs",)), min_size=1)
+_NAMES = st.text(st.characters(blacklist_characters="=\0\u2028\u2029", blacklist_categories=("Cs", "Cc")), min_size=1)
 _VALUES = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)))
 _FORMS = st.sampled_from(["two words", "equals"])
 

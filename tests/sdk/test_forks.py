@@ -165,6 +165,8 @@ def first_line(process: subprocess.Popen[str]) -> str:
 @pytest.mark.parametrize("version", ["this", "3.6", "3.7"])
 @pytest.mark.parametrize("fork", FORKS)
 def test_a_fork_in_the_middle_of_a_call(server: FakeServer, metrics: Metrics, fork: str, version: str) -> None:
+    if version == "3.6" and "preexec_fn" in fork:
+        pytest.skip("Python 3.6 tells nobody of the fork of a preexec_fn")
     python = sys.executable if version == "this" else need_python(version)
     process = job(server, PRELUDE + LOG_AND_WAIT + FORKS[fork] + "print('ended', flush=True)\n", python)
     line = first_line(process)

@@ -132,7 +132,7 @@ def test_old_interpreters_with_nothing_installed(version: str, connected: Emulat
     interpreter = sys.executable if version == VERSIONS[0] else need_python(version)
     (tmp_path / "a.txt").write_text("a")
     done = subprocess.run(
-        [interpreter, "-W", "error", "-c", PROGRAM, f"old-{len(sys.version)}"],
+        [interpreter, "-Werror", "-Wignore::PendingDeprecationWarning", "-c", PROGRAM, f"old-{len(sys.version)}"],
         env={"PYTHONPATH": str(SDK), "LOCALAML_STATE_DIR": str(connected.state_dir), "PATH": os.environ["PATH"]},
         cwd=tmp_path, capture_output=True, text=True, timeout=60,
     )  # fmt: skip

@@ -269,7 +269,11 @@ class RunService:
     # -- steering runs ------------------------------------------------------------------------------------------------
 
     async def cancel_run(self, request: run_pb2.CancelRunRequest, caller: Caller) -> run_pb2.Run:
-        return run_message(await self._context.orchestrator.cancel_run(self._context.run(request.name).key))
+        run = self._context.run(request.name)
+        # Public notebooks cancel a run after they have failed it: its processes are ending, and Failed it stays.
+        if run.state is RunState.FAILED and (run.error is None or not run.error.code):
+            return run_message(run)
+        return run_message(await self._context.orchestrator.cancel_run(run.key))
 
     async def complete_run(self, request: run_pb2.CompleteRunRequest, caller: Caller) -> run_pb2.Run:
         key = self._context.run(request.name).key
