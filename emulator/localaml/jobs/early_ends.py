@@ -131,6 +131,12 @@ def stop_of(run: Run) -> Stop | None:
     return None
 
 
+def was_failed_by_caller(run: Run) -> bool:
+    """Whether a run is Failed because somebody said so from outside, while its processes end or without details."""
+    told = run.error is not None and run.error.message == _NO_DETAILS
+    return run.state is RunState.FAILED and (told or "ending" in run.execution)
+
+
 def _complete(told: ErrorInfo, message: str = _NO_DETAILS) -> ErrorInfo:
     return ErrorInfo(told.code or "UserError", told.message or message)
 

@@ -13,6 +13,7 @@ from localaml.domain.run_lifecycle import RunEvent
 from localaml.domain.states import RunState
 from localaml.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from localaml.jobs.children import performed_by
+from localaml.jobs.early_ends import was_failed_by_caller
 from localaml.jobs.run_book import RunBook
 from localaml.jobs.targets import check_target, runs_in_containers
 from localaml.paths import StatePaths
@@ -271,7 +272,7 @@ class RunService:
     async def cancel_run(self, request: run_pb2.CancelRunRequest, caller: Caller) -> run_pb2.Run:
         run = self._context.run(request.name)
         # Public notebooks cancel a run after they have failed it: its processes are ending, and Failed it stays.
-        if run.state is RunState.FAILED and (run.error is None or not run.error.code):
+        if was_failed_by_caller(run):
             return run_message(run)
         return run_message(await self._context.orchestrator.cancel_run(run.key))
 
