@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 # For how many seconds a call that lost its connection is repeated. A job outlives a restart of its emulator.
-RETRY_SECONDS = 5.0
+RETRY_SECONDS = 15.0
 RETRY_SECONDS_IN_JOB = 120.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 # A server error is a defect more often than a passing trouble: a few quick attempts, then it is told.
